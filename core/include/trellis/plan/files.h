@@ -1,0 +1,19 @@
+// Whole files in, whole files out.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "trellis/plan/export.h"
+
+namespace trellis {
+
+// All bytes of a file. Throws Error (io) with the system's reason, also for a folder.
+TRELLIS_API std::string read_file(const std::filesystem::path& path);
+
+// Readers see the old file or the new one, never a part: written beside the target, flushed to the device, renamed.
+// On failure (disk full, no permission) throws Error (io); the old file is untouched and nothing is left behind.
+TRELLIS_API void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+}  // namespace trellis
