@@ -1,0 +1,55 @@
+# Compile and link options of our own targets. None of them travels to users of the SDK except the language level.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g1 -DNDEBUG")
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+
+# Build-tree libraries are found relative to the binary, LibTorch where it was found. DT_RPATH rather than DT_RUNPATH,
+# because only the former is used for the libraries that LibTorch itself needs.
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+add_link_options(LINKER:--disable-new-dtags)
+
+# trellis_build: what every target of this repository is compiled with.
+add_library(trellis_build INTERFACE)
+target_compile_options(trellis_build INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror>)
+if(TRELLIS_SANITIZE)
+  string(REPLACE ";" "," sanitizers "${TRELLIS_SANITIZE}")
+  add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${sanitizers})
+endif()
+
+# trellis_add_core(TARGET SOURCES... ): a shared core library. Everything in it is exported, so that type information of
+# interface classes is one object for the host, the tests and all plugins. Without sources it is an INTERFACE library.
+function(trellis_add_core target)
+  if(ARGN)
+    add_library(${target} SHARED ${ARGN})
+    target_link_libraries(${target} PRIVATE trellis_build)
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/core)
+    set(scope PUBLIC)
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_compile_features(${target} ${scope} cxx_std_20)
+  target_include_directories(${target} ${scope}
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
+    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endfunction()
+
+# trellis_add_host(SOURCES...): the command line. It links the plan side only and loads libtrellis_run for verbs that run.
+function(trellis_add_host)
+  if(NOT ARGN)
+    return()
+  endif()
+  add_executable(trellis ${ARGN})
+  target_link_libraries(trellis PRIVATE trellis_build Trellis::plan CLI11::CLI11 nlohmann_json::nlohmann_json yaml-cpp)
+  target_include_directories(trellis PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/core)
+  set_target_properties(trellis PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+endfunction()
