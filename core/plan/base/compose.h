@@ -1,0 +1,25 @@
+// Several option trees into one: bases, then the file, then the command line.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "plan/base/yaml.h"
+
+namespace trellis::yaml {
+
+// Lays `over` over `base`: mappings key by key, anything else replaced; see Options::load_run_file.
+void merge(Node& base, const Node& over);
+
+// "key.path" and "value" in YAML, set in `root` for good: nothing is merged. `name` is the file of all marks.
+void set_path(Node& root, std::string_view key_path, std::string_view value, const std::string& name);
+
+// A file with its bases, `base:` taken out.
+NodePtr load_with_bases(const std::filesystem::path& path);
+
+// "key.path=value" each, as one tree.
+NodePtr parse_overrides(std::span<const std::string> overrides);
+
+}  // namespace trellis::yaml

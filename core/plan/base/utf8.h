@@ -1,0 +1,15 @@
+// Text as it must be before anybody parses it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace trellis {
+
+// Throws Error at the first byte that is not UTF-8 or is a control character other than tab and line ends.
+void check_text(std::string_view text, const std::string& name);
+
+// At most `length` bytes and then "...", never cutting a character in two; line ends become spaces.
+std::string shortened(std::string_view text, std::size_t length);
+
+}  // namespace trellis
