@@ -13,9 +13,7 @@ set(TRELLIS_TORCH "${_torch_hint}" CACHE PATH "LibTorch's folder, which has incl
 if(TRELLIS_TORCH)
   set(LibTorch_ROOT ${TRELLIS_TORCH})
 else()
-  if(NOT TRELLIS_CACHE_DIR)
-    include(${CMAKE_CURRENT_LIST_DIR}/TrellisCache.cmake)
-  endif()
+  include(${CMAKE_CURRENT_LIST_DIR}/TrellisCache.cmake)
   set(LibTorch_ROOT ${TRELLIS_CACHE_DIR}/libtorch-${_torch_wanted}/torch)
 endif()
 

@@ -17,7 +17,11 @@ function(_trellis_hash_headers output)
   set(${output} ${hash} PARENT_SCOPE)
 endfunction()
 
-set(TRELLIS_ABI 1)  # raised when the meaning of the interfaces changes in a way that the headers' text does not show
+file(STRINGS ${PROJECT_SOURCE_DIR}/core/include/trellis/plan/plugin.h abi_line REGEX "kPluginAbi = [0-9]+;")
+if(NOT abi_line MATCHES "kPluginAbi = ([0-9]+)")
+  message(FATAL_ERROR "trellis/plan/plugin.h: expected a line 'kPluginAbi = NUMBER;' for the fingerprint")
+endif()
+set(TRELLIS_ABI ${CMAKE_MATCH_1})
 _trellis_hash_headers(TRELLIS_PLAN_HASH plan)
 _trellis_hash_headers(TRELLIS_RUN_HASH plan run)
 if(LibTorch_FOUND)

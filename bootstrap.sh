@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Builds Trellis from a bare clone: installs the Debian packages and downloads the LibTorch that are missing.
+#
+#   ./bootstrap.sh build         what is missing, then the optimized build: build/cpu/bin/trellis
+#   ./bootstrap.sh test          build; all tests; plan side and plugins under sanitizers; CUDA code where a toolkit is
+#   ./bootstrap.sh quickstart    build; then train a small model: trellis run configs/runs/quickstart.yaml
+#   ./bootstrap.sh help          this text
+#
+# A second run downloads and rebuilds nothing. Environment:
+#   TRELLIS_CACHE    where downloads and compiled objects are kept, outside the clone; default ~/.cache/trellis
+#   TRELLIS_TORCH    an existing LibTorch 2.11 folder (with include/ and lib/), used instead of a download
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+cache=${TRELLIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trellis}
+export TRELLIS_CACHE=$cache
+
+say() { echo "==> $*"; }
+die() {
+  echo "bootstrap.sh: $1" >&2
+  shift
+  for line in "$@"; do echo "    $line" >&2; done
+  exit 1
+}
+
+# A program counts as there wherever it comes from; a library's headers by Debian's package.
+missing_packages() {
+  local pair
+  for pair in g++:g++ cmake:cmake ninja:ninja-build ccache:ccache; do
+    command -v "${pair%%:*}" > /dev/null || echo "${pair#*:}"
+  done
+  for package in libboost-dev libcli11-dev doctest-dev libfmt-dev libgloo-dev nlohmann-json3-dev libspdlog-dev libyaml-cpp-dev; do
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || echo "$package"
+  done
+  if [ -z "${TRELLIS_TORCH:-}" ]; then
+    for pair in curl:curl unzip:unzip flock:util-linux; do
+      command -v "${pair%%:*}" > /dev/null || echo "${pair#*:}"
+    done
+    python3 -m pip --version > /dev/null 2>&1 || echo python3-pip
+  fi
+}
+
+install_packages() {
+  local missing as_root=()
+  missing=$(missing_packages | tr '\n' ' ')
+  [ -n "$missing" ] || return 0
+  command -v apt-get > /dev/null || die "these are missing, and only Debian's apt-get is known to this script:" "$missing" \
+    "install what your system calls them, then use cmake --preset cpu directly (CONTRIBUTING.md)"
+  if [ "$(id -u)" != 0 ]; then
+    # sudo that would ask for a password needs somebody to answer
+    if ! command -v sudo > /dev/null || { [ ! -t 0 ] && ! sudo -n true 2> /dev/null; }; then
+      die "these Debian packages are missing, and installing them needs root:" "$missing" \
+        "as root: apt-get install --no-install-recommends $missing"
+    fi
+    as_root=(sudo)
+  fi
+  say "installing $missing"
+  "${as_root[@]}" apt-get update -qq || die "apt-get update failed; without it $missing cannot be installed"
+  # shellcheck disable=SC2086
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing > /dev/null ||
+    die "apt-get could not install: $missing"
+}
+
+# build PRESET
+build() {
+  say "building build/$1"
+  cmake --preset "$1" -DTRELLIS_TORCH="${TRELLIS_TORCH:-}" "${@:2}" > "build/$1.configure.log" 2>&1 ||
+    { sed -n '/CMake Error/,$p' "build/$1.configure.log" >&2; die "cmake could not configure the preset '$1'"; }
+  cmake --build "build/$1" -j "$(nproc)"
+}
+
+prepare() {
+  [ "$(uname -sm)" = "Linux x86_64" ] || die "found $(uname -sm); LibTorch is fetched for Linux on x86-64 only"
+  install_packages
+  mkdir -p build
+  # shellcheck source=cmake/fetch_libtorch.sh
+  source cmake/fetch_libtorch.sh
+  [ -n "${TRELLIS_TORCH:-}" ] || fetch_libtorch "$1"
+}
+
+run_tests() {
+  say "testing build/$1"
+  ctest --test-dir "build/$1" --output-on-failure -j2 || failed="${failed:-} $1"
+}
+
+test_all() {
+  prepare cpu
+  build cpu
+  run_tests cpu
+  build asan
+  run_tests asan
+  if toolkit_fits; then
+    [ -n "${TRELLIS_TORCH:-}" ] || fetch_libtorch cuda
+    build cuda
+  else
+    say "no CUDA 13 toolkit here: the CUDA code was not built"
+  fi
+  [ -z "${failed:-}" ] || die "tests failed in:$failed"
+}
+
+[ $# -le 1 ] || die "expected one verb, found: $*" "see ./bootstrap.sh help"
+case "${1:-help}" in
+  build)
+    prepare cpu
+    build cpu
+    say "built build/cpu/bin/trellis"
+    ;;
+  test) test_all ;;
+  quickstart)
+    prepare cpu
+    build cpu
+    exec build/cpu/bin/trellis run configs/runs/quickstart.yaml
+    ;;
+  help | -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" ;;
+  *) die "unknown verb '$1'" "expected build, test, quickstart or help" ;;
+esac
