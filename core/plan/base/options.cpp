@@ -37,9 +37,11 @@ std::string Options::State::path_of(std::string_view key) const {
 void Options::State::finish() const {
   for (const yaml::Entry& entry : node->entries) {
     if (!was_read.contains(entry.key)) {
+      std::vector<std::string> known = asked;
+      std::erase(known, entry.key);  // somebody looked whether it is there, and did not want it
       const std::string of_owner = owner.empty() ? "" : " of " + owner;
       throw Error(ExitCode::bad_input, fmt::format("{}: unknown option{}", path_of(entry.key), of_owner),
-                  suggestion_hint(entry.key, asked, "known"), entry.mark);
+                  suggestion_hint(entry.key, known, "known"), entry.mark);
     }
     if (const auto found = opened.find(entry.key); found != opened.end())
       for (const auto& inner : found->second) inner->finish();

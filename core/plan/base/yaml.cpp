@@ -91,7 +91,11 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void begin(Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     refuse_tag(tag, mark);
-    if (is_key_next()) fail(at(mark), "expected a plain key, found {}", kind == Kind::map ? "a mapping" : "a list");
+    if (is_key_next())
+      // yaml-cpp takes a bracket that is never closed for the start of such a key.
+      throw Error(ExitCode::bad_input,
+                  fmt::format("expected a plain key, found {}", kind == Kind::map ? "a mapping" : "a list"),
+                  "is a bracket left open?", at(mark));
     check_depth(static_cast<int>(open_.size()) + 1, at(mark));
     open_.push_back({make(kind, mark), anchor, {}, false});
   }

@@ -1,0 +1,95 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "trellis/plan/error.h"
+#include "trellis/plan/files.h"
+
+using namespace trellis;
+namespace fs = std::filesystem;
+
+namespace {
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "trellis_files_XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~Folder() { fs::remove_all(path); }
+  std::size_t num_files() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(path), fs::directory_iterator()));
+  }
+  fs::path path;
+};
+
+std::string write_error(const fs::path& path, std::string_view content) {
+  try {
+    write_file_atomically(path, content);
+    return "no error";
+  } catch (const Error& error) {
+    CHECK(error.code() == ExitCode::io);
+    return error.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a file is written whole, over an old one, too") {
+  const Folder folder;
+  const fs::path file = folder.path / "plan.yaml";
+  const std::string binary("a\0b\n", 4);
+  write_file_atomically(file, "old, and longer");
+  write_file_atomically(file, binary);
+  CHECK(read_file(file) == binary);
+  CHECK(folder.num_files() == 1);
+  write_file_atomically(file, "");
+  CHECK(read_file(file) == "");
+}
+
+TEST_CASE("a written file has the usual mode, or keeps the one it had") {
+  const Folder folder;
+  const fs::path file = folder.path / "plan.yaml";
+  write_file_atomically(file, "x");
+  CHECK((static_cast<int>(fs::status(file).permissions()) & 0600) == 0600);
+  fs::permissions(file, fs::perms{0640});
+  write_file_atomically(file, "y");
+  CHECK(fs::status(file).permissions() == fs::perms{0640});
+}
+
+TEST_CASE("writing that fails says why and leaves nothing") {
+  const Folder folder;
+  const fs::path nowhere = folder.path / "nowhere" / "plan.yaml";
+  CHECK(write_error(nowhere, "x") == "cannot write '" + nowhere.string() + "': No such file or directory");
+  fs::create_directory(folder.path / "taken");
+  const fs::path taken = folder.path / "taken";
+  CHECK(write_error(taken, "x") == "cannot write '" + taken.string() + "': Is a directory");
+  CHECK(folder.num_files() == 1);
+  CHECK_THROWS_WITH_AS(read_file(taken), ("cannot read '" + taken.string() + "': Is a directory").c_str(), Error);
+}
+
+TEST_CASE("a disk that is full in the middle leaves the old file") {
+  const Folder folder;
+  const fs::path file = folder.path / "plan.yaml";
+  write_file_atomically(file, "old");
+  // A limit on the size of files fails in the middle of writing, as a full disk does.
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit small = before;
+  small.rlim_cur = 1000;
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  const std::string error = write_error(file, std::string(100'000, 'x'));
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  ::signal(SIGXFSZ, old_handler);
+  CHECK(error == "cannot write '" + file.string() + "': File too large");
+  CHECK(read_file(file) == "old");
+  CHECK(folder.num_files() == 1);
+}
