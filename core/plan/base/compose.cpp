@@ -30,7 +30,9 @@ class Loader {
  public:
   // `named_at` is the `base:` entry that asks for the file, or null.
   NodePtr load(const std::filesystem::path& path, const Node* named_at) {
-    const std::filesystem::path identity = std::filesystem::weakly_canonical(path);
+    std::error_code unresolved;  // reading will say what is wrong with it
+    std::filesystem::path identity = std::filesystem::weakly_canonical(path, unresolved);
+    if (unresolved) identity = path;
     const auto same = [&](const Open& open) { return open.identity == identity; };
     if (std::any_of(open_.begin(), open_.end(), same)) refuse_cycle(path, named_at->mark);
     open_.push_back({identity, path.string()});

@@ -145,6 +145,8 @@ TEST_CASE("a file that is not there is blamed on the line that names it") {
   CHECK(folder.error("odd.yaml") == "odd.yaml:1:7: base: expected the name of a file, found a mapping");
   CHECK(folder.error("none.yaml") == "none.yaml:1:1: base: expected the name of a file, found nothing");
   CHECK(folder.error("missing.yaml") == "cannot read 'missing.yaml': No such file or directory");
+  fs::create_symlink("loop.yaml", folder.path("loop.yaml"));
+  CHECK(folder.error("loop.yaml") == "cannot read 'loop.yaml': Too many levels of symbolic links");
   CHECK(folder.error("") == "cannot read '': Is a directory");
   try {
     Options::from_file(folder.path("missing.yaml"));
