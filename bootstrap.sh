@@ -77,9 +77,10 @@ prepare() {
   [ -n "${TRELLIS_TORCH:-}" ] || fetch_libtorch "$1"
 }
 
+# run_tests PRESET [CTEST OPTION...]
 run_tests() {
   say "testing build/$1"
-  ctest --test-dir "build/$1" --output-on-failure -j2 || failed="${failed:-} $1"
+  ctest --test-dir "build/$1" --output-on-failure -j2 "${@:2}" || failed="${failed:-} $1"
 }
 
 test_all() {
@@ -91,6 +92,11 @@ test_all() {
   if toolkit_fits; then
     [ -n "${TRELLIS_TORCH:-}" ] || fetch_libtorch cuda
     build cuda
+    if nvidia-smi > /dev/null 2>&1; then
+      run_tests cuda -L gpu
+    else
+      say "no GPU here: the CUDA code was built, its tests were not run"
+    fi
   else
     say "no CUDA 13 toolkit here: the CUDA code was not built"
   fi
