@@ -5,6 +5,7 @@
 // model prices it, the memory model replays its lifetimes. Everything here is pure and thread-safe.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -64,7 +65,9 @@ struct TRELLIS_API Instruction {
   int fused = -1;
   std::vector<SlotId> in, out;
   Move move;                       // slice, start, wait
+  std::vector<SlotId> uses;        // slots that the op's parameters lie in: gathered parameters, an open gradient
   BucketId bucket = -1;
+  int tie = -1;                    // tie_gradient, tie_parameter: which of StageProgram::ties
   bool last_only = false;          // run for the last micro-batch of a step only
   bool recomputed = false;         // a forward instruction that runs again in backward
   Flops flops{0};
@@ -86,7 +89,15 @@ struct Bucket {
   int degree = 1;                         // of axes
   bool split_optimizer = false, split_gradient = false, split_storage = false;  // ZeRO 1, 2, 3
   std::string shared;                     // a parameter that several layers use has a bucket of its own
+  SlotId gathered = -1;                   // slot of the whole parameters where the storage is split
+  SlotId open = -1;                       // slot of the whole gradient where the gradient is split
+  bool owner = true;                      // false: a further use of a shared parameter; no optimizer
   std::int64_t shard() const { return elements / degree; }
+};
+
+struct ParameterPlace {
+  BucketId bucket;
+  int position;    // in the bucket
 };
 
 struct FieldUse {
@@ -124,6 +135,16 @@ TRELLIS_API OpSizes op_sizes(const LayerSpec&, const Op&, const Placement&, cons
 // Padded global size of a dim.
 TRELLIS_API std::int64_t padded_size(const Dim&, const DeriveContext&);
 
+// A further use of a parameter that several layers share (tied embeddings): the owner, the first layer that uses it, has
+// all four lives; a further use has its own compute, storage and gradient and no optimizer (derivation.md rule 13).
+struct Tie {
+  std::string shared;
+  int owner_stage = 0, use_stage = 0;
+  BucketId owner = -1, use = -1;
+  std::vector<Move> gradient_moves;   // on the use's line: its layout to the owner's
+  std::vector<Move> parameter_moves;  // on the owner's line: its layout to the use's
+};
+
 // The layers of one pipeline stage as one list of slots, instructions and buckets.
 struct StageProgram {
   DeviceLine line;
@@ -132,11 +153,14 @@ struct StageProgram {
   std::vector<Placement> placements;
   std::vector<Slot> slots;
   std::vector<Bucket> buckets;
+  std::vector<std::map<ParameterId, ParameterPlace>> parameters;  // by layer of the stage
   Instructions forward, backward, update;
   std::vector<FieldUse> fields;              // FieldUse::value is of slots[slot].layer
   std::vector<SlotId> receive, send;         // edge values with the neighbor stages (already in the receiver's layout)
   std::vector<SlotId> receive_gradient, send_gradient;
   SlotId loss = -1;
+  int stage = 0;
+  std::vector<Tie> ties;                     // of the whole pipeline, the same on every stage
 };
 
 struct LinkContext {
@@ -147,6 +171,9 @@ struct LinkContext {
   bool first = true, last = true;
 };
 TRELLIS_API StageProgram link(const std::vector<std::shared_ptr<const LayerProgram>>&, const LinkContext&);
+
+// Gives the linked stages of a pipeline their update lists and their ties.
+TRELLIS_API void link_updates(std::vector<StageProgram>&);
 
 // The layouts in which a layer takes its edge inputs, and hands back their gradients.
 TRELLIS_API std::vector<Layout> input_layouts(const LayerProgram&);

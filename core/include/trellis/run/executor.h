@@ -1,0 +1,67 @@
+// Runs a compiled plan on one rank: the stage's instruction lists, its schedule's actions, and the update.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trellis/plan/export.h"
+#include "trellis/plan/plan_file.h"
+#include "trellis/plan/program.h"
+#include "trellis/plan/schedule.h"
+#include "trellis/run/comm.h"
+#include "trellis/run/data_source.h"
+#include "trellis/run/kernel.h"
+
+namespace trellis {
+
+struct OptimizerOptions {
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
+  double clip = 1.0;                 // global gradient norm; 0 = no clipping
+};
+
+struct ExecutorOptions {
+  OptimizerOptions optimizer;
+  std::uint64_t seed = 0;            // initial weights and dropout
+  std::string device = "cpu";        // cpu | cuda
+  bool check_collectives = false;    // assert that executed collectives equal the program's, and bytes kept the replayed
+};
+
+struct StepResult {
+  double loss = 0;                   // of the whole batch, the same on every rank
+  double gradient_norm = 0;          // before clipping
+};
+
+// All ranks construct it together (groups are created). One thread a rank.
+class TRELLIS_API Executor {
+ public:
+  Executor(const CompiledPlan&, const ModelSpec&, const PipelineSchedule&, const KernelLibrary&, const OpLibrary&, CommWorld&,
+           ExecutorOptions);
+  ~Executor();
+
+  StepResult train_step(const DataSource&, std::int64_t step, double learning_rate);
+  double evaluate(const DataSource&, std::int64_t step);   // loss of that batch, no dropout, no gradients
+
+  // Whole, unpadded-by-nobody (global) tensors by full name ("layers.3.attn.q.weight"), gathered to every rank: for
+  // tests and export of small models. Collective. Gradients are those of the last step, before clipping.
+  std::map<std::string, at::Tensor> parameters();
+  std::map<std::string, at::Tensor> gradients();
+  void keep_gradients(bool on);      // so that gradients() finds them after a step
+
+  const StageProgram& stage() const;
+  Bytes kept_bytes() const;          // measured right after the last forward of a micro-batch, for the memory check
+  std::vector<CommRecord> expected_collectives() const;  // of one train_step on this rank, from the program
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Name of a parameter in the whole model; a shared one has its shared name.
+TRELLIS_API std::string full_name(int layer, const Parameter&);
+
+}  // namespace trellis

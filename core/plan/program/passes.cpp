@@ -1,0 +1,138 @@
+#include "plan/program/passes.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace trellis::passes {
+namespace {
+
+bool contains(const std::vector<SlotId>& slots, SlotId s) { return std::ranges::find(slots, s) != slots.end(); }
+bool reads(const Instruction& i, SlotId s) { return contains(i.in, s) || contains(i.uses, s); }
+
+bool computes(const Instruction& i) {
+  return i.kind == InstructionKind::forward || i.kind == InstructionKind::input_gradient ||
+         i.kind == InstructionKind::weight_gradient || i.kind == InstructionKind::backward;
+}
+
+// The list cut into the runs of instructions that belong to one layer.
+std::vector<Instructions> by_layer(const Instructions& list) {
+  std::vector<Instructions> segments;
+  for (const Instruction& i : list) {
+    if (segments.empty() || segments.back().back().layer != i.layer) segments.emplace_back();
+    segments.back().push_back(i);
+  }
+  return segments;
+}
+
+Instructions joined(const std::vector<Instructions>& segments) {
+  Instructions list;
+  for (const Instructions& s : segments) list.insert(list.end(), s.begin(), s.end());
+  return list;
+}
+
+Instructions take(Instructions& segment, InstructionKind kind) {
+  Instructions taken;
+  std::ranges::copy_if(segment, std::back_inserter(taken), [&](const Instruction& i) { return i.kind == kind; });
+  std::erase_if(segment, [&](const Instruction& i) { return i.kind == kind; });
+  return taken;
+}
+
+}  // namespace
+
+void reduce_shared_once(StageProgram& stage) {
+  for (BucketId b = 0; b < static_cast<BucketId>(stage.buckets.size()); ++b) {
+    if (stage.buckets[static_cast<std::size_t>(b)].shared.empty()) continue;
+    auto is_start = [&](const Instruction& i) { return i.kind == InstructionKind::reduce_start && i.bucket == b && i.last_only; };
+    const bool in_backward = std::ranges::any_of(stage.backward, is_start);
+    if (in_backward) std::erase_if(stage.forward, is_start);
+    Instructions& list = in_backward ? stage.backward : stage.forward;
+    auto remaining = std::ranges::count_if(list, is_start);
+    std::erase_if(list, [&](const Instruction& i) { return is_start(i) && remaining-- > 1; });
+  }
+}
+
+void prefetch_gathers(Instructions& list) {
+  std::vector<Instructions> segments = by_layer(list), ahead(segments.size());
+  for (std::size_t k = 1; k < segments.size(); ++k) {
+    ahead[k - 1] = take(segments[k], InstructionKind::gather_start);
+  }
+  for (std::size_t k = 0; k < segments.size(); ++k) segments[k].insert(segments[k].begin(), ahead[k].begin(), ahead[k].end());
+  list = joined(segments);
+}
+
+void delay_reductions(Instructions& list) {
+  std::vector<Instructions> segments = by_layer(list);
+  for (std::size_t k = segments.size(); k-- > 1;) {
+    const Instructions waits = take(segments[k - 1], InstructionKind::reduce_wait);
+    segments[k].insert(segments[k].end(), waits.begin(), waits.end());
+  }
+  list = joined(segments);
+}
+
+void hoist_repeated_gathers(Instructions& list) {
+  constexpr int kAhead = 2;  // compute instructions; more would keep gathered buffers alive for longer than they hide
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i].kind != InstructionKind::start || !list[i].recomputed || list[i].move.kind != MoveKind::all_gather) continue;
+    int passed = 0;
+    for (std::size_t j = i; j > 0; --j) {
+      const Instruction& before = list[j - 1];
+      if (before.layer != list[j].layer || before.recomputed || contains(before.out, list[j].in[0])) break;
+      if (computes(before) && ++passed > kAhead) break;
+      std::swap(list[j - 1], list[j]);
+    }
+  }
+}
+
+void add_in_place(StageProgram& stage) {
+  Instructions& list = stage.backward;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i].kind != InstructionKind::add) continue;
+    auto dead = [&](SlotId s) {
+      return std::none_of(list.begin() + static_cast<std::ptrdiff_t>(i) + 1, list.end(), [&](const Instruction& later) { return reads(later, s); }) &&
+             !contains(stage.send_gradient, s);
+    };
+    if (!dead(list[i].in[0])) std::swap(list[i].in[0], list[i].in[1]);
+    const SlotId target = list[i].in[0], old = list[i].out[0];
+    if (list[i].in[0] == list[i].in[1] || !dead(target)) continue;
+    auto rename = [&](std::vector<SlotId>& slots) { std::ranges::replace(slots, old, target); };
+    for (std::size_t j = i; j < list.size(); ++j) rename(list[j].in), rename(list[j].out);
+    rename(stage.send_gradient);
+  }
+}
+
+void add_frees(StageProgram& stage) {
+  std::set<SlotId> kept;  // read in backward before backward makes them
+  {
+    std::set<SlotId> made;
+    for (const Instruction& i : stage.backward) {
+      for (const auto* slots : {&i.in, &i.uses})
+        for (SlotId s : *slots)
+          if (s >= 0 && !made.contains(s)) kept.insert(s);
+      made.insert(i.out.begin(), i.out.end());
+    }
+  }
+  auto insert_frees = [](Instructions& list, const std::set<SlotId>& pinned) {
+    std::map<SlotId, std::size_t> last;
+    for (std::size_t i = 0; i < list.size(); ++i)
+      for (const auto* slots : {&list[i].in, &list[i].uses, &list[i].out})
+        for (SlotId s : *slots)
+          if (s >= 0 && !pinned.contains(s)) last[s] = i;
+    std::map<std::size_t, std::vector<SlotId>> ending;
+    for (const auto& [slot, index] : last) ending[index].push_back(slot);
+    Instructions with_frees;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      with_frees.push_back(list[i]);
+      if (const auto e = ending.find(i); e != ending.end())
+        with_frees.push_back({.kind = InstructionKind::free, .layer = list[i].layer, .in = e->second});
+    }
+    list = std::move(with_frees);
+  };
+  std::set<SlotId> pinned = kept;
+  pinned.insert(stage.send.begin(), stage.send.end());
+  pinned.insert(stage.loss);
+  insert_frees(stage.forward, pinned);
+  insert_frees(stage.backward, {stage.send_gradient.begin(), stage.send_gradient.end()});
+}
+
+}  // namespace trellis::passes
