@@ -86,6 +86,7 @@ run_tests() {
 test_all() {
   prepare cpu
   build cpu
+  cmake --build build/cpu -j "$(nproc)" --target all_verify_interface_header_sets
   run_tests cpu
   build asan
   run_tests asan

@@ -2,17 +2,13 @@
 include(CMakePackageConfigHelpers)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Trellis)
 
-install(DIRECTORY core/include/trellis/plan ${PROJECT_BINARY_DIR}/include/trellis/plan
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/trellis FILES_MATCHING PATTERN *.h PATTERN README.md)
 # One export file a half: a project without LibTorch can still use the plan side.
 set_target_properties(trellis_plan PROPERTIES EXPORT_NAME plan INSTALL_RPATH $ORIGIN)
-install(TARGETS trellis_plan EXPORT TrellisPlan)
+install(TARGETS trellis_plan EXPORT TrellisPlan FILE_SET HEADERS)
 install(EXPORT TrellisPlan NAMESPACE Trellis:: DESTINATION ${package})
 if(TRELLIS_RUN)
-  install(DIRECTORY core/include/trellis/run DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/trellis
-          FILES_MATCHING PATTERN *.h PATTERN README.md)
   set_target_properties(trellis_run PROPERTIES EXPORT_NAME run INSTALL_RPATH $ORIGIN)
-  install(TARGETS trellis_run EXPORT TrellisRun)
+  install(TARGETS trellis_run EXPORT TrellisRun FILE_SET HEADERS)
   install(EXPORT TrellisRun NAMESPACE Trellis:: DESTINATION ${package})
   install(FILES cmake/FindLibTorch.cmake cmake/TrellisCache.cmake DESTINATION ${package})
 endif()

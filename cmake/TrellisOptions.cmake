@@ -13,7 +13,10 @@ set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 # because only the former is used for the libraries that LibTorch itself needs.
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
-add_link_options(LINKER:--disable-new-dtags)
+add_link_options(LINKER:--disable-new-dtags LINKER:--allow-shlib-undefined)
+
+# The target all_verify_interface_header_sets compiles every public header by itself, as a plugin's first include.
+set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)
 
 # trellis_build: what every target of this repository is compiled with.
 add_library(trellis_build INTERFACE)
@@ -28,9 +31,10 @@ if(TRELLIS_SANITIZE)
   add_link_options(-fsanitize=${sanitizers})
 endif()
 
-# trellis_add_core(TARGET SOURCES... ): a shared core library. Everything in it is exported, so that type information of
-# interface classes is one object for the host, the tests and all plugins. Without sources it is an INTERFACE library.
-function(trellis_add_core target)
+# trellis_add_core(TARGET ROOM SOURCES...): a shared core library with the public headers of core/include/trellis/ROOM.
+# Everything in it is exported, so that type information of interface classes is one object for the host, the tests and
+# all plugins. Without sources it is an INTERFACE library.
+function(trellis_add_core target room)
   if(ARGN)
     add_library(${target} SHARED ${ARGN})
     target_link_libraries(${target} PRIVATE trellis_build)
@@ -41,10 +45,12 @@ function(trellis_add_core target)
     set(scope INTERFACE)
   endif()
   target_compile_features(${target} ${scope} cxx_std_20)
-  target_include_directories(${target} ${scope}
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
-    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
-    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/core/include/trellis/${room}/*.h)
+  if(room STREQUAL plan)
+    list(APPEND headers ${PROJECT_BINARY_DIR}/include/trellis/plan/fingerprint.h)
+  endif()
+  target_sources(${target} ${scope} FILE_SET HEADERS
+    BASE_DIRS ${PROJECT_SOURCE_DIR}/core/include ${PROJECT_BINARY_DIR}/include FILES ${headers})
 endfunction()
 
 # trellis_add_host(SOURCES...): the command line. It links the plan side only and loads libtrellis_run for verbs that run.
