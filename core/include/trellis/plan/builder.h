@@ -11,8 +11,9 @@
 namespace trellis {
 
 // Handles are ValueIds of the layer under construction. Dims are named by strings; all that a layer uses are passed to
-// the constructor. A linear's weight is [out dims..., in dims...]; its bias is an op of its own, after the sum, in
-// region residual when the output is a residual value (last dim hidden), else in region linear.
+// the constructor. A linear's weight is [out dims..., in dims...]; its bias is an op of its own, after the sum.
+// Pointwise ops and biases lie in region residual when their value is a residual one (last dim of role hidden), else in
+// region linear. Every method throws Error where the dims of its arguments do not fit.
 class TRELLIS_API LayerBuilder {
  public:
   using Names = std::vector<std::string>;
@@ -27,10 +28,12 @@ class TRELLIS_API LayerBuilder {
   ValueId embedding(std::string name, ValueId ids, std::string rows, std::string region, double init_std, std::string shared = {});
   ValueId layer_norm(std::string name, ValueId x, double eps, bool bias = true);
   ValueId rms_norm(std::string name, ValueId x, double eps);
-  // Contracts the trailing `contracted` dims of x (default: all that are not batch or sequence) into `out` dims.
+  // Contracts all dims of x that are not batch or sequence into the `out` dims. Names never are both contracted and kept:
+  // a product from "hidden" to "hidden" needs a dim "hidden_in" of the same size, which the contracted one is called.
   ValueId linear(std::string name, ValueId x, const Names& out, bool bias, double init_std);
   ValueId rotary(std::string name, ValueId x, ValueId positions, double theta);
-  // q: b s g r d; k, v: b s g d -> b s g r d
+  // q: b s g r d; k, v: b t g d -> b s g r d. Where the keys' dim is the queries' own (self-attention), the keys' is
+  // called "keys", a dim of the same role and size.
   ValueId attention(std::string name, ValueId q, ValueId k, ValueId v, bool causal, double dropout);
   ValueId gelu(std::string name, ValueId x, bool tanh);
   ValueId silu(std::string name, ValueId x);
@@ -40,8 +43,9 @@ class TRELLIS_API LayerBuilder {
   // Head product and cross-entropy in chunks of tokens: b s h, table [v h], labels b s -> scalar sum over counted
   // tokens (label >= 0) divided by the step's global count. Gradients are made in forward.
   ValueId cross_entropy(std::string name, ValueId x, ValueId labels, std::string vocab, std::int64_t real_vocab,
-                        double init_std, std::string shared = {});
+                        double init_std, std::string shared = {}, std::int64_t chunk = 1024);
 
+  // Checks the layer and drops the dims that it does not use, so that its roles are those it has. Throws Error.
   LayerSpec build();
 
  private:

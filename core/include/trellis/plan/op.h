@@ -54,7 +54,7 @@ struct OpSizes {                // an op under a placement
 struct InnerMove {              // communication inside a kernel: declared, priced, and asserted by a debug run
   MoveKind kind = MoveKind::all_gather;
   AxisList axes;
-  Bytes bytes{0};               // received by one rank
+  Bytes bytes{0};               // received by one rank, in all `count` of them
   int count = 1;
 };
 

@@ -1,0 +1,62 @@
+// cross_entropy: b s h, labels b s, table v h -> scalar   The head's product and the loss in one, chunk of tokens by
+// chunk, so that the logits of all tokens never exist. Forward makes the gradients too: the table's is added at once,
+// the input's is an extra output, Partial over the axes of v.
+#include "model/ops/contracts.h"
+
+namespace trellis::ops {
+namespace {
+
+constexpr std::int64_t kStatistics = 3;  // of a token: local maximum, sum of exponentials, the target's logit
+
+class CrossEntropy final : public OpContract {
+  std::string_view kind() const override { return "cross_entropy"; }
+  DimUse use(const LayerSpec& layer, const Op& op, DimId d) const override {
+    if (d == op.input_dims.at(0).back()) return DimUse::whole;
+    if (d == vocab(layer, op)) return DimUse::internal;
+    return OpContract::use(layer, op, d);
+  }
+  Needs needs(const LayerSpec&, const Op& op, Pass pass) const override {
+    return reads(op, pass, {}, false, /*extras=*/true);
+  }
+  std::vector<Extra> extras(const LayerSpec&, const Op& op) const override {
+    return {{.name = "gradient", .dims = op.input_dims.at(0), .compute_dtype = true}};
+  }
+  bool once() const override { return true; }
+
+  // Three products: logits, the input's gradient, the table's gradient.
+  Flops flops(const OpSizes& s, Pass pass) const override {
+    return pass == Pass::forward ? Flops(6 * product_of_all_dims(s)) : Flops(0);
+  }
+
+  // One chunk's logits in the statistics' dtype. In bf16 also the chunk's logits as the product made them, and the
+  // table's gradient before it is added to the fp32 one.
+  Bytes scratch(const OpSizes& s, Pass pass) const override {
+    if (pass != Pass::forward) return Bytes(0);
+    const std::int64_t logits = std::min(tokens(s), chunk(s)) * s.elements({vocab(*s.layer, *s.op)});
+    Bytes bytes = size_of(statistics_dtype(s.dtype)) * logits;
+    if (s.dtype == Dtype::bf16) bytes += size_of(Dtype::bf16) * (logits + parameter_elements(s, 0));
+    return bytes;
+  }
+
+  std::vector<InnerMove> inner_moves(const OpSizes& s, Pass pass) const override {
+    const auto v = static_cast<std::size_t>(vocab(*s.layer, *s.op));
+    if (pass != Pass::forward || s.degree.at(v) == 1) return {};
+    const Bytes own = size_of(statistics_dtype(s.dtype)) * (kStatistics * tokens(s));
+    return {{.kind = MoveKind::all_gather,
+             .axes = s.axes.at(v),
+             .bytes = own * (s.degree[v] - 1),
+             .count = static_cast<int>((tokens(s) + chunk(s) - 1) / chunk(s))}};
+  }
+
+  static DimId vocab(const LayerSpec& layer, const Op& op) {
+    return layer.parameters.at(static_cast<std::size_t>(op.parameters.at(0))).dims.at(0);
+  }
+  static std::int64_t tokens(const OpSizes& s) { return input_elements(s, 1); }
+  static std::int64_t chunk(const OpSizes& s) { return std::max<std::int64_t>(1, s.op->integer("chunk", 1024)); }
+};
+
+}  // namespace
+
+ContractPtr cross_entropy_contract() { return std::make_shared<CrossEntropy>(); }
+
+}  // namespace trellis::ops

@@ -1,0 +1,23 @@
+// embedding: b s (integers), table rows h -> b s h   The table's rows are contracted: where they are split, each rank
+// contributes the rows that it has and zero for the others, and the output is Partial.
+#include "model/ops/contracts.h"
+
+namespace trellis::ops {
+namespace {
+
+class Embedding final : public OpContract {
+  std::string_view kind() const override { return "embedding"; }
+  Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {true}); }
+
+  // Rows are added in the gradient's dtype: bf16 needs a wider copy of the output's gradient.
+  Bytes scratch(const OpSizes& s, Pass pass) const override {
+    if (pass == Pass::forward || s.dtype != Dtype::bf16) return Bytes(0);
+    return size_of(Dtype::f32) * output_elements(s);
+  }
+};
+
+}  // namespace
+
+ContractPtr embedding_contract() { return std::make_shared<Embedding>(); }
+
+}  // namespace trellis::ops

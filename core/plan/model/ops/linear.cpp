@@ -1,0 +1,33 @@
+// linear: b s I.. , O.. I.. -> b s O..   A product with a weight; its bias is an op of its own.
+#include "model/ops/contracts.h"
+
+namespace trellis::ops {
+namespace {
+
+class Linear final : public OpContract {
+  std::string_view kind() const override { return "linear"; }
+  Needs needs(const LayerSpec&, const Op& op, Pass pass) const override {
+    return reads(op, pass, {pass != Pass::input_gradient});
+  }
+  bool splits_backward() const override { return true; }
+  bool carries_partial() const override { return true; }
+
+  Flops flops(const OpSizes& s, Pass pass) const override {
+    const Flops product(2 * product_of_all_dims(s));
+    return pass == Pass::backward ? 2 * product : product;
+  }
+
+  // In fp32 and fp64 the weight gradient is added by the product itself; in bf16 the product goes to a bf16 tensor
+  // first, because the gradient is fp32.
+  Bytes scratch(const OpSizes& s, Pass pass) const override {
+    const bool weight = pass == Pass::weight_gradient || pass == Pass::backward;
+    if (!weight || s.dtype != Dtype::bf16) return Bytes(0);
+    return size_of(Dtype::bf16) * parameter_elements(s, 0);
+  }
+};
+
+}  // namespace
+
+ContractPtr linear_contract() { return std::make_shared<Linear>(); }
+
+}  // namespace trellis::ops

@@ -1,0 +1,30 @@
+// rms_norm: b s h, h -> b s h   x / sqrt(mean(x^2) + eps) * weight
+#include "model/ops/contracts.h"
+
+namespace trellis::ops {
+namespace {
+
+class RmsNorm final : public OpContract {
+  std::string_view kind() const override { return "rms_norm"; }
+  DimUse use(const LayerSpec& layer, const Op& op, DimId d) const override {
+    return d == op.input_dims.at(0).back() ? DimUse::whole : OpContract::use(layer, op, d);
+  }
+  Needs needs(const LayerSpec&, const Op& op, Pass pass) const override {
+    return reads(op, pass, {true}, false, /*extras=*/true);
+  }
+  std::vector<Extra> extras(const LayerSpec&, const Op& op) const override {
+    return {{.name = "rstd", .dims = {op.input_dims.at(0).begin(), op.input_dims.at(0).end() - 1}}};
+  }
+  Flops flops(const OpSizes& s, Pass pass) const override {
+    return Flops(output_elements(s)) * (pass == Pass::forward ? 5 : 11);
+  }
+  Bytes scratch(const OpSizes& s, Pass pass) const override {
+    return pass == Pass::forward ? Bytes(0) : size_of(s.dtype) * parameter_elements(s);
+  }
+};
+
+}  // namespace
+
+ContractPtr rms_norm_contract() { return std::make_shared<RmsNorm>(); }
+
+}  // namespace trellis::ops

@@ -1,0 +1,25 @@
+// rotary: b s X.. d, positions b s -> b s X.. d   Rotates pairs (i, i + d/2) by position * theta^(-2i/d).
+#include "model/ops/contracts.h"
+
+namespace trellis::ops {
+namespace {
+
+class Rotary final : public OpContract {
+  std::string_view kind() const override { return "rotary"; }
+  DimUse use(const LayerSpec& layer, const Op& op, DimId d) const override {
+    return d == op.input_dims.at(0).back() ? DimUse::whole : OpContract::use(layer, op, d);
+  }
+  Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {false, true}); }
+  Flops flops(const OpSizes& s, Pass) const override { return Flops(output_elements(s)) * 3; }
+  // Cosines and sines of every position, half a head each.
+  Bytes scratch(const OpSizes& s, Pass) const override {
+    const std::int64_t head = s.elements({s.op->input_dims.at(0).back()});
+    return size_of(statistics_dtype(s.dtype)) * (input_elements(s, 1) * head);
+  }
+};
+
+}  // namespace
+
+ContractPtr rotary_contract() { return std::make_shared<Rotary>(); }
+
+}  // namespace trellis::ops
