@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "model/layer_checks.h"
+#include "plan/model/layer_checks.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -37,9 +37,10 @@ const std::vector<DimId>& dims_of(const LayerSpec& layer, std::string_view op, V
     reject(layer, op, fmt::format("value {} is not one of this layer", x), "use the handles that its builder returned");
   const Value& value = layer.values[static_cast<std::size_t>(x)];
   if (value.kind != kind)
-    reject(layer, op, fmt::format("'{}' is {}; expected {}", value.name,
-                                  value.kind == ValueKind::integer ? "an integer field" : "a real value",
-                                  kind == ValueKind::integer ? "an integer field" : "a real value"));
+    reject(layer, op,
+           fmt::format("'{}' is {}; expected {}", value.name,
+                       value.kind == ValueKind::integer ? "an integer field" : "a real value",
+                       kind == ValueKind::integer ? "an integer field" : "a real value"));
   return value.dims;
 }
 
@@ -124,33 +125,47 @@ ValueId LayerBuilder::embedding(std::string name, ValueId ids, std::string rows,
   const DimId h = dim(hidden.front()->name);
   auto out = token_dims;
   out.push_back(h);
-  const ParameterId table = parameter({.name = name + ".weight", .dims = {dim(rows), h}, .init_std = init_std,
-                                       .shared = std::move(shared)});
-  return op({.kind = "embedding", .name = std::move(name), .region = std::move(region), .inputs = {ids},
-             .input_dims = {token_dims}, .parameters = {table}, .attributes = {}},
+  const ParameterId table =
+      parameter({.name = name + ".weight", .dims = {dim(rows), h}, .init_std = init_std, .shared = std::move(shared)});
+  return op({.kind = "embedding",
+             .name = std::move(name),
+             .region = std::move(region),
+             .inputs = {ids},
+             .input_dims = {token_dims},
+             .parameters = {table}},
             std::move(out));
 }
 
 ValueId LayerBuilder::layer_norm(std::string name, ValueId x, double eps, bool bias) {
   const auto dims = dims_of(spec_, name, x);
   if (dims.empty()) reject(spec_, name, "a scalar cannot be normalized");
-  std::vector<ParameterId> parameters{parameter({.name = name + ".weight", .dims = {dims.back()},
-                                                 .init = Parameter::Init::ones, .weight_decay = false, .shared = {}})};
+  std::vector<ParameterId> parameters{parameter(
+      {.name = name + ".weight", .dims = {dims.back()}, .init = Parameter::Init::ones, .weight_decay = false})};
   if (bias)
-    parameters.push_back(parameter({.name = name + ".bias", .dims = {dims.back()}, .init = Parameter::Init::zeros,
-                                    .weight_decay = false, .shared = {}}));
-  return op({.kind = "layer_norm", .name = std::move(name), .region = std::string(kResidual), .inputs = {x},
-             .input_dims = {dims}, .parameters = std::move(parameters), .attributes = {{"eps", eps}}},
+    parameters.push_back(parameter(
+        {.name = name + ".bias", .dims = {dims.back()}, .init = Parameter::Init::zeros, .weight_decay = false}));
+  return op({.kind = "layer_norm",
+             .name = std::move(name),
+             .region = std::string(kResidual),
+             .inputs = {x},
+             .input_dims = {dims},
+             .parameters = std::move(parameters),
+             .attributes = {{"eps", eps}}},
             dims);
 }
 
 ValueId LayerBuilder::rms_norm(std::string name, ValueId x, double eps) {
   const auto dims = dims_of(spec_, name, x);
   if (dims.empty()) reject(spec_, name, "a scalar cannot be normalized");
-  const ParameterId weight = parameter({.name = name + ".weight", .dims = {dims.back()}, .init = Parameter::Init::ones,
-                                        .weight_decay = false, .shared = {}});
-  return op({.kind = "rms_norm", .name = std::move(name), .region = std::string(kResidual), .inputs = {x},
-             .input_dims = {dims}, .parameters = {weight}, .attributes = {{"eps", eps}}},
+  const ParameterId weight = parameter(
+      {.name = name + ".weight", .dims = {dims.back()}, .init = Parameter::Init::ones, .weight_decay = false});
+  return op({.kind = "rms_norm",
+             .name = std::move(name),
+             .region = std::string(kResidual),
+             .inputs = {x},
+             .input_dims = {dims},
+             .parameters = {weight},
+             .attributes = {{"eps", eps}}},
             dims);
 }
 
@@ -173,15 +188,23 @@ ValueId LayerBuilder::linear(std::string name, ValueId x, const Names& out, bool
   if (weight.size() == out_ids.size()) reject(spec_, name, "no dim is left to contract: batch and sequence never are");
   result.insert(result.end(), out_ids.begin(), out_ids.end());
 
-  const ParameterId w = parameter({.name = name + ".weight", .dims = weight, .init_std = init_std, .shared = {}});
-  ValueId y = op({.kind = "linear", .name = name, .region = std::string(kLinear), .inputs = {x},
-                  .input_dims = {in_dims}, .parameters = {w}, .attributes = {}},
+  const ParameterId w = parameter({.name = name + ".weight", .dims = weight, .init_std = init_std});
+  ValueId y = op({.kind = "linear",
+                  .name = name,
+                  .region = std::string(kLinear),
+                  .inputs = {x},
+                  .input_dims = {in_dims},
+                  .parameters = {w}},
                  result);
   if (!bias) return y;
-  const ParameterId b = parameter({.name = name + ".bias", .dims = out_ids, .init = Parameter::Init::zeros,
-                                   .weight_decay = false, .shared = {}});
-  return op({.kind = "bias", .name = name + ".bias", .region = region_of(spec_, y), .inputs = {y},
-             .input_dims = {result}, .parameters = {b}, .attributes = {}},
+  const ParameterId b =
+      parameter({.name = name + ".bias", .dims = out_ids, .init = Parameter::Init::zeros, .weight_decay = false});
+  return op({.kind = "bias",
+             .name = name + ".bias",
+             .region = region_of(spec_, y),
+             .inputs = {y},
+             .input_dims = {result},
+             .parameters = {b}},
             result);
 }
 
@@ -191,8 +214,12 @@ ValueId LayerBuilder::rotary(std::string name, ValueId x, ValueId positions, dou
   check_leading(spec_, name, position_dims, dims);
   if (const Dim& head = spec_.dims[static_cast<std::size_t>(dims.back())]; head.size % 2 != 0)
     reject(spec_, name, fmt::format("{} is {}; rotation is of pairs, so it must be even", head.name, head.size));
-  return op({.kind = "rotary", .name = std::move(name), .region = std::string(kLinear), .inputs = {x, positions},
-             .input_dims = {dims, position_dims}, .parameters = {}, .attributes = {{"theta", theta}}},
+  return op({.kind = "rotary",
+             .name = std::move(name),
+             .region = std::string(kLinear),
+             .inputs = {x, positions},
+             .input_dims = {dims, position_dims},
+             .attributes = {{"theta", theta}}},
             dims);
 }
 
@@ -201,45 +228,59 @@ ValueId LayerBuilder::attention(std::string name, ValueId q, ValueId k, ValueId 
   auto key = dims_of(spec_, name, k);
   check_probability(spec_, name, dropout);
   if (dims_of(spec_, name, v) != key)
-    reject(spec_, name, fmt::format("keys are {} and values {}; expected the same dims", names(spec_, key),
-                                    names(spec_, dims_of(spec_, name, v))));
+    reject(spec_, name,
+           fmt::format("keys are {} and values {}; expected the same dims", names(spec_, key),
+                       names(spec_, dims_of(spec_, name, v))));
   if (query.size() != 5 || key.size() != 4 || key[0] != query[0] || key[2] != query[2] || key[3] != query[4])
     reject(spec_, name, fmt::format("queries are {} and keys {}", names(spec_, query), names(spec_, key)),
            "expected batch sequence kv_heads queries_per_kv head_dim, and the same without queries_per_kv");
   if (key[1] == query[1]) key[1] = checks::renamed(spec_, name, key[1], "keys");
-  return op({.kind = "attention", .name = std::move(name), .region = std::string(kAttention), .inputs = {q, k, v},
-             .input_dims = {query, key, key}, .parameters = {},
+  return op({.kind = "attention",
+             .name = std::move(name),
+             .region = std::string(kAttention),
+             .inputs = {q, k, v},
+             .input_dims = {query, key, key},
              .attributes = {{"causal", std::int64_t{causal}}, {"dropout", dropout}}},
             query);
 }
 
 ValueId LayerBuilder::gelu(std::string name, ValueId x, bool tanh) {
   const auto dims = dims_of(spec_, name, x);
-  return op({.kind = "gelu", .name = std::move(name), .region = region_of(spec_, x), .inputs = {x},
-             .input_dims = {dims}, .parameters = {}, .attributes = {{"tanh", std::int64_t{tanh}}}},
+  return op({.kind = "gelu",
+             .name = std::move(name),
+             .region = region_of(spec_, x),
+             .inputs = {x},
+             .input_dims = {dims},
+             .attributes = {{"tanh", std::int64_t{tanh}}}},
             dims);
 }
 
 ValueId LayerBuilder::silu(std::string name, ValueId x) {
   const auto dims = dims_of(spec_, name, x);
-  return op({.kind = "silu", .name = std::move(name), .region = region_of(spec_, x), .inputs = {x},
-             .input_dims = {dims}, .parameters = {}, .attributes = {}},
-            dims);
+  return op(
+      {.kind = "silu", .name = std::move(name), .region = region_of(spec_, x), .inputs = {x}, .input_dims = {dims}},
+      dims);
 }
 
 ValueId LayerBuilder::multiply(std::string name, ValueId x, ValueId y) {
   const auto dims = dims_of(spec_, name, x);
   if (dims_of(spec_, name, y) != dims) reject(spec_, name, "its inputs have different dims");
-  return op({.kind = "multiply", .name = std::move(name), .region = region_of(spec_, x), .inputs = {x, y},
-             .input_dims = {dims, dims}, .parameters = {}, .attributes = {}},
+  return op({.kind = "multiply",
+             .name = std::move(name),
+             .region = region_of(spec_, x),
+             .inputs = {x, y},
+             .input_dims = {dims, dims}},
             dims);
 }
 
 ValueId LayerBuilder::add(std::string name, ValueId x, ValueId y) {
   const auto dims = dims_of(spec_, name, x);
   if (dims_of(spec_, name, y) != dims) reject(spec_, name, "its inputs have different dims");
-  return op({.kind = "add", .name = std::move(name), .region = region_of(spec_, x), .inputs = {x, y},
-             .input_dims = {dims, dims}, .parameters = {}, .attributes = {}},
+  return op({.kind = "add",
+             .name = std::move(name),
+             .region = region_of(spec_, x),
+             .inputs = {x, y},
+             .input_dims = {dims, dims}},
             dims);
 }
 
@@ -247,8 +288,12 @@ ValueId LayerBuilder::dropout(std::string name, ValueId x, double p) {
   const auto dims = dims_of(spec_, name, x);
   check_probability(spec_, name, p);
   if (p == 0) return x;
-  return op({.kind = "dropout", .name = std::move(name), .region = region_of(spec_, x), .inputs = {x},
-             .input_dims = {dims}, .parameters = {}, .attributes = {{"p", p}}},
+  return op({.kind = "dropout",
+             .name = std::move(name),
+             .region = region_of(spec_, x),
+             .inputs = {x},
+             .input_dims = {dims},
+             .attributes = {{"p", p}}},
             dims);
 }
 
@@ -258,16 +303,20 @@ ValueId LayerBuilder::cross_entropy(std::string name, ValueId x, ValueId labels,
   const auto label_dims = dims_of(spec_, name, labels, ValueKind::integer);
   check_leading(spec_, name, label_dims, dims);
   if (label_dims.size() + 1 != dims.size())
-    reject(spec_, name, fmt::format("labels {} do not count the rows of {}", names(spec_, label_dims),
-                                    names(spec_, dims)));
+    reject(spec_, name,
+           fmt::format("labels {} do not count the rows of {}", names(spec_, label_dims), names(spec_, dims)));
   const DimId v = dim(vocab);
   if (const auto rows = spec_.dims[static_cast<std::size_t>(v)].size; real_vocab < 1 || real_vocab > rows)
     reject(spec_, name, fmt::format("real_vocab is {}; expected 1 to {}, the size of '{}'", real_vocab, rows, vocab));
   if (chunk < 1) reject(spec_, name, fmt::format("chunk is {} tokens; expected 1 or more", chunk));
-  const ParameterId table = parameter({.name = name + ".weight", .dims = {v, dims.back()}, .init_std = init_std,
-                                       .shared = std::move(shared)});
-  return op({.kind = "cross_entropy", .name = std::move(name), .region = std::string(kLoss), .inputs = {x, labels},
-             .input_dims = {dims, label_dims}, .parameters = {table},
+  const ParameterId table = parameter(
+      {.name = name + ".weight", .dims = {v, dims.back()}, .init_std = init_std, .shared = std::move(shared)});
+  return op({.kind = "cross_entropy",
+             .name = std::move(name),
+             .region = std::string(kLoss),
+             .inputs = {x, labels},
+             .input_dims = {dims, label_dims},
+             .parameters = {table},
              .attributes = {{"chunk", chunk}, {"real_vocab", real_vocab}}},
             {});
 }

@@ -1,4 +1,4 @@
-#include "model/layer_checks.h"
+#include "plan/model/layer_checks.h"
 
 #include <set>
 
@@ -45,7 +45,8 @@ void check_uses(const LayerSpec& layer) {
 void check_dims(const LayerSpec& layer) {
   std::set<std::string_view> names;
   for (const Dim& d : layer.dims) {
-    if (d.name.empty() || d.role.empty()) fail("layer '{}': a dim has no {}", layer.type, d.name.empty() ? "name" : "role");
+    if (d.name.empty() || d.role.empty())
+      fail("layer '{}': a dim has no {}", layer.type, d.name.empty() ? "name" : "role");
     if (!names.insert(d.name).second) fail("layer '{}' has two dims named '{}'", layer.type, d.name);
     if (d.role == kBatch ? d.size != 0 : d.size < 1)
       fail("layer '{}': dim '{}' has size {}; expected {}", layer.type, d.name, d.size,
@@ -65,8 +66,8 @@ DimId renamed(const LayerSpec& layer, std::string_view op, DimId dim, const std:
   }
   throw Error(ExitCode::bad_input,
               fmt::format("layer '{}', op '{}': dim '{}' is both contracted and kept", layer.type, op, old.name),
-              fmt::format("declare a dim '{}' of role {} and size {}; the op calls the contracted one so", name, old.role,
-                          old.size));
+              fmt::format("declare a dim '{}' of role {} and size {}; the op calls the contracted one so", name,
+                          old.role, old.size));
 }
 
 void check_layer(const LayerSpec& layer) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -11,10 +11,14 @@ OpContract::~OpContract() = default;
 
 std::string_view name_of(Pass pass) {
   switch (pass) {
-    case Pass::forward: return "forward";
-    case Pass::input_gradient: return "input_gradient";
-    case Pass::weight_gradient: return "weight_gradient";
-    case Pass::backward: return "backward";
+    case Pass::forward:
+      return "forward";
+    case Pass::input_gradient:
+      return "input_gradient";
+    case Pass::weight_gradient:
+      return "weight_gradient";
+    case Pass::backward:
+      return "backward";
   }
   return "?";
 }

@@ -19,17 +19,19 @@ class TRELLIS_API LayerBuilder {
   using Names = std::vector<std::string>;
   LayerBuilder(std::string type, std::vector<Dim> dims);
 
-  ValueId input(std::string name, const Names& dims);                 // arrives over the edge
-  ValueId field(std::string name, const Names& dims);                 // integer batch field
-  void output(std::string name, ValueId);                             // leaves over the edge under that name
+  ValueId input(std::string name, const Names& dims);  // arrives over the edge
+  ValueId field(std::string name, const Names& dims);  // integer batch field
+  void output(std::string name, ValueId);              // leaves over the edge under that name
   void loss(ValueId);
 
   // b s -> b s h (table [rows, hidden]); region linear for a vocabulary, residual for positions.
-  ValueId embedding(std::string name, ValueId ids, std::string rows, std::string region, double init_std, std::string shared = {});
+  ValueId embedding(std::string name, ValueId ids, std::string rows, std::string region, double init_std,
+                    std::string shared = {});
   ValueId layer_norm(std::string name, ValueId x, double eps, bool bias = true);
   ValueId rms_norm(std::string name, ValueId x, double eps);
-  // Contracts all dims of x that are not batch or sequence into the `out` dims. Names never are both contracted and kept:
-  // a product from "hidden" to "hidden" needs a dim "hidden_in" of the same size, which the contracted one is called.
+  // Contracts all dims of x that are not batch or sequence into the `out` dims. Names never are both contracted and
+  // kept: a product from "hidden" to "hidden" needs a dim "hidden_in" of the same size, which the contracted one is
+  // called.
   ValueId linear(std::string name, ValueId x, const Names& out, bool bias, double init_std);
   ValueId rotary(std::string name, ValueId x, ValueId positions, double theta);
   // q: b s g r d; k, v: b t g d -> b s g r d. Where the keys' dim is the queries' own (self-attention), the keys' is
@@ -39,7 +41,7 @@ class TRELLIS_API LayerBuilder {
   ValueId silu(std::string name, ValueId x);
   ValueId multiply(std::string name, ValueId x, ValueId y);
   ValueId add(std::string name, ValueId x, ValueId y);
-  ValueId dropout(std::string name, ValueId x, double p);             // p = 0: x itself, no op
+  ValueId dropout(std::string name, ValueId x, double p);  // p = 0: x itself, no op
   // Head product and cross-entropy in chunks of tokens: b s h, table [v h], labels b s -> scalar sum over counted
   // tokens (label >= 0) divided by the step's global count. Gradients are made in forward.
   ValueId cross_entropy(std::string name, ValueId x, ValueId labels, std::string vocab, std::int64_t real_vocab,

@@ -11,6 +11,7 @@
 #include "trellis/plan/model.h"
 #include "trellis/plan/options.h"
 #include "trellis/plan/parallelism.h"
+#include "trellis/plan/program.h"
 #include "trellis/plan/units.h"
 
 namespace trellis {

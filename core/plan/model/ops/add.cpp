@@ -1,5 +1,5 @@
 // add: x, x -> x   The residual sum. Both gradients are the output's.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

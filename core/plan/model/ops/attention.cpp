@@ -1,5 +1,5 @@
 // attention: b s g r d, b t g d, b t g d -> b s g r d   Scaled dot products over all keys t; heads and batch are free.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {
@@ -30,9 +30,12 @@ class Attention final : public OpContract {
     const std::int64_t keys = s.elements({Dims(*s.op).key});
     const std::int64_t product = 2 * output_elements(s) * keys / (s.op->integer("causal") ? 2 : 1);
     switch (pass) {
-      case Pass::forward: return Flops(2 * product);
-      case Pass::weight_gradient: return Flops(0);
-      default: return Flops(5 * product);
+      case Pass::forward:
+        return Flops(2 * product);
+      case Pass::weight_gradient:
+        return Flops(0);
+      default:
+        return Flops(5 * product);
     }
   }
 

@@ -1,5 +1,5 @@
 // bias: b s O.. , O.. -> b s O..   After the sum: a Partial sum would count it once a rank.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

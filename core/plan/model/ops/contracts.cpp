@@ -1,11 +1,11 @@
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 
 std::vector<ContractPtr> core_contracts() {
-  return {add_contract(),       attention_contract(), bias_contract(),       cross_entropy_contract(),
-          dropout_contract(),   embedding_contract(), gelu_contract(),       layer_norm_contract(),
-          linear_contract(),    multiply_contract(),  rms_norm_contract(),   rotary_contract(),
+  return {add_contract(),     attention_contract(), bias_contract(),     cross_entropy_contract(),
+          dropout_contract(), embedding_contract(), gelu_contract(),     layer_norm_contract(),
+          linear_contract(),  multiply_contract(),  rms_norm_contract(), rotary_contract(),
           silu_contract()};
 }
 

@@ -55,7 +55,9 @@ std::int64_t product_of_all_dims(const OpSizes& s);
 // Statistics and gradients are fp32, or fp64 in a run in fp64.
 inline Dtype statistics_dtype(Dtype compute) { return compute == Dtype::f64 ? Dtype::f64 : Dtype::f32; }
 
-inline bool has(const std::vector<DimId>& dims, DimId d) { return std::find(dims.begin(), dims.end(), d) != dims.end(); }
+inline bool has(const std::vector<DimId>& dims, DimId d) {
+  return std::find(dims.begin(), dims.end(), d) != dims.end();
+}
 
 // What most contracts say: forward reads all inputs; backward reads those named here.
 inline Needs reads(const Op& op, Pass pass, std::vector<bool> inputs, bool output = false, bool extras = false) {

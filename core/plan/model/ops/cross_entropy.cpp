@@ -1,7 +1,7 @@
 // cross_entropy: b s h, labels b s, table v h -> scalar   The head's product and the loss in one, chunk of tokens by
 // chunk, so that the logits of all tokens never exist. Forward makes the gradients too: the table's is added at once,
 // the input's is an extra output, Partial over the axes of v.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

@@ -1,5 +1,5 @@
 // dropout: x -> x   Backward makes the mask again from its coordinates, so it reads nothing.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

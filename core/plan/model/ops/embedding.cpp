@@ -1,6 +1,6 @@
 // embedding: b s (integers), table rows h -> b s h   The table's rows are contracted: where they are split, each rank
 // contributes the rows that it has and zero for the others, and the output is Partial.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

@@ -1,5 +1,5 @@
 // gelu: x -> x   Exact (erf), or the tanh form where attribute `tanh` is 1.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

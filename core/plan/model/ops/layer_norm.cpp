@@ -1,5 +1,5 @@
 // layer_norm: b s h, h [, h] -> b s h   Its mean and reciprocal deviation are kept for backward.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

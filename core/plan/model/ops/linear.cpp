@@ -1,5 +1,5 @@
 // linear: b s I.. , O.. I.. -> b s O..   A product with a weight; its bias is an op of its own.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

@@ -1,5 +1,5 @@
 // multiply: x, x -> x   Elementwise; the gate of a gated MLP.
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

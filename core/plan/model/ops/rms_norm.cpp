@@ -1,5 +1,5 @@
 // rms_norm: b s h, h -> b s h   x / sqrt(mean(x^2) + eps) * weight
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

@@ -1,5 +1,5 @@
 // silu: x -> x * sigmoid(x)
-#include "model/ops/contracts.h"
+#include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
 namespace {

@@ -1,0 +1,46 @@
+// The options of family gpt: decoder-only transformers from GPT-2 to LLaMA.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "trellis/plan/model.h"
+#include "trellis/plan/options.h"
+
+namespace trellis::gpt {
+
+struct GptOptions {
+  // A preset, from which every choice below that is not written takes its default: "gpt2" or "llama".
+  std::string shape;
+
+  bool rotary = false;    // positions: learned | rotary
+  bool rms_norm = false;  // norm: layer_norm | rms_norm
+  bool swiglu = false;    // activation: gelu (tanh form) | swiglu (a silu gate)
+  bool bias = true;
+  bool tied = true;  // the head's table is the embedding's
+
+  std::int64_t hidden, layers, heads;
+  std::int64_t kv_heads;  // heads: each query head has its own; fewer: grouped queries
+  std::int64_t head_dim;  // hidden / heads
+  std::int64_t ffn;       // 4 x hidden; llama: 8/3 x hidden, rounded up to a multiple of 256
+  std::int64_t vocab;
+  std::int64_t vocab_multiple;  // the tables have vocab rounded up to a multiple of this; the loss masks the surplus
+  std::int64_t sequence;
+
+  double dropout = 0;  // of the embedding and of what the residual stream receives
+  double attention_dropout = 0;
+  double norm_eps, rope_theta, init_std;
+  std::int64_t loss_chunk;  // tokens whose logits exist at a time
+
+  // Throws Error with the option's place.
+  static GptOptions read(const Options&);
+  // The same choices at a size for tests, in which heads, ffn and vocabulary still divide by 4.
+  GptOptions shrunk() const;
+  Options written() const;
+
+  std::int64_t padded_vocab() const;
+  std::vector<Dim> dims() const;
+};
+
+}  // namespace trellis::gpt
