@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "trellis/plan/export.h"
@@ -33,6 +34,7 @@ struct Traits {
   Scope scope = Scope::layer;
   int order = 0;                       // dimensions are applied in ascending order; ties by name
   std::vector<std::string> options;    // keys of the mapping form; empty: scalar form only
+  std::map<std::string, std::pair<int, int>> ranges;  // options that are whole numbers: smallest and largest value
   std::vector<std::string> scalars;    // values of the scalar form ("on", "full"), besides off
   std::vector<std::string> excludes;   // dimensions that may not be on beside this one
   std::vector<std::string> requires_;  // dimensions that must be on beside this one
@@ -66,8 +68,11 @@ class TRELLIS_API Parallelism {
 
 // All degrees > 1 that are products of the innermost atoms of the line, ascending.
 TRELLIS_API std::vector<int> inner_degrees(const DeviceLine&);
-// The first dim of one of these roles that `degree` does not divide. Heads count with all their dims (kv heads x
-// queries per kv head, as far as the kv heads go first).
-TRELLIS_API const Dim* first_indivisible(const LayerSpec&, const std::vector<std::string_view>& roles, int degree);
+// Why axes cannot split the dims of these roles ("12 heads do not divide by 8"); nothing where they can. Of dims of one
+// role in one tensor (kv heads, queries per kv head) the first takes atoms as far as they divide it, the next the rest.
+TRELLIS_API std::optional<std::string> indivisible(const LayerSpec&, const std::vector<std::string_view>& roles,
+                                                   const AxisList&, const DeviceLine&);
+// Why Placement::claim found no devices for a degree.
+TRELLIS_API std::string unclaimable(const Placement&, int degree);
 
 }  // namespace trellis

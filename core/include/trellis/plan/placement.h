@@ -1,6 +1,7 @@
 // The one value that every parallelism dimension edits: how a layer lies on its stage's device line.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,6 +24,7 @@ class TRELLIS_API Regions {
   static Regions inside(std::string_view region);
   static Regions outside(std::string_view region);
   bool contains(std::string_view region) const;
+  const std::set<std::string, std::less<>>& names() const { return names_; }
   auto operator<=>(const Regions&) const = default;
 
  private:
@@ -36,7 +38,8 @@ class TRELLIS_API Placement {
 
   const DeviceLine& line() const { return line_; }
 
-  // Innermost free atoms whose product is `degree`, innermost first; nothing where they do not multiply to it.
+  // Innermost free atoms whose product is `degree`, innermost first; nothing where they do not multiply to it. Error
+  // where the name has claimed before.
   std::optional<AxisList> claim(std::string_view name, int degree);
   AxisList claim_rest(std::string_view name);             // all free atoms
   AxisList axis(std::string_view name) const;             // a claimed axis; empty where nobody claimed it
@@ -49,6 +52,8 @@ class TRELLIS_API Placement {
   // Atoms that split dims of a role in a region: batch outermost first, every other role innermost first, so that a
   // changed degree between two layers is one balanced exchange (DESIGN rule 3).
   AxisList axes(std::string_view role, std::string_view region) const;
+  // What the size of a role's dims must be a multiple of: the least common multiple of their degrees in all regions.
+  std::int64_t multiple(std::string_view role) const;
   bool splits(Life life) const { return state_.contains(life); }
   Retain retained() const { return retain_; }
   std::string_view contract_for(std::string_view kind) const;

@@ -1,0 +1,136 @@
+#include "trellis/plan/placement.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "trellis/plan/error.h"
+#include "trellis/plan/model.h"
+
+namespace trellis {
+namespace {
+
+std::string text(const Regions& regions) {
+  if (regions == Regions::all()) return "";
+  return fmt::format("{}{}", regions.contains("") ? "@!" : "@", fmt::join(regions.names(), ","));
+}
+
+std::string_view name_of(Life life) {
+  switch (life) {
+    case Life::compute:
+      return "compute";
+    case Life::storage:
+      return "storage";
+    case Life::gradient:
+      return "gradient";
+    case Life::optimizer:
+      return "optimizer";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+// --- regions ---
+
+Regions Regions::all() { return {}; }
+
+Regions Regions::inside(std::string_view region) {
+  Regions result;
+  result.outside_ = false;
+  result.names_.emplace(region);
+  return result;
+}
+
+Regions Regions::outside(std::string_view region) {
+  Regions result;
+  result.names_.emplace(region);
+  return result;
+}
+
+bool Regions::contains(std::string_view region) const { return names_.contains(region) != outside_; }
+
+// --- axes ---
+
+std::optional<AxisList> Placement::claim(std::string_view name, int degree) {
+  if (claimed_.contains(name)) fail(ExitCode::plugin, "parallelism '{}' claims devices twice for one layer", name);
+  std::set<Atom> taken;
+  for (const auto& [owner, axes] : claimed_) taken.insert(axes.begin(), axes.end());
+
+  AxisList axes;
+  int product = 1;
+  for (Atom atom = static_cast<Atom>(line_.atoms.size()) - 1; atom >= 0 && product < degree; --atom) {
+    if (taken.contains(atom)) continue;
+    product *= line_.atoms[static_cast<std::size_t>(atom)];
+    axes.push_back(atom);
+  }
+  if (product != degree) return std::nullopt;
+  return claimed_.emplace(name, std::move(axes)).first->second;
+}
+
+AxisList Placement::claim_rest(std::string_view name) {
+  if (claimed_.contains(name)) fail(ExitCode::plugin, "parallelism '{}' claims devices twice for one layer", name);
+  AxisList axes(line_.atoms.size());
+  std::iota(axes.rbegin(), axes.rend(), 0);
+  for (const auto& [owner, taken] : claimed_)
+    for (const Atom atom : taken) std::erase(axes, atom);
+  return claimed_.emplace(name, std::move(axes)).first->second;
+}
+
+AxisList Placement::axis(std::string_view name) const {
+  const auto found = claimed_.find(name);
+  return found == claimed_.end() ? AxisList{} : found->second;
+}
+
+// --- what is declared ---
+
+void Placement::split(std::string_view role, const AxisList& axes, const Regions& regions) {
+  if (!axes.empty()) splits_.push_back({std::string(role), axes, regions});
+}
+
+void Placement::split_state(Life life) { state_.insert(life); }
+
+void Placement::substitute(std::string_view kind, std::string_view by) {
+  substitutes_.insert_or_assign(std::string(kind), std::string(by));
+}
+
+AxisList Placement::axes(std::string_view role, std::string_view region) const {
+  std::set<Atom> atoms;
+  for (const Split& split : splits_)
+    if (split.role == role && split.regions.contains(region)) atoms.insert(split.axes.begin(), split.axes.end());
+  return role == kBatch ? AxisList(atoms.begin(), atoms.end()) : AxisList(atoms.rbegin(), atoms.rend());
+}
+
+std::int64_t Placement::multiple(std::string_view role) const {
+  std::set<std::string, std::less<>> regions{""};  // stands for every region that no split names
+  for (const Split& split : splits_) regions.insert(split.regions.names().begin(), split.regions.names().end());
+  std::int64_t result = 1;
+  for (const std::string& region : regions)
+    result = std::lcm(result, static_cast<std::int64_t>(line_.degree(axes(role, region))));
+  return result;
+}
+
+std::string_view Placement::contract_for(std::string_view kind) const {
+  const auto found = substitutes_.find(kind);
+  return found == substitutes_.end() ? kind : std::string_view(found->second);
+}
+
+std::string Placement::key() const {
+  // Who claimed an axis, and in which order splits were declared, does not change what they mean.
+  std::map<std::string, std::set<Atom>> splits;
+  for (const Split& split : splits_)
+    splits[split.role + text(split.regions)].insert(split.axes.begin(), split.axes.end());
+
+  std::string key = fmt::format("line {}", fmt::join(line_.atoms, "x"));
+  for (const auto& [dims, atoms] : splits) key += fmt::format("; {} on {}", dims, fmt::join(atoms, ","));
+  if (line_.size() > 1)  // one device has nothing to split a life over
+    for (const Life life : state_) key += fmt::format("; split {}", name_of(life));
+  if (retain_ == Retain::boundary) key += "; retain boundary";
+  for (const auto& [kind, by] : substitutes_) key += fmt::format("; {} by {}", kind, by);
+  return key;
+}
+
+}  // namespace trellis
