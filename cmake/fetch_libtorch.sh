@@ -93,7 +93,7 @@ toolkit() {
 toolkit_fits() {
   local folder
   folder=$(toolkit)
-  [ -n "$folder" ] && "$folder/bin/nvcc" --version | grep -q 'release 13\.'
+  [ -n "$folder" ] && "$folder/bin/nvcc" --version | grep 'release 13\.' > /dev/null
 }
 
 # Links of a toolkit's libraries, one by one: a wheel unpacked beside them never writes into the toolkit.
