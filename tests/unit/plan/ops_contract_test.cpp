@@ -102,8 +102,9 @@ TEST_CASE("a linear contracts its input's features, keeps the rest, and carries 
   CHECK(up.flops(Pass::backward) == 4 * 24 * 16 * 32);
 }
 
-TEST_CASE("a weight gradient in bf16 passes through a tensor of the weight's size, in fp32 it does not") {
-  CHECK(Asked("up").scratch(Pass::weight_gradient) == 0);
+TEST_CASE("a weight gradient passes through a tensor of the weight's size, but in fp64") {
+  CHECK(Asked("up").scratch(Pass::weight_gradient) == 4 * 32 * 16);
+  CHECK(Asked("up", Dtype::f64).scratch(Pass::weight_gradient) == 0);
   CHECK(Asked("up", Dtype::bf16).scratch(Pass::weight_gradient) == 2 * 32 * 16);
   CHECK(Asked("up", Dtype::bf16).scratch(Pass::input_gradient) == 0);
 }
@@ -189,6 +190,8 @@ TEST_CASE("the loss makes its gradients in forward, chunk by chunk") {
   CHECK(loss.layer.shape(gradient.dims, 2) == Shape{2, 12, 16});
   CHECK(gradient.compute_dtype);
   CHECK(loss.contract->needs(loss.layer, *loss.op, Pass::backward).extras);
+  CHECK(loss.scratch(Pass::forward) == 10 * 40 * 4);
+  CHECK(Asked("loss", Dtype::bf16).scratch(Pass::forward) == 10 * 40 * 4 + (10 * 40 + 40 * 16) * 2);
 }
 
 TEST_CASE("a split vocabulary gathers three statistics a token for each chunk") {

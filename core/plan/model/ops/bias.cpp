@@ -8,11 +8,6 @@ class Bias final : public OpContract {
   std::string_view kind() const override { return "bias"; }
   Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {}); }
   bool passes_gradient() const override { return true; }
-
-  // The sum over samples and positions, before it is added to the gradient.
-  Bytes scratch(const OpSizes& s, Pass pass) const override {
-    return pass == Pass::forward ? Bytes(0) : size_of(s.dtype) * parameter_elements(s, 0);
-  }
 };
 
 }  // namespace

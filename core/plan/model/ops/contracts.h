@@ -55,6 +55,13 @@ std::int64_t product_of_all_dims(const OpSizes& s);
 // Statistics and gradients are fp32, or fp64 in a run in fp64.
 inline Dtype statistics_dtype(Dtype compute) { return compute == Dtype::f64 ? Dtype::f64 : Dtype::f32; }
 
+// Backward of a norm sums the parameters' gradients over up to 16 parts of the rows, which it then adds up in order.
+inline Bytes norm_partial_sums(const OpSizes& s) {
+  const std::int64_t rows = output_elements(s) / std::max<std::int64_t>(1, s.elements({s.op->input_dims.at(0).back()}));
+  const std::int64_t parts = std::clamp<std::int64_t>(rows / 64, 1, 16);
+  return size_of(statistics_dtype(s.dtype)) * (parts * parameter_elements(s));
+}
+
 inline bool has(const std::vector<DimId>& dims, DimId d) {
   return std::find(dims.begin(), dims.end(), d) != dims.end();
 }

@@ -8,12 +8,6 @@ namespace {
 class Embedding final : public OpContract {
   std::string_view kind() const override { return "embedding"; }
   Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {true}); }
-
-  // Rows are added in the gradient's dtype: bf16 needs a wider copy of the output's gradient.
-  Bytes scratch(const OpSizes& s, Pass pass) const override {
-    if (pass == Pass::forward || s.dtype != Dtype::bf16) return Bytes(0);
-    return size_of(Dtype::f32) * output_elements(s);
-  }
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ class LayerNorm final : public OpContract {
     return Flops(output_elements(s)) * (pass == Pass::forward ? 8 : 14);
   }
   Bytes scratch(const OpSizes& s, Pass pass) const override {
-    return pass == Pass::forward ? Bytes(0) : size_of(s.dtype) * parameter_elements(s);
+    return pass == Pass::forward ? Bytes(0) : norm_partial_sums(s);
   }
 };
 

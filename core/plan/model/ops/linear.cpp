@@ -17,12 +17,12 @@ class Linear final : public OpContract {
     return pass == Pass::backward ? 2 * product : product;
   }
 
-  // In fp32 and fp64 the weight gradient is added by the product itself; in bf16 the product goes to a bf16 tensor
-  // first, because the gradient is fp32.
+  // The weight gradient's product goes to a tensor of its own before it is added: in bf16 because the gradient is fp32,
+  // in fp32 because the faster of two libraries may not accumulate. In fp64 the product adds by itself.
   Bytes scratch(const OpSizes& s, Pass pass) const override {
     const bool weight = pass == Pass::weight_gradient || pass == Pass::backward;
-    if (!weight || s.dtype != Dtype::bf16) return Bytes(0);
-    return size_of(Dtype::bf16) * parameter_elements(s, 0);
+    if (!weight || s.dtype == Dtype::f64) return Bytes(0);
+    return size_of(s.dtype) * parameter_elements(s, 0);
   }
 };
 

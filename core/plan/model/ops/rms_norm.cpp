@@ -19,7 +19,7 @@ class RmsNorm final : public OpContract {
     return Flops(output_elements(s)) * (pass == Pass::forward ? 5 : 11);
   }
   Bytes scratch(const OpSizes& s, Pass pass) const override {
-    return pass == Pass::forward ? Bytes(0) : size_of(s.dtype) * parameter_elements(s);
+    return pass == Pass::forward ? Bytes(0) : norm_partial_sums(s);
   }
 };
 

@@ -11,11 +11,6 @@ class Rotary final : public OpContract {
   }
   Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {false, true}); }
   Flops flops(const OpSizes& s, Pass) const override { return Flops(output_elements(s)) * 3; }
-  // Cosines and sines of every position, half a head each.
-  Bytes scratch(const OpSizes& s, Pass) const override {
-    const std::int64_t head = s.elements({s.op->input_dims.at(0).back()});
-    return size_of(statistics_dtype(s.dtype)) * (input_elements(s, 1) * head);
-  }
 };
 
 }  // namespace
