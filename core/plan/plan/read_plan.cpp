@@ -39,6 +39,10 @@ StageRange read_layers(const Options& options, std::string_view key, const std::
   return {static_cast<int>(range.first), static_cast<int>(range.second)};
 }
 
+std::string layers_in_words(Range range) {
+  return fmt::format("{} {}", range.first == range.second ? "layer" : "layers", format(range));
+}
+
 // --- pipeline ---
 
 std::vector<std::string> known_schedules(const Dimensions& dimensions) {
@@ -80,7 +84,7 @@ void read_stages(const Options& pipeline, int layers, Plan& plan) {
     plan.stages.push_back(stage);
   }
   if (next != layers)
-    pipeline.reject("stages", fmt::format("layers {} are in no stage", format(Range{next, layers - 1})),
+    pipeline.reject("stages", fmt::format("no stage has {}", layers_in_words({next, layers - 1})),
                     plan.stages.empty() ? "" : fmt::format("the last stage ends at layer {}", layers - 1));
 }
 
