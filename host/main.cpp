@@ -1,0 +1,108 @@
+// trellis: the command line. Everything that goes wrong ends here, as a message and an exit code (docs/exit-codes.md).
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "host/verbs.h"
+#include "trellis/plan/fingerprint.h"
+#include "trellis/plan/logging.h"
+
+namespace trellis::host {
+namespace {
+
+using AddVerb = void (*)(CLI::App&, Context&);
+constexpr AddVerb kVerbs[] = {
+    add_plugins_verb,
+};
+
+constexpr const char* kVersion = "1.0.0";
+
+void add_globals(CLI::App& app, Context& context) {
+  app.set_version_flag("--version", fmt::format("trellis {}\n{}", kVersion, TRELLIS_FINGERPRINT_STRING),
+                       "Print the version and the build's fingerprint, which plugins must share");
+  app.add_option_function<std::string>(
+         "--log", [](const std::string& level) { set_log_level(level); },
+         "How much is told on stderr: trace, debug, info, warn, error, off")
+      ->type_name("LEVEL");
+  app.add_option("--plugins", context.plugin_folders, "A further folder to look for plugins in; may be repeated")
+      ->type_name("FOLDER")
+      ->allow_extra_args(false);
+  app.require_subcommand(1);
+  app.fallthrough();
+}
+
+void add_footer(CLI::App& app) {
+  app.footer(
+      "Exit codes: 0 success, 1 defect, 2 command line, 3 no plan fits, 4 bad input, 5 plugin, 6 a rank failed,\n"
+      "7 reading or writing failed, 8 not supported here. `trellis VERB --help` tells about a verb.");
+}
+
+// The innermost subcommand that was reached: the one whose --help is worth reading.
+const CLI::App* reached(const CLI::App& app) {
+  const CLI::App* result = &app;
+  while (!result->get_subcommands().empty()) result = result->get_subcommands().front();
+  return result;
+}
+
+std::string command_of(const CLI::App* app) {
+  return app->get_parent() ? command_of(app->get_parent()) + " " + app->get_name() : "trellis";
+}
+
+// CLI11 knows what it did not expect; we know what was perhaps meant.
+Error usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* verb = reached(app);
+  const std::vector<std::string> words = app.remaining(true);
+  std::vector<std::string> names;
+  for (const CLI::App* known : verb->get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); }))
+    names.push_back(known->get_name());
+  for (const CLI::Option* option : verb->get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  std::string hint = fmt::format("see {} --help", command_of(verb));
+  for (const std::string& word : words) {
+    if (const std::string near = suggest(word, names); !near.empty()) {
+      hint = fmt::format("did you mean '{}'?   {}", near, hint);
+      break;
+    }
+  }
+  std::string message = error.what();
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::RequiredError) && !words.empty())
+    message = fmt::format("'{}' is not a verb of '{}'", words.front(), command_of(verb));
+  return Error(ExitCode::usage, message, hint);
+}
+
+int report(const Error& error) {
+  const std::string text = error.what();
+  fmt::print(stderr, "{}{}\n", error.mark().file.empty() ? "trellis: " : "", text);
+  return static_cast<int>(error.code());
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Trains transformers on many devices: profiles, searches a plan for every layer, trains by it.",
+               "trellis");
+  Context context;
+  add_globals(app, context);
+  for (const AddVerb add : kVerbs) add(app, context);
+  add_footer(app);  // after the verbs, which would inherit it
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    return report(usage_error(app, error));
+  }
+  return static_cast<int>(context.work());
+}
+
+}  // namespace
+}  // namespace trellis::host
+
+int main(int argc, char** argv) {
+  try {
+    return trellis::host::run(argc, argv);
+  } catch (const trellis::Error& error) {
+    return trellis::host::report(error);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "trellis: a defect of Trellis: {}\n", error.what());
+  }
+  return static_cast<int>(trellis::ExitCode::failure);
+}

@@ -1,0 +1,3 @@
+#include "nothing.h"
+
+extern "C" __attribute__((visibility("default"))) const trellis::PluginInfo* trellis_plugin() { return nullptr; }
