@@ -55,7 +55,7 @@ std::string suggest(std::string_view wrong, std::span<const std::string> candida
   std::size_t allowed = std::clamp<std::size_t>(wrong.size() / 3, 1, 3);
   std::string nearest;
   for (const std::string& candidate : candidates) {
-    const auto [shorter, longer] = std::minmax(candidate.size(), wrong.size());
+    const auto [shorter, longer] = std::minmax({candidate.size(), wrong.size()});
     if (longer - shorter > allowed) continue;
     const std::size_t distance = edit_distance(wrong, candidate);
     const bool is_nearer = distance < allowed || (distance == allowed && nearest.empty());

@@ -18,6 +18,7 @@ MovePieces pieces(const Move& move, const DeviceLine& line, int rank) {
   MovePieces result;
   result.group = line.group(rank, move.axes);
   const Box source = local_box(move.shape, move.from, line, rank), target = local_box(move.shape, move.to, line, rank);
+  result.own = relative(intersect(source, target), source.begin);
   for (int peer : result.group) {
     const Box peer_source = local_box(move.shape, move.from, line, peer);
     const Box peer_target = local_box(move.shape, move.to, line, peer);

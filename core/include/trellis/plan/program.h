@@ -189,6 +189,7 @@ TRELLIS_API Bytes staging_bytes(const Move&, const DeviceLine&);
 struct MovePieces {
   std::vector<int> group;         // ranks of the line, in communicator order
   std::vector<Box> send, receive; // per member; in local coordinates of source and destination
+  Box own;                        // this rank's destination within its source: what a slice takes
 };
 TRELLIS_API MovePieces pieces(const Move&, const DeviceLine&, int rank);
 

@@ -23,6 +23,7 @@ struct TRELLIS_API KernelContext {
   const OpSizes* sizes = nullptr;
   Dtype dtype = Dtype::f32;
   bool recomputed = false;
+  bool training = true;                         // false: no dropout; gradients are not asked for
 
   std::vector<at::Tensor> inputs;               // undefined where backward said that it does not need one
   at::Tensor output;                            // forward: to be set (or written, if `output` is already defined)
