@@ -148,6 +148,9 @@ TEST_CASE("attention splits over batch and heads only") {
   const auto lse = a.contract->extras(a.layer, *a.op).at(0);
   CHECK(a.layer.shape(lse.dims, 2) == Shape{2, 2, 2, 12});
   CHECK(a.flops(Pass::forward) == 4 * 2 * 4 * 12 * 12 * 4 / 2);
+  CHECK(a.scratch(Pass::forward) == 128 * 12 * 4);
+  CHECK(a.scratch(Pass::backward) == 2 * 128 * 12 * 4);
+  CHECK(Asked("attention", Dtype::bf16).scratch(Pass::backward) == (2 * 12 * 16 + 2 * 2 * 12 * 8) * 2);
   CHECK(a.flops(Pass::backward) == 10 * 2 * 4 * 12 * 12 * 4 / 2);
 }
 
@@ -190,8 +193,9 @@ TEST_CASE("the loss makes its gradients in forward, chunk by chunk") {
   CHECK(loss.layer.shape(gradient.dims, 2) == Shape{2, 12, 16});
   CHECK(gradient.compute_dtype);
   CHECK(loss.contract->needs(loss.layer, *loss.op, Pass::backward).extras);
-  CHECK(loss.scratch(Pass::forward) == 10 * 40 * 4);
-  CHECK(Asked("loss", Dtype::bf16).scratch(Pass::forward) == 10 * 40 * 4 + (10 * 40 + 40 * 16) * 2);
+  CHECK(loss.scratch(Pass::forward) == (10 * 40 + 40 * 16) * 4 + 3 * 10 * 4);
+  CHECK(Asked("loss", Dtype::bf16).scratch(Pass::forward) == (10 * 40 + 40 * 16) * 2 + 3 * 10 * 4);
+  CHECK(Asked("loss", Dtype::f64).scratch(Pass::forward) == 10 * 40 * 8 + 3 * 10 * 8);
 }
 
 TEST_CASE("a split vocabulary gathers three statistics a token for each chunk") {

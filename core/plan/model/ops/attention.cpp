@@ -39,11 +39,29 @@ class Attention final : public OpContract {
     }
   }
 
-  // The fused kernel works in blocks. With dropout the explicit path is used: scores, and their gradients in backward.
+  // fp32 and fp64 work through blocks of scores. bf16 takes a fused kernel, whose results are copied into place; it has
+  // no dropout, with which everything is widened to fp32 first.
   Bytes scratch(const OpSizes& s, Pass pass) const override {
-    if (s.op->real("dropout") == 0) return Bytes(0);
-    const std::int64_t scores = output_elements(s) / s.elements({Dims(*s.op).head}) * s.elements({Dims(*s.op).key});
-    return size_of(statistics_dtype(s.dtype)) * (scores * (pass == Pass::forward ? 2 : 3));
+    const bool backward = pass != Pass::forward, dropout = s.op->real("dropout") > 0;
+    const std::int64_t queries = output_elements(s), keys = input_elements(s, 1);
+    if (s.dtype != Dtype::bf16) return blocks(s, backward, dropout);
+    if (!dropout) {
+      const Bytes statistics =
+          size_of(Dtype::f32) * (queries / std::max<std::int64_t>(1, s.elements({Dims(*s.op).head})));
+      return backward ? size_of(s.dtype) * (queries + 2 * keys) : size_of(s.dtype) * queries + statistics;
+    }
+    // q, k, v and the output; backward also the output's gradient, and those of q, k, v.
+    return size_of(Dtype::f32) * (backward ? 4 * queries + 4 * keys : 2 * queries + 2 * keys) +
+           blocks(s, backward, true);
+  }
+
+  // One thread's scores of a block of queries (in backward also their gradients), and the random words of a row. Every
+  // further thread takes as much.
+  static Bytes blocks(const OpSizes& s, bool backward, bool dropout) {
+    const std::int64_t keys = std::max<std::int64_t>(1, s.elements({Dims(*s.op).key}));
+    const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 17) / keys, 16, 128);
+    const std::int64_t scores = (rows * keys + 15) / 16 * 16;
+    return size_of(statistics_dtype(s.dtype)) * (scores * (backward ? 2 : 1)) + Bytes(dropout ? 4 * keys : 0);
   }
 };
 

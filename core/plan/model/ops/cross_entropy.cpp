@@ -28,14 +28,15 @@ class CrossEntropy final : public OpContract {
     return pass == Pass::forward ? Flops(6 * product_of_all_dims(s)) : Flops(0);
   }
 
-  // One chunk's logits in the statistics' dtype. In bf16 also the chunk's logits as the product made them, and the
-  // table's gradient before it is added to the fp32 one.
+  // One chunk's logits, which become their gradients in place, and its statistics. Beside them stands what a product
+  // makes before it is copied or added to its place: the logits, or the table's gradient (see linear).
   Bytes scratch(const OpSizes& s, Pass pass) const override {
     if (pass != Pass::forward) return Bytes(0);
-    const std::int64_t logits = std::min(tokens(s), chunk(s)) * s.elements({vocab(*s.layer, *s.op)});
-    Bytes bytes = size_of(statistics_dtype(s.dtype)) * logits;
-    if (s.dtype == Dtype::bf16) bytes += size_of(Dtype::bf16) * (logits + parameter_elements(s, 0));
-    return bytes;
+    const DimId v = vocab(*s.layer, *s.op);
+    const std::int64_t rows = std::min(tokens(s), chunk(s)), logits = rows * s.elements({v});
+    const std::int64_t product = s.dtype == Dtype::f64 ? 0 : std::max(logits, parameter_elements(s, 0));
+    const int ranks = s.degree.at(static_cast<std::size_t>(v)), parts = ranks > 1 ? ranks + 1 : 1;
+    return size_of(s.dtype) * (logits + product) + size_of(statistics_dtype(s.dtype)) * (kStatistics * rows * parts);
   }
 
   std::vector<InnerMove> inner_moves(const OpSizes& s, Pass pass) const override {
