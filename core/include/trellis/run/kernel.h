@@ -58,13 +58,17 @@ class TRELLIS_API OpKernel {
   virtual void backward(KernelContext&) const;   // default: input_gradient, then weight_gradient
 };
 
+class Products;  // run/kernels/matmul.h: which library computes each matrix product
+
 class TRELLIS_API KernelLibrary {
  public:
   KernelLibrary();   // the core's own kernels
   void add(std::string kind, std::shared_ptr<const OpKernel>);
   const OpKernel& find(std::string_view kind) const;
+  Products& products() const { return *products_; }
 
  private:
+  std::shared_ptr<Products> products_;
   std::map<std::string, std::shared_ptr<const OpKernel>, std::less<>> kernels_;
 };
 

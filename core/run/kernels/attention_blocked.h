@@ -1,0 +1,42 @@
+// Attention by blocks of queries, on the BLAS that LibTorch brings: what attention.cpp uses for f32 and f64.
+#pragma once
+
+#include <cstdint>
+
+#include "run/kernels/simd.h"
+
+namespace trellis {
+
+// q, output: [b s g r d]; k, v: [b t g d]; lse: [b g r s]; all contiguous, of `real` (f32 or f64), lse likewise.
+struct AttentionShape {
+  std::int64_t b, s, t, g, r, d;
+  bool causal;      // query i sees keys 0 to i
+  double dropout;
+};
+
+// Dropout's coordinates: query and head indices are global, so that a mask does not depend on how heads are split.
+struct AttentionRandom {
+  std::uint64_t key = 0;
+  const std::int64_t* samples = nullptr;    // [b]
+  std::int64_t first_head = 0, heads = 0;   // global index of the first local head; heads of the whole layer
+};
+
+struct AttentionForward {
+  Real real;
+  AttentionShape shape;
+  AttentionRandom random;
+  const void *q, *k, *v;
+  void *output, *lse;
+};
+void attention_forward(const AttentionForward&);
+
+struct AttentionBackward {
+  Real real;
+  AttentionShape shape;
+  AttentionRandom random;
+  const void *q, *k, *v, *output, *lse, *d_output;
+  void *dq, *dk, *dv;
+};
+void attention_backward(const AttentionBackward&);
+
+}  // namespace trellis

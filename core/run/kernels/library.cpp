@@ -1,0 +1,48 @@
+#include "run/kernels/kernels.h"
+#include "run/kernels/matmul.h"
+#include "trellis/plan/error.h"
+#include "trellis/run/kernel.h"
+
+namespace trellis {
+
+OpKernel::~OpKernel() = default;
+void OpKernel::input_gradient(KernelContext& c) const {
+  fail(ExitCode::failure, "the kernel of '{}' has no input gradient of its own", c.op ? c.op->kind : "");
+}
+void OpKernel::weight_gradient(KernelContext& c) const {
+  fail(ExitCode::failure, "the kernel of '{}' has no weight gradient of its own", c.op ? c.op->kind : "");
+}
+void OpKernel::backward(KernelContext& c) const {
+  input_gradient(c);
+  weight_gradient(c);
+}
+
+KernelLibrary::KernelLibrary() : products_(std::make_shared<Products>()) {
+  add("add", make_add());
+  add("attention", make_attention());
+  add("bias", make_bias());
+  add("cross_entropy", make_cross_entropy(products_));
+  add("dropout", make_dropout());
+  add("embedding", make_embedding());
+  add("gelu", make_gelu());
+  add("layer_norm", make_layer_norm());
+  add("linear", make_linear(products_));
+  add("multiply", make_multiply());
+  add("rms_norm", make_rms_norm());
+  add("rotary", make_rotary());
+  add("silu", make_silu());
+}
+
+void KernelLibrary::add(std::string kind, std::shared_ptr<const OpKernel> kernel) {
+  const auto [place, added] = kernels_.emplace(std::move(kind), std::move(kernel));
+  if (!added) fail(ExitCode::plugin, "there already is a kernel for ops of kind '{}'", place->first);
+}
+
+const OpKernel& KernelLibrary::find(std::string_view kind) const {
+  if (const auto found = kernels_.find(kind); found != kernels_.end()) return *found->second;
+  std::vector<std::string> kinds;
+  for (const auto& [known, kernel] : kernels_) kinds.push_back(known);
+  throw Error(ExitCode::plugin, fmt::format("no kernel for ops of kind '{}'", kind), suggestion_hint(kind, kinds, "kernels"));
+}
+
+}  // namespace trellis

@@ -1,0 +1,78 @@
+#include <algorithm>
+
+#include "run/kernels/kernels.h"
+#include "run/kernels/matmul.h"
+#include "run/kernels/support.h"
+
+namespace trellis {
+namespace {
+
+// b s I.. -> b s O.., weight [O.. I..]: a product of two matrices once the dims are folded.
+struct Folded {
+  explicit Folded(const KernelContext& c) : weight(c.parameters[0]) {
+    const auto& weight_dims = parameter_dims(c, 0);
+    const auto& in = c.op->input_dims[0];
+    const auto contracted = std::count_if(in.begin(), in.end(), [&](DimId d) {
+      return std::find(weight_dims.begin(), weight_dims.end(), d) != weight_dims.end();
+    });
+    leading = in.size() - static_cast<std::size_t>(contracted);
+    out_dims = weight_dims.size() - static_cast<std::size_t>(contracted);
+    for (std::size_t i = 0; i < out_dims; ++i) n *= weight.size(static_cast<std::int64_t>(i));
+    for (std::size_t i = out_dims; i < weight_dims.size(); ++i) k *= weight.size(static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < leading; ++i) lead.push_back(c.size(in[i])), m *= lead.back();
+  }
+  Shape out_shape() const { return with(0, out_dims); }
+  Shape in_shape() const { return with(out_dims, weight.sizes().size()); }
+  at::Tensor matrix() const { return weight.view({n, k}); }
+
+  at::Tensor weight;
+  std::size_t leading = 0, out_dims = 0;
+  Shape lead;
+  std::int64_t m = 1, n = 1, k = 1;
+
+ private:
+  Shape with(std::size_t begin, std::size_t end) const {
+    Shape shape = lead;
+    for (std::size_t i = begin; i < end; ++i) shape.push_back(weight.size(static_cast<std::int64_t>(i)));
+    return shape;
+  }
+};
+
+at::Tensor flat(const at::Tensor& t, std::int64_t rows, std::int64_t columns) {
+  return t.defined() ? t.view({rows, columns}) : t;
+}
+
+struct Linear final : OpKernel {
+  explicit Linear(std::shared_ptr<Products> p) : products(std::move(p)) {}
+
+  void forward(KernelContext& c) const override {
+    const Folded f(c);
+    const at::Tensor bias = c.fused_bias.defined() ? c.fused_bias.view({f.n}) : c.fused_bias;
+    const at::Tensor y = products->forward(input(c, 0).view({f.m, f.k}), f.matrix(), bias, flat(c.output, f.m, f.n));
+    if (!c.output.defined()) c.output = y.view(f.out_shape());
+  }
+
+  void input_gradient(KernelContext& c) const override {
+    if (!wants(c, 0)) return;
+    const Folded f(c);
+    c.input_gradients.resize(std::max<std::size_t>(c.input_gradients.size(), 1));
+    at::Tensor& dx = c.input_gradients[0];
+    const at::Tensor result = products->input_gradient(output_gradient(c).view({f.m, f.n}), f.matrix(), flat(dx, f.m, f.k));
+    if (!dx.defined()) dx = result.view(f.in_shape());
+  }
+
+  void weight_gradient(KernelContext& c) const override {
+    const at::Tensor dw = parameter_gradient(c, 0);
+    if (!dw.defined()) return;
+    const Folded f(c);
+    products->weight_gradient(dw.view({f.n, f.k}), output_gradient(c).view({f.m, f.n}), input(c, 0).view({f.m, f.k}));
+  }
+
+  std::shared_ptr<Products> products;
+};
+
+}  // namespace
+
+std::shared_ptr<const OpKernel> make_linear(std::shared_ptr<Products> p) { return std::make_shared<Linear>(std::move(p)); }
+
+}  // namespace trellis
