@@ -1,0 +1,121 @@
+// What a plan costs: memory by replaying the lifetimes of its programs' slots, time by replaying its instructions and
+// its schedule. The same programs run, so the figures are predictions of exactly what an executor does.
+//
+// Everything here is const and thread-safe unless said otherwise. Times are integer picoseconds, memory integer bytes.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trellis/plan/export.h"
+#include "trellis/plan/plan_file.h"
+#include "trellis/plan/profile.h"
+#include "trellis/plan/program.h"
+#include "trellis/plan/schedule.h"
+#include "trellis/plan/search.h"
+
+namespace trellis {
+
+// --- memory ---
+
+// Allocators hand out multiples of this.
+inline constexpr std::int64_t kAllocationUnit = 64;
+TRELLIS_API Bytes allocated(Bytes);  // rounded up; 0 stays 0
+
+// The lives of a bucket that exist from start to end of a run. fp32 and fp64: the storage is the master copy.
+struct BucketMemory {
+  Bytes parameter{0};   // storage: whole, or a shard under ZeRO-3
+  Bytes gradient{0};    // whole, or a shard under ZeRO-2 and 3
+  Bytes optimizer{0};   // two moments, and under bf16 the fp32 master; a shard under ZeRO-1 to 3
+  Bytes total() const { return parameter + gradient + optimizer; }
+};
+TRELLIS_API BucketMemory bucket_memory(const Bucket&, Dtype compute);
+// What a bucket's gradient reduction holds from its start to its wait: a reduce-scatter receives the pieces of the
+// others beside its result; an all-reduce is in place.
+TRELLIS_API Bytes reduction_staging(const Bucket&, Dtype compute);
+
+struct MemoryReplay {
+  Bytes peak{0};
+  std::map<Purpose, Bytes> at_peak;   // what the peak consists of
+  std::string where;                  // "backward of micro-batch 0, layer 3 attn.q"
+  Bytes states{0};                    // BucketMemory of all buckets
+  Bytes kept{0};                      // alive right after the forward of a micro-batch, because of it
+};
+// Replays one step of a stage: every allocation of one rank, in the order in which the executor makes them.
+TRELLIS_API MemoryReplay replay_memory(const StageProgram&, const std::vector<Action>&, Dtype compute);
+
+// --- time ---
+
+// The action lists that a schedule's name means, from the dimension that brings it. Error with a suggestion.
+TRELLIS_API const PipelineSchedule& find_schedule(const Dimensions&, std::string_view name);
+
+// One layer as a stage of its own, without neighbors: what its costs are measured on.
+TRELLIS_API StageProgram alone(const LayerProgram&);
+
+struct StageCost {
+  Picoseconds forward{0}, backward{0};      // of one micro-batch
+  Picoseconds update{0};                    // what follows the last backward
+  Picoseconds exposed{0};                   // of forward and backward: waiting for communication
+  MemoryReplay memory;
+};
+struct DetailedCost {
+  Picoseconds step{0};
+  double samples_per_second = 0;
+  std::vector<StageCost> stages;
+};
+// Prices a compiled plan whose stages have their update lists (link_updates).
+TRELLIS_API DetailedCost price_plan(const CompiledPlan&, const PipelineSchedule&, const Prices&);
+
+// compile(), with update lists.
+TRELLIS_API CompiledPlan compile_whole(const Plan&, const ModelSpec&, const Dimensions&, const OpLibrary&, Dtype);
+
+// The oracle of a search. transition(layer, from, to) is on the edge between `layer` and the one after it. Costs of a
+// single layer and of an edge leave out what only a whole plan has (in-flight micro-batches, bubbles, rounding of the
+// micro-batch by other layers); step() leaves out nothing.
+class TRELLIS_API Oracle final : public CostOracle {
+ public:
+  Oracle(const ModelSpec&, Dimensions, std::shared_ptr<const OpLibrary>, Dtype, std::shared_ptr<const Prices>);
+  ~Oracle() override;
+  LayerCost layer(int layer, const Candidate&, const GlobalChoice&) const override;
+  TransitionCost transition(int layer, const Candidate& from, const Candidate& to, const GlobalChoice&) const override;
+  PlanCost step(const Plan&) const override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// --- the space of a search ---
+
+struct SpaceOptions {
+  std::int64_t batch = 1;
+  int devices = 1;
+  int devices_in_node = 0;              // 0 = all
+  Bytes budget{0};                      // of one device
+  std::vector<int> micro_batches;       // empty: powers of two that divide the batch
+  std::vector<int> stages;              // empty: all divisors of `devices` up to the number of layers
+  std::vector<std::string> schedules;   // empty: all that the dimensions bring
+  std::vector<std::vector<int>> atoms;  // empty: all orders
+};
+// Model and dimensions must outlive the problem. Dimensions of scope layer give the candidates.
+TRELLIS_API Problem make_problem(const ModelSpec&, const Dimensions&, const SpaceOptions&);
+
+// What keeps a plan from being an answer to the problem (a layer whose strategy is no candidate, a choice that is not
+// in the list, a stage over budget); empty where nothing does. A host asks this of every plan that a plugin returns.
+TRELLIS_API std::string objection(const Problem&, const Plan&, const PlanCost&);
+
+// The smallest budget under which some candidate plan fits, as far as `tried` tells: of each choice the plan that takes
+// the least memory in every layer.
+struct LeastMemory {
+  Bytes budget{0};
+  Plan plan;
+};
+TRELLIS_API std::optional<LeastMemory> least_memory(const Problem&, const CostOracle&);
+
+// Layers cut into stages evenly by number: what a search starts from.
+TRELLIS_API std::vector<StageRange> even_stages(int layers, int stages);
+
+}  // namespace trellis

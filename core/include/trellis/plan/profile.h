@@ -1,0 +1,108 @@
+// What a machine can do: measured (Profile) or described (Cluster). Prices turns instructions into time by the first
+// where it knows the instruction, by the second where it does not.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "trellis/plan/export.h"
+#include "trellis/plan/options.h"
+#include "trellis/plan/program.h"
+
+namespace trellis {
+
+// The time of one transfer is latency + bytes / bandwidth; bytes are those that one rank receives.
+struct Link {
+  Picoseconds latency{0};
+  double bandwidth = 0;   // bytes a second
+  Picoseconds time(Bytes) const;
+};
+
+// A device and what connects it to others, from data sheets and known latencies. An artefact in YAML.
+struct Cluster {
+  std::string name;
+  int devices_per_node = 1;
+  Bytes memory{0};                        // of one device
+  std::map<std::string, double> flops;    // peak operations a second, by dtype
+  double efficiency = 0.5;                // share of the peak that a large product reaches
+  double memory_bandwidth = 0;            // bytes a second
+  Picoseconds launch{0};                  // fixed time of one kernel
+  Link inside, between;                   // links within a node, and between nodes
+  double slowdown = 1;                    // of computing and communicating while both go on
+};
+TRELLIS_API Cluster read_cluster(const Options&);  // strict; marks errors
+
+// One collective among `ranks` devices of one node, or of several.
+struct LinkFit {
+  MoveKind kind = MoveKind::all_gather;
+  int ranks = 2;
+  bool between_nodes = false;
+  Link link;
+};
+
+// Measured on one kind of device. An artefact in YAML.
+struct TRELLIS_API Profile {
+  std::map<std::string, std::string> machine;   // device, threads, torch, kernels: what the figures hold for
+  std::map<std::string, Picoseconds> compute;   // by compute_key(): the median time
+  std::vector<LinkFit> links;
+  double copy_bandwidth = 0;                    // bytes read plus bytes written a second; 0: not measured
+  Picoseconds adamw{0};                         // of a million elements; 0: not measured
+  double slowdown = 0;                          // as Cluster::slowdown; 0: not measured
+
+  std::string fingerprint() const;              // of `machine`; 16 hex digits
+};
+TRELLIS_API std::string to_yaml(const Profile&);
+TRELLIS_API Profile read_profile(const Options&);  // strict; marks errors
+
+// Names what a compute instruction does: kind, op and its attributes, local sizes of its dims, dtype. Nothing about
+// degrees, so that one measurement on one device serves every plan with these local sizes.
+// "linear+bias forward batch 8 sequence 128 ffn 1024 of hidden 256 f32". Empty for an instruction that runs no kernel.
+TRELLIS_API std::string compute_key(const StageProgram&, const Instruction&);
+
+// Where a stage's line lies in the cluster: which device is rank 0 of the line.
+struct Location {
+  int first_device = 0;
+};
+
+struct Price {
+  Picoseconds compute{0};    // the device is busy
+  Picoseconds transfer{0};   // the link is busy, from this instruction on; a wait joins it
+};
+
+// Thread-safe.
+class TRELLIS_API Prices {
+ public:
+  Prices(Cluster, std::optional<Profile>, std::shared_ptr<const OpLibrary>);
+  ~Prices();
+
+  Price price(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
+  // Among these devices of the cluster.
+  Picoseconds collective(MoveKind, Bytes received, const std::vector<int>& devices) const;
+  Picoseconds copy(Bytes read_and_written) const;
+  double slowdown() const;
+
+  const Cluster& cluster() const { return cluster_; }
+  const std::optional<Profile>& profile() const { return profile_; }
+  // Keys that were asked for and not found in the profile: their times are estimated.
+  std::set<std::string> estimated() const;
+
+ private:
+  Picoseconds kernel(const StageProgram&, const Instruction&) const;
+  Picoseconds roofline(const StageProgram&, const Instruction&) const;
+  Picoseconds inner(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
+  Price update(const StageProgram&, const Instruction&, Location) const;
+  std::vector<int> devices(const StageProgram&, const AxisList&, Location) const;
+
+  struct State;
+  Cluster cluster_;
+  std::optional<Profile> profile_;
+  std::shared_ptr<const OpLibrary> ops_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace trellis

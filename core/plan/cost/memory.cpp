@@ -1,0 +1,202 @@
+// Memory of a stage: the persistent lives of its buckets, and the lifetimes of its slots, replayed over the schedule.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "trellis/plan/cost.h"
+
+namespace trellis {
+
+Bytes allocated(Bytes bytes) {
+  return Bytes{(bytes.value + kAllocationUnit - 1) / kAllocationUnit * kAllocationUnit};
+}
+
+BucketMemory bucket_memory(const Bucket& bucket, Dtype compute) {
+  const Dtype full = gradient_dtype(compute);
+  const auto part = [&](bool split) { return split ? bucket.shard() : bucket.elements; };
+  BucketMemory memory;
+  memory.parameter = allocated(size_of(compute) * part(bucket.split_storage));
+  memory.gradient = allocated(size_of(full) * part(bucket.split_gradient));
+  if (bucket.owner)
+    memory.optimizer = (compute == full ? 2 : 3) * allocated(size_of(full) * part(bucket.split_optimizer));
+  return memory;
+}
+
+Bytes reduction_staging(const Bucket& bucket, Dtype compute) {
+  if (bucket.degree == 1 || !(bucket.split_gradient || bucket.split_optimizer)) return Bytes{0};
+  const Bytes shard = size_of(gradient_dtype(compute)) * bucket.shard();
+  // Others' pieces, received beside the rank's own; under ZeRO-2 and 3 the sum is made apart and then added to the shard.
+  return bucket.degree * allocated(shard);
+}
+
+namespace {
+
+class Replay {
+ public:
+  Replay(const StageProgram& stage, Dtype compute) : stage_(stage), compute_(compute) {
+    for (const Bucket& bucket : stage.buckets) {
+      const BucketMemory memory = bucket_memory(bucket, compute);
+      now_[Purpose::parameter] += memory.parameter;
+      now_[Purpose::gradient] += memory.gradient;
+      now_[Purpose::optimizer] += memory.optimizer;
+      result_.states += memory.total();
+    }
+    total_ = result_.states;
+  }
+
+  MemoryReplay run(const std::vector<Action>& actions) {
+    look("the parameters alone", -1, {});
+    int last = -1;
+    for (const Action& action : actions)
+      if (action.kind == ActionKind::backward) last = action.micro_batch;
+    for (const Action& action : actions) act(action, action.micro_batch == last);
+    for (const Instruction& instruction : stage_.update) run_update(instruction);
+    return result_;
+  }
+
+ private:
+  using Alive = std::map<SlotId, Bytes>;
+
+  void take(Purpose purpose, Bytes bytes) { now_[purpose] += bytes, total_ += bytes; }
+  void give(Purpose purpose, Bytes bytes) { now_[purpose] -= bytes, total_ -= bytes; }
+
+  void look(std::string_view pass, int micro_batch, const Instruction& i) {
+    if (total_ <= result_.peak) return;
+    result_.peak = total_;
+    result_.at_peak = now_;
+    result_.where = micro_batch < 0 ? std::string(pass) : fmt::format("{} of micro-batch {}", pass, micro_batch);
+    if (i.op >= 0)
+      result_.where += fmt::format(", layer {} {}", stage_.first_layer + i.layer,
+                                   stage_.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)].name);
+  }
+
+  void allocate(Alive& alive, SlotId s) {
+    if (s < 0 || alive.contains(s)) return;
+    const Slot& slot = stage_.slots[static_cast<std::size_t>(s)];
+    const Bytes bytes = allocated(slot.bytes());
+    alive[s] = bytes;
+    take(slot.purpose, bytes);
+  }
+  void release(Alive& alive, SlotId s) {
+    const auto found = alive.find(s);
+    if (found == alive.end()) return;
+    give(stage_.slots[static_cast<std::size_t>(s)].purpose, found->second);
+    alive.erase(found);
+  }
+
+  void act(const Action& action, bool last) {
+    Alive& alive = alive_[action.micro_batch];
+    switch (action.kind) {
+      case ActionKind::receive_forward:
+        for (SlotId s : stage_.receive) allocate(alive, s);
+        return look("receiving", action.micro_batch, {});
+      case ActionKind::forward: return forward(action.micro_batch, last);
+      case ActionKind::send_forward:
+        for (SlotId s : stage_.send)
+          if (!read_in_backward(s)) release(alive, s);
+        return;
+      case ActionKind::receive_backward:
+        for (SlotId s : stage_.receive_gradient) allocate(alive, s);
+        return look("receiving gradients", action.micro_batch, {});
+      case ActionKind::backward:
+        for (const Instruction& i : stage_.backward) run_instruction(alive, i, "backward", action.micro_batch, last);
+        if (stage_.send_gradient.empty()) forget(action.micro_batch);
+        return;
+      case ActionKind::send_backward: return forget(action.micro_batch);
+    }
+  }
+
+  void forward(int micro_batch, bool last) {
+    Alive& alive = alive_[micro_batch];
+    Bytes before = total_;
+    for (const auto& [slot, bytes] : alive) before -= bytes;
+    for (const FieldUse& use : stage_.fields) allocate(alive, use.slot);
+    look("forward", micro_batch, {});
+    for (const Instruction& i : stage_.forward) run_instruction(alive, i, "forward", micro_batch, last);
+    result_.kept = total_ - before;
+  }
+
+  void forget(int micro_batch) {
+    Alive& alive = alive_[micro_batch];
+    while (!alive.empty()) release(alive, alive.begin()->first);
+  }
+
+  bool read_in_backward(SlotId s) const {
+    return std::ranges::any_of(stage_.backward, [s](const Instruction& i) {
+      return i.kind != InstructionKind::free && std::ranges::find(i.in, s) != i.in.end();
+    });
+  }
+
+  void run_instruction(Alive& alive, const Instruction& i, std::string_view pass, int micro_batch, bool last) {
+    if (i.last_only && !last) return;
+    switch (i.kind) {
+      case InstructionKind::free:
+        for (SlotId s : i.in) release(alive, s);
+        return;
+      case InstructionKind::start:
+        // A gather with staging arrives there, and is unpacked into its destination at the wait.
+        if (!unpacks(i)) allocate(alive, i.out.front());
+        take(Purpose::communication, allocated(i.scratch));
+        break;
+      case InstructionKind::wait:
+        allocate(alive, i.out.front());
+        look(pass, micro_batch, i);
+        return give(Purpose::communication, allocated(i.scratch));
+      case InstructionKind::reduce_start: take(Purpose::communication, staging(i)); break;
+      case InstructionKind::reduce_wait: return give(Purpose::communication, staging(i));
+      default:
+        for (SlotId s : i.out) allocate(alive, s);
+        take(Purpose::transient, allocated(i.scratch));
+        look(pass, micro_batch, i);
+        return give(Purpose::transient, allocated(i.scratch));
+    }
+    look(pass, micro_batch, i);
+  }
+
+  void run_update(const Instruction& i) {
+    if (i.kind == InstructionKind::reduce_wait) return give(Purpose::communication, staging(i));
+    if (i.tie < 0) return;
+    const Tie& tie = stage_.ties[static_cast<std::size_t>(i.tie)];
+    const bool gradient = i.kind == InstructionKind::tie_gradient;
+    const Bytes piece = tie_bytes(tie, gradient);
+    take(Purpose::communication, piece);
+    look(gradient ? "returning a shared gradient" : "sending a shared parameter", -1, i);
+    give(Purpose::communication, piece);
+  }
+
+  // The shared tensor as it stands on both sides, where it has to leave its bucket.
+  Bytes tie_bytes(const Tie& tie, bool gradient) const {
+    const std::vector<Move>& moves = gradient ? tie.gradient_moves : tie.parameter_moves;
+    Bytes most{0};
+    for (const Move& move : moves) {
+      const auto local = [&](const Layout& layout) {
+        return allocated(size_of(move.dtype) * elements(local_shape(move.shape, layout, stage_.line)));
+      };
+      most = std::max(most, local(move.from) + local(move.to) + allocated(staging_bytes(move, stage_.line)));
+    }
+    if (most.value > 0 || tie.owner_stage == tie.use_stage) return most;
+    const BucketId mine = tie.owner_stage == stage_.stage ? tie.owner : tie.use;
+    const Bucket& bucket = stage_.buckets[static_cast<std::size_t>(mine)];
+    return allocated(size_of(gradient ? gradient_dtype(compute_) : compute_) * elements(bucket.shapes.front()));
+  }
+
+  static bool unpacks(const Instruction& i) { return i.move.kind == MoveKind::all_gather && i.scratch.value > 0; }
+  Bytes staging(const Instruction& i) const {
+    return reduction_staging(stage_.buckets[static_cast<std::size_t>(i.bucket)], compute_);
+  }
+
+  const StageProgram& stage_;
+  const Dtype compute_;
+  std::map<int, Alive> alive_;        // by micro-batch
+  std::map<Purpose, Bytes> now_;
+  Bytes total_{0};
+  MemoryReplay result_;
+};
+
+}  // namespace
+
+MemoryReplay replay_memory(const StageProgram& stage, const std::vector<Action>& actions, Dtype compute) {
+  return Replay(stage, compute).run(actions);
+}
+
+}  // namespace trellis

@@ -1,0 +1,215 @@
+// Costs of layers, edges and whole plans, each worked out once.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <numeric>
+#include <unordered_map>
+
+#include "plan/cost/layer_costs.h"
+#include "plan/cost/timeline.h"
+#include "trellis/plan/cost.h"
+#include "trellis/plan/error.h"
+
+namespace trellis {
+
+const PipelineSchedule& find_schedule(const Dimensions& dimensions, std::string_view name) {
+  std::vector<std::string> names;
+  for (const auto& dimension : dimensions) {
+    const auto* schedule = static_cast<const PipelineSchedule*>(dimension->extension(kPipelineSchedule));
+    if (!schedule) continue;
+    for (const std::string& found : schedule->names()) {
+      if (found == name) return *schedule;
+      names.push_back(found);
+    }
+  }
+  throw Error(ExitCode::bad_input, fmt::format("no schedule is named '{}'", name), suggestion_hint(name, names, "there are"));
+}
+
+CompiledPlan compile_whole(const Plan& plan, const ModelSpec& model, const Dimensions& dimensions, const OpLibrary& ops, Dtype dtype) {
+  CompiledPlan compiled = compile(plan, model, dimensions, ops, dtype);
+  const auto lacks = [](const auto& stage) { return stage->update.empty(); };
+  if (std::ranges::none_of(compiled.stages, lacks)) return compiled;
+  std::vector<StageProgram> stages;
+  for (const auto& stage : compiled.stages) stages.push_back(*stage);
+  link_updates(stages);
+  for (std::size_t s = 0; s < stages.size(); ++s) compiled.stages[s] = std::make_shared<const StageProgram>(std::move(stages[s]));
+  return compiled;
+}
+
+namespace {
+
+Bytes total(const StageProgram& stage, const std::vector<SlotId>& slots) {
+  Bytes bytes{0};
+  for (SlotId s : slots) bytes += stage.slots[static_cast<std::size_t>(s)].bytes();
+  return bytes;
+}
+
+// One stage's update, up to the norm (which all stages wait for) and after it.
+struct UpdateTimes {
+  Picoseconds before{0}, after{0};
+};
+UpdateTimes time_update(const StageProgram& stage, ListRunner& runner, Picoseconds backlog, double slowdown) {
+  UpdateTimes times;
+  Timeline time(slowdown);
+  const Picoseconds first = time.start(backlog);
+  for (auto& [bucket, place] : runner.reductions) place = first;
+  Picoseconds norm{0};
+  for (const Instruction& i : stage.update) {
+    if (i.kind == InstructionKind::norm) norm = time.now();
+    runner.run(i, time);
+  }
+  time.wait_all();
+  times.before = norm;
+  times.after = time.now() - norm;
+  return times;
+}
+
+}  // namespace
+
+DetailedCost price_plan(const CompiledPlan& compiled, const PipelineSchedule& schedule, const Prices& prices) {
+  const Plan& plan = compiled.plan;
+  const int stages = static_cast<int>(plan.stages.size()), width = plan.line().size();
+  DetailedCost cost;
+  std::vector<StageTimes> times;
+  std::vector<std::vector<Action>> actions;
+  std::vector<UpdateTimes> updates;
+  for (int s = 0; s < stages; ++s) {
+    const StageProgram& stage = *compiled.stages[static_cast<std::size_t>(s)];
+    const Location at{.first_device = s * width};
+    StageCost mine;
+    StageTimes t;
+    ListRunner runner{.stage = stage, .prices = prices, .context = compiled.context, .at = at, .last = false};
+    const auto pass = [&](const Instructions& list, Timeline time) {
+      runner.run(list, time);
+      mine.exposed += time.exposed();
+      return time;
+    };
+    const Timeline idle(prices.slowdown());
+    t.forward = pass(stage.forward, idle).now();
+    t.backward = pass(stage.backward, idle).now();
+    const Picoseconds exposed = mine.exposed;
+    // Reductions of what only forward adds to (the loss's table) are under way when the last backward begins.
+    Timeline busy = idle;
+    for (const Instruction& i : stage.forward)
+      if (i.last_only) busy.start(prices.price(stage, i, compiled.context, at).transfer);
+    runner.last = true;
+    const Timeline last = pass(stage.backward, busy);
+    mine.exposed = exposed;
+    t.last_backward = last.now(), t.backlog = last.backlog();
+    const auto transfer = [&](const std::vector<SlotId>& slots, int to) {
+      return slots.empty() ? Picoseconds{0} : prices.collective(MoveKind::send_recv, total(stage, slots), {at.first_device, at.first_device + to});
+    };
+    t.send_forward = transfer(stage.send, width);
+    t.send_backward = transfer(stage.send_gradient, -width);
+    actions.push_back(schedule.actions(plan.schedule, s, stages, plan.micro_batches));
+    updates.push_back(time_update(stage, runner, t.backlog, prices.slowdown()));
+    mine.forward = t.forward, mine.backward = t.backward;
+    mine.update = t.last_backward - t.backward + updates.back().before + updates.back().after;
+    mine.memory = replay_memory(stage, actions.back(), compiled.context.dtype);
+    times.push_back(t);
+    cost.stages.push_back(std::move(mine));
+  }
+  const std::vector<Picoseconds> ends = replay_schedule(times, actions);
+  Picoseconds norm{0}, after{0};
+  for (std::size_t s = 0; s < ends.size(); ++s) {
+    norm = std::max(norm, ends[s] + updates[s].before);
+    after = std::max(after, updates[s].after);
+  }
+  cost.step = norm + after;
+  cost.samples_per_second = cost.step.value > 0 ? static_cast<double>(plan.batch) / to_seconds(cost.step) : 0;
+  return cost;
+}
+
+namespace {
+
+// Answers by key; worked out outside the lock, so that two threads may do the same work once.
+template <class Value>
+class Memo {
+ public:
+  template <class Make>
+  Value get(const std::string& key, Make&& make) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = values_.find(key); found != values_.end()) return found->second;
+    }
+    Value value = make();
+    const std::lock_guard lock(mutex_);
+    return values_.try_emplace(key, std::move(value)).first->second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, Value> values_;
+};
+
+}  // namespace
+
+struct Oracle::State {
+  const ModelSpec& model;
+  Dimensions dimensions;
+  std::shared_ptr<const OpLibrary> ops;
+  Dtype dtype;
+  std::shared_ptr<const Prices> prices;
+  Memo<std::shared_ptr<const LayerProgram>> programs;
+  Memo<LayerCost> layers;
+  Memo<TransitionCost> transitions;
+
+  DeriveContext context(const GlobalChoice& choice, const std::vector<const Placement*>& placements) const {
+    DeriveContext context{.dtype = dtype, .ops = ops.get()};
+    std::int64_t multiple = 1;
+    for (const Placement* p : placements) {
+      multiple = std::lcm(multiple, p->multiple(kBatch));
+      context.sequence_multiple = std::lcm(context.sequence_multiple, p->multiple(kSequence));
+    }
+    const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
+    context.micro_batch = (samples + multiple - 1) / multiple * multiple;
+    return context;
+  }
+  const std::shared_ptr<const LayerSpec>& spec(int layer) const { return model.layers.at(static_cast<std::size_t>(layer)); }
+  static std::string key(const LayerSpec* spec, const Placement& placement, const DeriveContext& context) {
+    return fmt::format("{}|{}|{}", static_cast<const void*>(spec), placement.key(), context.key());
+  }
+  std::shared_ptr<const LayerProgram> program(int layer, const Placement& placement, const DeriveContext& context) {
+    return programs.get(key(spec(layer).get(), placement, context),
+                        [&] { return std::make_shared<const LayerProgram>(derive(spec(layer), placement, context)); });
+  }
+};
+
+Oracle::Oracle(const ModelSpec& model, Dimensions dimensions, std::shared_ptr<const OpLibrary> ops, Dtype dtype,
+               std::shared_ptr<const Prices> prices)
+    : state_(new State{.model = model, .dimensions = std::move(dimensions), .ops = std::move(ops), .dtype = dtype,
+                       .prices = std::move(prices), .programs = {}, .layers = {}, .transitions = {}}) {}
+Oracle::~Oracle() = default;
+
+LayerCost Oracle::layer(int layer, const Candidate& candidate, const GlobalChoice& choice) const {
+  const DeriveContext context = state_->context(choice, {&candidate.placement});
+  return state_->layers.get(State::key(state_->spec(layer).get(), candidate.placement, context), [&] {
+    return layer_cost(state_->program(layer, candidate.placement, context), context, *state_->prices);
+  });
+}
+
+TransitionCost Oracle::transition(int layer, const Candidate& from, const Candidate& to, const GlobalChoice& choice) const {
+  const DeriveContext context = state_->context(choice, {&from.placement, &to.placement});
+  const std::string key = State::key(state_->spec(layer).get(), from.placement, context) +
+                          State::key(state_->spec(layer + 1).get(), to.placement, context);
+  return state_->transitions.get(key, [&] {
+    return transition_cost(*state_->program(layer, from.placement, context), *state_->program(layer + 1, to.placement, context),
+                           context, *state_->prices);
+  });
+}
+
+PlanCost Oracle::step(const Plan& plan) const {
+  const CompiledPlan compiled = compile_whole(plan, state_->model, state_->dimensions, *state_->ops, state_->dtype);
+  const DetailedCost detailed = price_plan(compiled, find_schedule(state_->dimensions, plan.schedule), *state_->prices);
+  PlanCost cost{.step = detailed.step, .memory = {}, .purposes = {}, .samples_per_second = detailed.samples_per_second};
+  for (const StageCost& stage : detailed.stages) {
+    cost.memory.push_back(stage.memory.peak);
+    auto& purposes = cost.purposes.emplace_back();
+    for (const auto& [purpose, bytes] : stage.memory.at_peak)
+      if (bytes.value > 0) purposes[std::string(name_of(purpose))] = bytes;
+  }
+  return cost;
+}
+
+}  // namespace trellis

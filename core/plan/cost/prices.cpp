@@ -1,0 +1,205 @@
+// What one instruction takes: measured where the profile knows it, else estimated from the cluster's description.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+
+#include "trellis/plan/error.h"
+#include "trellis/plan/profile.h"
+
+namespace trellis {
+
+struct Prices::State {
+  std::mutex mutex;
+  std::set<std::string> estimated;
+  void note(std::string what) {
+    const std::lock_guard lock(mutex);
+    estimated.insert(std::move(what));
+  }
+};
+
+Prices::Prices(Cluster cluster, std::optional<Profile> profile, std::shared_ptr<const OpLibrary> ops)
+    : cluster_(std::move(cluster)), profile_(std::move(profile)), ops_(std::move(ops)), state_(std::make_unique<State>()) {}
+Prices::~Prices() = default;
+
+std::set<std::string> Prices::estimated() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->estimated;
+}
+
+double Prices::slowdown() const { return profile_ && profile_->slowdown >= 1 ? profile_->slowdown : cluster_.slowdown; }
+
+Picoseconds Prices::copy(Bytes bytes) const {
+  const double rate = profile_ && profile_->copy_bandwidth > 0 ? profile_->copy_bandwidth : cluster_.memory_bandwidth;
+  return from_seconds(static_cast<double>(bytes.value) / rate);
+}
+
+namespace {
+
+int steps(int ranks) { return std::bit_width(static_cast<unsigned>(std::max(ranks - 1, 0))); }  // ceil(log2)
+
+Bytes slot_bytes(const StageProgram& stage, SlotId s) {
+  return s < 0 ? Bytes{0} : stage.slots[static_cast<std::size_t>(s)].bytes();
+}
+
+const Bucket& bucket_of(const StageProgram& stage, const Instruction& i) {
+  return stage.buckets[static_cast<std::size_t>(i.bucket)];
+}
+
+// The dtype of gradients: that of the loss, or of an open buffer; activations in f64 mean f64.
+Dtype gradient_of(const DeriveContext& context) { return gradient_dtype(context.dtype); }
+
+}  // namespace
+
+Picoseconds Prices::collective(MoveKind kind, Bytes received, const std::vector<int>& devices) const {
+  const int ranks = static_cast<int>(devices.size());
+  if (ranks < 2 || kind == MoveKind::slice) return {};
+  const auto node = [this](int device) { return device / cluster_.devices_per_node; };
+  const bool between = std::ranges::any_of(devices, [&](int d) { return node(d) != node(devices.front()); });
+  const LinkFit* best = nullptr;
+  if (profile_)
+    for (const LinkFit& fit : profile_->links)
+      if (fit.kind == kind && fit.between_nodes == between &&
+          (!best || std::abs(fit.ranks - ranks) < std::abs(best->ranks - ranks)))
+        best = &fit;
+  if (best && best->ranks == ranks) return best->link.time(received);
+  state_->note(fmt::format("{} among {} devices{}", name_of(kind), ranks, between ? " of several nodes" : ""));
+  Link link = best ? best->link : between ? cluster_.between : cluster_.inside;
+  link.latency = scaled(link.latency, static_cast<double>(steps(ranks)) / (best ? steps(best->ranks) : 1));
+  return link.time(received);
+}
+
+std::vector<int> Prices::devices(const StageProgram& stage, const AxisList& axes, Location at) const {
+  std::vector<int> group = stage.line.group(0, axes);
+  for (int& rank : group) rank += at.first_device;
+  return group;
+}
+
+Picoseconds Prices::roofline(const StageProgram& stage, const Instruction& i) const {
+  Bytes touched = i.scratch;
+  for (const auto* slots : {&i.in, &i.out})
+    for (SlotId s : *slots) touched += slot_bytes(stage, s);
+  Dtype dtype = Dtype::f32;
+  for (const auto* slots : {&i.in, &i.out})
+    for (SlotId s : *slots)
+      if (s >= 0 && stage.slots[static_cast<std::size_t>(s)].shape.size() > 1 && !stage.slots[static_cast<std::size_t>(s)].field)
+        dtype = stage.slots[static_cast<std::size_t>(s)].dtype;
+  const Op& op = stage.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)];
+  for (ParameterId p : op.parameters) {
+    const ParameterPlace place = stage.parameters[static_cast<std::size_t>(i.layer)].at(p);
+    const Shape& shape = stage.buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)];
+    // A table is read where its ids point, not whole.
+    if (op.kind != "embedding") touched += size_of(dtype) * elements(shape);
+  }
+  auto peak = cluster_.flops.find(std::string(name_of(dtype)));
+  if (peak == cluster_.flops.end()) peak = cluster_.flops.begin();
+  const double computing = static_cast<double>(i.flops.value) / (peak->second * cluster_.efficiency);
+  return cluster_.launch + std::max(from_seconds(computing), copy(touched));
+}
+
+Picoseconds Prices::kernel(const StageProgram& stage, const Instruction& i) const {
+  const std::string key = compute_key(stage, i);
+  if (profile_)
+    if (const auto found = profile_->compute.find(key); found != profile_->compute.end()) return found->second;
+  state_->note(key);
+  return roofline(stage, i);
+}
+
+// Communication inside a kernel: nothing hides it.
+Picoseconds Prices::inner(const StageProgram& stage, const Instruction& i, const DeriveContext& context, Location at) const {
+  const std::size_t layer = static_cast<std::size_t>(i.layer);
+  const LayerSpec& spec = *stage.specs[layer];
+  const Op& op = spec.ops[static_cast<std::size_t>(i.op)];
+  const OpContract& contract = ops_->find(stage.placements[layer].contract_for(op.kind));
+  const Pass pass = i.kind == InstructionKind::forward          ? Pass::forward
+                    : i.kind == InstructionKind::input_gradient ? Pass::input_gradient
+                    : i.kind == InstructionKind::weight_gradient ? Pass::weight_gradient
+                                                                 : Pass::backward;
+  Picoseconds total{0};
+  for (const InnerMove& move : contract.inner_moves(op_sizes(spec, op, stage.placements[layer], context), pass))
+    if (move.count > 0) total += collective(move.kind, move.bytes / move.count, devices(stage, move.axes, at)) * move.count;
+  return total;
+}
+
+Price Prices::price(const StageProgram& stage, const Instruction& i, const DeriveContext& context, Location at) const {
+  const auto in = [&] { return slot_bytes(stage, i.in.front()); };
+  const auto out = [&] { return slot_bytes(stage, i.out.front()); };
+  switch (i.kind) {
+    case InstructionKind::forward:
+    case InstructionKind::input_gradient:
+    case InstructionKind::weight_gradient:
+    case InstructionKind::backward: return {.compute = kernel(stage, i) + inner(stage, i, context, at)};
+    case InstructionKind::add: return {.compute = cluster_.launch + copy(3 * out())};
+    case InstructionKind::slice: return {.compute = cluster_.launch + copy(2 * out())};
+    case InstructionKind::start: {
+      // All but a gather put their pieces in order first: one copy.
+      const Bytes packed = i.move.kind == MoveKind::all_gather ? Bytes{0} : in();
+      return {.compute = copy(2 * packed), .transfer = collective(i.move.kind, i.move.bytes, devices(stage, i.move.axes, at))};
+    }
+    case InstructionKind::wait: {
+      const bool unpacks = i.scratch.value > 0 && (i.move.kind == MoveKind::all_gather || i.move.kind == MoveKind::all_to_all);
+      return {.compute = unpacks ? copy(2 * out()) : Picoseconds{0}};
+    }
+    case InstructionKind::gather_start: {
+      const Bucket& bucket = bucket_of(stage, i);
+      const Bytes whole = size_of(context.dtype) * bucket.elements;
+      return {.transfer = collective(MoveKind::all_gather, received_bytes(MoveKind::all_gather, whole, bucket.degree),
+                                     devices(stage, bucket.axes, at))};
+    }
+    case InstructionKind::open_gradient: return {.compute = copy(out())};
+    case InstructionKind::reduce_start: {
+      const Bucket& bucket = bucket_of(stage, i);
+      const bool scatters = bucket.split_gradient || bucket.split_optimizer;
+      const MoveKind kind = scatters ? MoveKind::reduce_scatter : MoveKind::all_reduce;
+      const Bytes whole = size_of(gradient_of(context)) * bucket.elements;
+      return {.transfer = collective(kind, received_bytes(kind, whole, bucket.degree), devices(stage, bucket.axes, at))};
+    }
+    case InstructionKind::reduce_wait: {
+      const Bucket& bucket = bucket_of(stage, i);
+      return {.compute = bucket.split_gradient ? copy(3 * bucket.shard() * size_of(gradient_of(context))) : Picoseconds{0}};
+    }
+    case InstructionKind::gather_wait:
+    case InstructionKind::free: return {};
+    case InstructionKind::norm: {
+      Bytes read{0};
+      for (const Bucket& b : stage.buckets)
+        read += size_of(gradient_of(context)) * (b.split_optimizer || b.split_gradient ? b.shard() : b.elements);
+      return {.compute = copy(read) + collective(MoveKind::all_reduce, Bytes{8}, devices(stage, [&] {
+                           AxisList all(stage.line.atoms.size());
+                           for (std::size_t a = 0; a < all.size(); ++a) all[a] = static_cast<Atom>(a);
+                           return all;
+                         }(), at))};
+    }
+    case InstructionKind::adamw: {
+      const Bucket& b = bucket_of(stage, i);
+      const std::int64_t n = b.split_optimizer || b.split_gradient || b.split_storage ? b.shard() : b.elements;
+      if (profile_ && profile_->adamw.value > 0) return {.compute = scaled(profile_->adamw, static_cast<double>(n) * 1e-6)};
+      // Reads gradient, moments and master; writes moments, master and the compute copy.
+      return {.compute = cluster_.launch + copy(n * (7 * size_of(gradient_of(context)) + size_of(context.dtype)))};
+    }
+    case InstructionKind::tie_gradient:
+    case InstructionKind::tie_parameter: return update(stage, i, at);
+  }
+  return {};
+}
+
+// A shared parameter between its owner and a further use: the moves on this stage's line, and a transfer between stages.
+Price Prices::update(const StageProgram& stage, const Instruction& i, Location at) const {
+  const Tie& tie = stage.ties[static_cast<std::size_t>(i.tie)];
+  const bool gradient = i.kind == InstructionKind::tie_gradient;
+  Picoseconds total{0};
+  for (const Move& move : gradient ? tie.gradient_moves : tie.parameter_moves)
+    total += collective(move.kind, move.bytes, devices(stage, move.axes, at));
+  if (tie.owner_stage != tie.use_stage) {
+    const bool owner = tie.owner_stage == stage.stage;
+    const Bucket& bucket = stage.buckets[static_cast<std::size_t>(owner ? tie.owner : tie.use)];
+    const int distance = stage.line.size() * std::abs(tie.owner_stage - tie.use_stage);
+    const int other = owner ? at.first_device + distance : at.first_device - distance;
+    total += collective(MoveKind::send_recv, size_of(Dtype::f32) * elements(bucket.shapes.front()), {at.first_device, other});
+  }
+  return {.compute = total};
+}
+
+}  // namespace trellis

@@ -1,0 +1,146 @@
+// The space that a search goes over, and the checks of what it returns.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "trellis/plan/cost.h"
+#include "trellis/plan/error.h"
+
+namespace trellis {
+namespace {
+
+std::vector<std::string> all_schedules(const Dimensions& dimensions) {
+  std::vector<std::string> names;
+  for (const auto& dimension : dimensions)
+    if (const void* extension = dimension->extension(kPipelineSchedule))
+      for (std::string& name : static_cast<const PipelineSchedule*>(extension)->names()) names.push_back(std::move(name));
+  return names;
+}
+
+// Candidates by (layer type, line), made when first asked for.
+class Candidates {
+ public:
+  Candidates(const ModelSpec& model, Dimensions dimensions, int devices_in_node)
+      : model_(model), dimensions_(std::move(dimensions)), devices_in_node_(devices_in_node) {}
+
+  const std::vector<Candidate>& of(int layer, const GlobalChoice& choice) {
+    const LayerSpec* spec = model_.layers.at(static_cast<std::size_t>(layer)).get();
+    const std::lock_guard lock(mutex_);
+    const auto [entry, fresh] = known_.try_emplace({spec, choice.atoms});
+    if (fresh) entry->second = candidates(*spec, {.line = {choice.atoms}, .devices_in_node = devices_in_node_}, dimensions_);
+    return entry->second;
+  }
+
+ private:
+  const ModelSpec& model_;
+  Dimensions dimensions_;
+  int devices_in_node_;
+  std::mutex mutex_;
+  std::map<std::pair<const LayerSpec*, std::vector<int>>, std::vector<Candidate>> known_;
+};
+
+std::vector<int> stage_counts(const SpaceOptions& options, int layers) {
+  std::vector<int> counts = options.stages;
+  for (int p : counts)
+    if (p < 1 || options.devices % p != 0 || p > layers)
+      fail(ExitCode::bad_input, "{} pipeline stages: expected a divisor of {} devices, at most {} layers", p, options.devices, layers);
+  if (counts.empty())
+    for (int p = 1; p <= std::min(options.devices, layers); ++p)
+      if (options.devices % p == 0) counts.push_back(p);
+  return counts;
+}
+
+std::vector<int> micro_batch_counts(const SpaceOptions& options) {
+  std::vector<int> counts = options.micro_batches;
+  for (int m : counts)
+    if (m < 1 || m > options.batch) fail(ExitCode::bad_input, "{} micro-batches cannot be made of a batch of {}", m, options.batch);
+  if (counts.empty())
+    for (int m = 1; m <= options.batch; m *= 2)
+      if (options.batch % m == 0) counts.push_back(m);
+  return counts;
+}
+
+}  // namespace
+
+Problem make_problem(const ModelSpec& model, const Dimensions& dimensions, const SpaceOptions& options) {
+  Problem problem;
+  problem.model = &model;
+  problem.devices = options.devices;
+  problem.budget = options.budget;
+  problem.dimensions = &dimensions;
+  const std::vector<std::string> schedules = options.schedules.empty() ? all_schedules(dimensions) : options.schedules;
+  if (schedules.empty()) fail(ExitCode::plugin, "no dimension brings a pipeline schedule; expected the plugin 'pp'");
+  for (const std::string& name : schedules) find_schedule(dimensions, name);
+  for (const int p : stage_counts(options, static_cast<int>(model.layers.size())))
+    for (const std::vector<int>& atoms : options.atoms.empty() ? atom_orders(options.devices / p) : options.atoms) {
+      if (DeviceLine{atoms}.size() * p != options.devices) continue;
+      for (const int m : micro_batch_counts(options))
+        for (const std::string& schedule : schedules) {
+          // One stage has one order that is best in memory; schedules differ only where there is a pipeline.
+          if (p == 1 && options.schedules.empty() && schedule != (std::ranges::count(schedules, "1f1b") ? "1f1b" : schedules.front())) continue;
+          problem.choices.push_back({.batch = options.batch, .micro_batches = m, .atoms = atoms, .schedule = schedule, .stages = p});
+        }
+    }
+  auto shared = std::make_shared<Candidates>(model, dimensions, options.devices_in_node);
+  problem.candidates = [shared](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& { return shared->of(layer, choice); };
+  return problem;
+}
+
+std::string objection(const Problem& problem, const Plan& plan, const PlanCost& cost) {
+  const GlobalChoice* choice = nullptr;
+  for (const GlobalChoice& c : problem.choices)
+    if (c.batch == plan.batch && c.micro_batches == plan.micro_batches && c.atoms == plan.atoms && c.schedule == plan.schedule &&
+        c.stages == static_cast<int>(plan.stages.size()))
+      choice = &c;
+  if (!choice || plan.devices != problem.devices)
+    return fmt::format("batch {}, {} micro-batches, {} stages and schedule {} are not among the choices of the problem", plan.batch,
+                       plan.micro_batches, plan.stages.size(), plan.schedule);
+  if (plan.layers.size() != problem.model->layers.size())
+    return fmt::format("it has {} layers, the model has {}", plan.layers.size(), problem.model->layers.size());
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    const std::vector<Candidate>& all = problem.candidates(static_cast<int>(i), *choice);
+    if (std::ranges::none_of(all, [&](const Candidate& c) { return c.strategy == plan.layers[i]; }))
+      return fmt::format("layer {}: '{}' is not a candidate", i, to_string(plan.layers[i]));
+  }
+  for (std::size_t s = 0; s < cost.memory.size(); ++s)
+    if (cost.memory[s] > problem.budget)
+      return fmt::format("stage {} needs {}, the budget is {}", s, format(cost.memory[s]), format(problem.budget));
+  return {};
+}
+
+std::vector<StageRange> even_stages(int layers, int stages) {
+  std::vector<StageRange> ranges;
+  for (int s = 0; s < stages; ++s) {
+    const auto border = [&](int k) { return static_cast<int>(static_cast<std::int64_t>(layers) * k / stages); };
+    ranges.push_back({border(s), border(s + 1) - 1});
+  }
+  return ranges;
+}
+
+std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle& oracle) {
+  std::optional<LeastMemory> least;
+  for (const GlobalChoice& choice : problem.choices) {
+    Plan plan{.batch = choice.batch, .micro_batches = choice.micro_batches, .devices = problem.devices, .atoms = choice.atoms,
+              .schedule = choice.schedule};
+    plan.stages = even_stages(static_cast<int>(problem.model->layers.size()), choice.stages);
+    for (std::size_t i = 0; i < problem.model->layers.size(); ++i) {
+      const Candidate* best = nullptr;
+      Bytes smallest{0};
+      for (const Candidate& c : problem.candidates(static_cast<int>(i), choice)) {
+        const LayerCost cost = oracle.layer(static_cast<int>(i), c, choice);
+        const Bytes memory = cost.states + cost.kept * std::min(choice.stages, choice.micro_batches) + cost.transient;
+        if (!best || memory < smallest) best = &c, smallest = memory;
+      }
+      if (!best) break;
+      plan.layers.push_back(best->strategy);
+    }
+    if (plan.layers.size() != problem.model->layers.size()) continue;
+    const PlanCost cost = oracle.step(plan);
+    const Bytes peak = *std::ranges::max_element(cost.memory);
+    if (!least || peak < least->budget) least = LeastMemory{.budget = peak, .plan = std::move(plan)};
+  }
+  return least;
+}
+
+}  // namespace trellis

@@ -1,0 +1,144 @@
+// Profiles and cluster descriptions as files.
+#include "trellis/plan/profile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "trellis/plan/error.h"
+
+namespace trellis {
+
+Picoseconds Link::time(Bytes bytes) const {
+  if (bandwidth <= 0) return latency;
+  return latency + from_seconds(static_cast<double>(bytes.value) / bandwidth);
+}
+
+namespace {
+
+void check_kind(const Options& file, std::string_view kind) {
+  if (const auto version = file.required<std::string>("apiVersion"); version != "trellis/v1")
+    file.reject("apiVersion", fmt::format("expected trellis/v1, found {}", version));
+  if (const auto found = file.required<std::string>("kind"); found != kind)
+    file.reject("kind", fmt::format("expected {}, found {}", kind, found));
+}
+
+// Units have no Options type of their own: read as text and parsed, errors marked at the key.
+template <class Parse>
+double read_rate(const Options& section, std::string_view key, Parse&& parse) {
+  const std::string text = section.required<std::string>(key);
+  try {
+    return parse(text);
+  } catch (const Error& error) {
+    section.reject(key, error.message(), error.hint());
+  }
+}
+
+Link read_link(const Options& section) {
+  Link link;
+  link.latency = section.required<Picoseconds>("latency");
+  link.bandwidth = read_rate(section, "bandwidth", parse_bandwidth);
+  return link;
+}
+
+double positive(const Options& section, std::string_view key, double value) {
+  if (!(value > 0)) section.reject(key, fmt::format("expected more than 0, found {}", value));
+  return value;
+}
+
+MoveKind read_move_kind(const Options& section) {
+  const std::string name = section.required<std::string>("kind");
+  std::vector<std::string> names;
+  for (int k = static_cast<int>(MoveKind::all_gather); k <= static_cast<int>(MoveKind::send_recv); ++k) {
+    names.emplace_back(name_of(static_cast<MoveKind>(k)));
+    if (names.back() == name) return static_cast<MoveKind>(k);
+  }
+  section.reject("kind", fmt::format("no collective is named '{}'", name), suggestion_hint(name, names, "there are"));
+}
+
+std::uint64_t hash(std::string_view text) {  // FNV-1a, 64 bits
+  std::uint64_t h = 14695981039346656037ULL;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return h;
+}
+
+std::string yaml_text(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+}  // namespace
+
+Cluster read_cluster(const Options& file) {
+  check_kind(file, "Cluster");
+  Cluster cluster;
+  cluster.name = file.required<std::string>("name");
+  cluster.devices_per_node = file.get("devices_per_node", 1);
+  if (cluster.devices_per_node < 1) file.reject("devices_per_node", "a node has at least one device");
+  cluster.memory = file.required<Bytes>("memory");
+  const Options flops = file.section("flops");
+  for (const std::string& dtype : flops.keys()) cluster.flops[dtype] = read_rate(flops, dtype, parse_flops);
+  if (cluster.flops.empty()) file.reject("flops", "expected peak rates by dtype, as in {f32: 19.5TFLOP/s}");
+  cluster.efficiency = positive(file, "efficiency", file.get("efficiency", 0.5));
+  cluster.memory_bandwidth = read_rate(file, "memory_bandwidth", parse_bandwidth);
+  cluster.launch = file.get("launch", Picoseconds{0});
+  cluster.slowdown = file.get("slowdown", 1.0);
+  if (cluster.slowdown < 1) file.reject("slowdown", "at least 1: what overlaps does not become faster");
+  const Options links = file.section("links");
+  cluster.inside = read_link(links.section("inside"));
+  cluster.between = links.has("between") ? read_link(links.section("between")) : cluster.inside;
+  file.finish();
+  return cluster;
+}
+
+std::string Profile::fingerprint() const {
+  std::string text;
+  for (const auto& [name, value] : machine) text += name + "=" + value + ";";
+  return fmt::format("{:016x}", hash(text));
+}
+
+std::string to_yaml(const Profile& profile) {
+  std::string text = "apiVersion: trellis/v1\nkind: Profile\n";
+  text += fmt::format("fingerprint: {}\nmachine:\n", yaml_text(profile.fingerprint()));
+  for (const auto& [name, value] : profile.machine) text += fmt::format("  {}: {}\n", name, yaml_text(value));
+  if (profile.copy_bandwidth > 0) text += fmt::format("copy_bandwidth: {:.6g}GB/s\n", profile.copy_bandwidth / 1e9);
+  if (profile.adamw.value > 0) text += fmt::format("adamw: {}  # a million elements\n", exact(profile.adamw));
+  if (profile.slowdown > 0) text += fmt::format("slowdown: {:.4g}\n", profile.slowdown);
+  if (!profile.links.empty()) text += "links:\n";
+  for (const LinkFit& fit : profile.links)
+    text += fmt::format("  - {{kind: {}, ranks: {}, between_nodes: {}, latency: {}, bandwidth: {:.6g}GB/s}}\n", name_of(fit.kind),
+                        fit.ranks, fit.between_nodes, exact(fit.link.latency), fit.link.bandwidth / 1e9);
+  if (!profile.compute.empty()) text += "compute:\n";
+  for (const auto& [key, time] : profile.compute) text += fmt::format("  - {{key: {}, time: {}}}\n", yaml_text(key), exact(time));
+  return text;
+}
+
+Profile read_profile(const Options& file) {
+  check_kind(file, "Profile");
+  Profile profile;
+  const Options machine = file.section("machine");
+  for (const std::string& name : machine.keys()) profile.machine[name] = machine.raw(name);
+  if (const auto found = file.find<std::string>("fingerprint"); found && *found != profile.fingerprint())
+    file.reject("fingerprint", fmt::format("the section 'machine' has fingerprint {}, found {}", profile.fingerprint(), *found),
+                "figures of one machine do not hold for another: profile again");
+  if (file.has("copy_bandwidth")) profile.copy_bandwidth = read_rate(file, "copy_bandwidth", parse_bandwidth);
+  profile.adamw = file.get("adamw", Picoseconds{0});
+  profile.slowdown = file.get("slowdown", 0.0);
+  for (const Options& entry : file.list("links")) {
+    LinkFit fit;
+    fit.kind = read_move_kind(entry);
+    fit.ranks = entry.required<int>("ranks");
+    fit.between_nodes = entry.get("between_nodes", false);
+    fit.link = read_link(entry);
+    profile.links.push_back(fit);
+  }
+  for (const Options& entry : file.list("compute")) profile.compute[entry.required<std::string>("key")] = entry.required<Picoseconds>("time");
+  file.finish();
+  return profile;
+}
+
+}  // namespace trellis

@@ -1,0 +1,120 @@
+#include "plan/cost/timeline.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "trellis/plan/error.h"
+
+namespace trellis {
+
+void Timeline::compute(Picoseconds busy) {
+  const Picoseconds hidden = std::min(busy, queued_ - drained_);
+  drained_ += hidden;
+  now_ += busy + scaled(hidden, slowdown_ - 1);
+}
+
+Picoseconds Timeline::start(Picoseconds transfer) { return queued_ += transfer; }
+
+void Timeline::wait(Picoseconds place) {
+  if (place <= drained_) return;
+  now_ += place - drained_;
+  exposed_ += place - drained_;
+  drained_ = place;
+}
+
+void ListRunner::run(const Instructions& list, Timeline& time) {
+  for (const Instruction& i : list)
+    if (!i.last_only || last) run(i, time);
+}
+
+void ListRunner::run(const Instruction& i, Timeline& time) {
+  const Price price = prices.price(stage, i, context, at);
+  switch (i.kind) {
+    case InstructionKind::start:
+      time.compute(price.compute);
+      moves[i.out.front()] = time.start(price.transfer);
+      return;
+    case InstructionKind::wait:
+      if (const auto started = moves.find(i.out.front()); started != moves.end()) time.wait(started->second);
+      return time.compute(price.compute);
+    case InstructionKind::gather_start: gathers[i.bucket] = time.start(price.transfer); return;
+    case InstructionKind::gather_wait: return time.wait(gathers[i.bucket]);
+    case InstructionKind::reduce_start: reductions[i.bucket] = time.start(price.transfer); return;
+    case InstructionKind::reduce_wait:
+      if (const auto started = reductions.find(i.bucket); started != reductions.end()) time.wait(started->second);
+      return time.compute(price.compute);
+    default: return time.compute(price.compute);
+  }
+}
+
+namespace {
+
+class ScheduleReplay {
+ public:
+  ScheduleReplay(const std::vector<StageTimes>& times, const std::vector<std::vector<Action>>& actions)
+      : times_(times), actions_(actions), now_(times.size()), next_(times.size(), 0) {
+    for (const std::vector<Action>& list : actions) {
+      int last = -1;
+      for (const Action& a : list)
+        if (a.kind == ActionKind::backward) last = a.micro_batch;
+      last_.push_back(last);
+    }
+  }
+
+  std::vector<Picoseconds> run() {
+    for (bool progress = true; progress;) {
+      progress = false;
+      for (std::size_t s = 0; s < actions_.size(); ++s)
+        while (next_[s] < actions_[s].size() && act(s, actions_[s][next_[s]])) ++next_[s], progress = true;
+    }
+    for (std::size_t s = 0; s < actions_.size(); ++s)
+      if (next_[s] < actions_[s].size())
+        fail(ExitCode::failure, "the schedule cannot go on: stage {} waits for micro-batch {} for ever", s,
+             actions_[s][next_[s]].micro_batch);
+    return now_;
+  }
+
+ private:
+  using Key = std::tuple<std::size_t, bool, int>;  // receiving stage, forward, micro-batch
+
+  bool act(std::size_t s, const Action& action) {
+    const StageTimes& t = times_[s];
+    switch (action.kind) {
+      case ActionKind::receive_forward: return receive(s, true, action.micro_batch);
+      case ActionKind::receive_backward: return receive(s, false, action.micro_batch);
+      case ActionKind::forward: now_[s] += t.forward; return true;
+      case ActionKind::backward: now_[s] += action.micro_batch == last_[s] ? t.last_backward : t.backward; return true;
+      case ActionKind::send_forward: return send(s, s + 1, true, action.micro_batch, t.send_forward);
+      case ActionKind::send_backward: return send(s, s - 1, false, action.micro_batch, t.send_backward);
+    }
+    return true;
+  }
+  bool receive(std::size_t s, bool forward, int micro_batch) {
+    const auto arrival = arrivals_.find(Key{s, forward, micro_batch});
+    if (arrival == arrivals_.end()) return false;
+    now_[s] = std::max(now_[s], arrival->second);
+    return true;
+  }
+  bool send(std::size_t from, std::size_t to, bool forward, int micro_batch, Picoseconds transfer) {
+    Picoseconds& link = links_[{from, forward}];
+    link = std::max(link, now_[from]) + transfer;
+    arrivals_[Key{to, forward, micro_batch}] = link;
+    return true;
+  }
+
+  const std::vector<StageTimes>& times_;
+  const std::vector<std::vector<Action>>& actions_;
+  std::vector<Picoseconds> now_;
+  std::vector<std::size_t> next_;
+  std::vector<int> last_;
+  std::map<std::pair<std::size_t, bool>, Picoseconds> links_;
+  std::map<Key, Picoseconds> arrivals_;
+};
+
+}  // namespace
+
+std::vector<Picoseconds> replay_schedule(const std::vector<StageTimes>& times, const std::vector<std::vector<Action>>& actions) {
+  return ScheduleReplay(times, actions).run();
+}
+
+}  // namespace trellis

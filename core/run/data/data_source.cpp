@@ -1,7 +1,0 @@
-#include "trellis/run/data_source.h"
-
-namespace trellis {
-
-DataSource::~DataSource() = default;
-
-}  // namespace trellis
