@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <set>
+#include <utility>
 
 #include "trellis/plan/error.h"
 #include "trellis/plan/layout.h"
@@ -60,17 +61,24 @@ class Planner {
     }
     return false;
   }
-  bool change_dim(AxisList& axes) {
+  // In one exchange a dim only loses atoms or only gains them: else its pieces would not be of one size.
+  std::pair<std::size_t, std::size_t> exchange() const {
     for (std::size_t d = 0; d < shape_.size(); ++d) {
       const int a = leaving_atom(d);
-      if (a < 0) continue;
-      for (std::size_t e = 0; e < shape_.size(); ++e) {
-        if (e == d || next_atom(e) != a) continue;
-        current_.split[d].pop_back(), current_.split[e].push_back(a), axes.push_back(a);
-        return true;
-      }
+      if (a < 0 || gained_.contains(d)) continue;
+      for (std::size_t e = 0; e < shape_.size(); ++e)
+        if (e != d && !lost_.contains(e) && next_atom(e) == a) return {d, e};
     }
-    return false;
+    return {0, 0};
+  }
+  bool change_dim(AxisList& axes) {
+    const auto [d, e] = exchange();
+    if (d == e) return false;
+    axes.push_back(current_.split[d].back());
+    current_.split[e].push_back(axes.back());
+    current_.split[d].pop_back();
+    lost_.insert(d), gained_.insert(e);
+    return true;
   }
   // Sums that no dim wants split; one that a dim wants later waits for that dim to be ready.
   bool reduce(AxisList& axes) {
@@ -85,7 +93,9 @@ class Planner {
   bool wanted_split(int atom) const {
     return std::ranges::any_of(to_.split, [&](const AxisList& w) { return std::ranges::find(w, atom) != w.end(); });
   }
+  // Stops where what is left can be exchanged instead.
   bool leave(AxisList& axes) {
+    if (const auto [d, e] = exchange(); d != e) return false;
     for (std::size_t d = 0; d < shape_.size(); ++d)
       if (int a = leaving_atom(d); a >= 0) return current_.split[d].pop_back(), axes.push_back(a), true;
     return false;
@@ -93,6 +103,7 @@ class Planner {
 
   bool step(MoveKind kind, const std::function<bool(AxisList&)>& one) {
     Move move{.kind = kind, .axes = {}, .from = current_, .to = {}, .shape = shape_, .dtype = dtype_};
+    lost_.clear(), gained_.clear();
     while (one(move.axes)) {}
     if (move.axes.empty()) return false;
     move.to = current_;
@@ -127,6 +138,7 @@ class Planner {
   Layout current_;
   const Layout& to_;
   std::vector<Move> moves_;
+  std::set<std::size_t> lost_, gained_;  // dims, in the exchange under construction
 };
 
 }  // namespace

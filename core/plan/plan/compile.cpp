@@ -44,7 +44,7 @@ class Compiler {
  public:
   Compiler(const CompiledPlan& compiled, const ModelSpec& model) : compiled_(compiled), model_(model) {}
 
-  std::shared_ptr<const StageProgram> stage(std::size_t number) {
+  StageProgram stage(std::size_t number) {
     const std::vector<StageRange>& stages = compiled_.plan.stages;
     std::vector<Program> programs;
     for (int i = stages[number].first; i <= stages[number].last; ++i)
@@ -55,7 +55,7 @@ class Compiler {
     context.first = number == 0;
     context.last = number + 1 == stages.size();
     if (!context.last) context.next_inputs = input_layouts(*layer(static_cast<std::size_t>(stages[number + 1].first)));
-    return std::make_shared<const StageProgram>(link(programs, context));
+    return link(programs, context);
   }
 
  private:
@@ -110,7 +110,10 @@ CompiledPlan compile(const Plan& plan, const ModelSpec& model, const Dimensions&
   compiled.context.dtype = dtype;
   compiled.context.ops = &ops;
   Compiler compiler(compiled, model);
-  for (std::size_t i = 0; i < plan.stages.size(); ++i) compiled.stages.push_back(compiler.stage(i));
+  std::vector<StageProgram> stages;
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) stages.push_back(compiler.stage(i));
+  link_updates(stages);
+  for (StageProgram& stage : stages) compiled.stages.push_back(std::make_shared<const StageProgram>(std::move(stage)));
   return compiled;
 }
 

@@ -8,6 +8,7 @@ class Bias final : public OpContract {
   std::string_view kind() const override { return "bias"; }
   Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {}); }
   bool passes_gradient() const override { return true; }
+  bool carries_partial() const override { return true; }  // its gradient is a sum, too
 };
 
 }  // namespace

@@ -1,0 +1,119 @@
+// A run file: all that profile, search and train need to know about one training run. Read strictly and completely,
+// whatever verb is going to use it; configs/runs/ has examples.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "trellis/plan/export.h"
+#include "trellis/plan/layout.h"
+#include "trellis/plan/model.h"
+#include "trellis/plan/options.h"
+#include "trellis/plan/plan_file.h"
+#include "trellis/plan/units.h"
+
+namespace trellis {
+
+class Catalog;
+
+// `{use: NAME, ...}`: a place that a plugin fills. The remaining options are the plugin's to read, and to finish().
+struct PluginChoice {
+  std::string use;  // empty where the section is not there
+  Options options = Options::empty();
+};
+
+struct DataSection {
+  std::string use = "text";
+  std::vector<std::string> files;          // files, folders, patterns, as paths from the current folder
+  std::vector<std::string> written_files;  // the same as the user wrote them
+  std::string tokenizer = "byte";
+  double held_out = 0.05;  // share of the text, from its end
+  Mark mark;               // of `files`
+};
+
+enum class LearningRateSchedule { constant, linear, cosine };
+
+struct TrainSection {
+  std::optional<std::int64_t> steps;
+  std::optional<std::int64_t> batch;  // samples of a step, over all devices; a plan file has its own
+  double learning_rate = 3e-4;
+  double min_learning_rate = 3e-5;  // where not given a tenth of learning_rate
+  std::int64_t warmup = 0;          // steps
+  LearningRateSchedule schedule = LearningRateSchedule::cosine;
+  double weight_decay = 0.1, beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  double clip = 1.0;  // global gradient norm; 0: no clipping
+  Dtype dtype = Dtype::f32;
+  std::int64_t evaluate_every = 0;    // steps; 0: at the end only
+  std::int64_t evaluate_batches = 8;  // 0: never
+  std::int64_t log_every = 1;         // steps
+  bool check = false;                 // assert that what ran is what the program says
+};
+
+struct DevicesSection {
+  std::optional<int> count;
+  std::string kind = "cpu";  // cpu, cuda
+  std::optional<Bytes> memory;
+  int threads = 0;              // of a rank on the CPU; 0: an equal share of the cores
+  Picoseconds timeout = 600_s;  // that a rank waits for another
+  std::string interface = "lo";
+};
+
+// How the layers are spread: by a plan file, or all of them the same way.
+struct ParallelismSection {
+  std::filesystem::path plan;  // from the current folder; empty: uniform
+  Mark plan_mark;
+  Options uniform = Options::empty();
+};
+
+struct SearchSection {
+  PluginChoice algorithm;          // its options are the remaining ones of the section
+  std::vector<int> micro_batches;  // to be tried; empty: the search decides
+  std::optional<Bytes> budget;     // per device; else devices.memory
+  std::optional<double> margin;    // share of the budget that is left free
+};
+
+// Copies share the record of what was read in `model`, `search`, `profile` and `parallelism.uniform`.
+struct TRELLIS_API RunFile {
+  std::string name;  // the file's name where not given
+  std::uint64_t seed = 0;
+  std::filesystem::path output;  // the run's folder; runs/NAME where not given
+  std::vector<std::filesystem::path> plugin_folders;
+  PluginChoice model;
+  DataSection data;
+  TrainSection train;
+  DevicesSection devices;
+  ParallelismSection parallelism;
+  SearchSection search;
+  Options profile = Options::empty();
+  Options document = Options::empty();
+
+  // With its bases and with overrides "key.path=value". What is read (files, plugins, plans) is named relative to the
+  // file that says it, in overrides to the current folder; what is written (output) relative to the current folder.
+  static RunFile load(const std::filesystem::path& path, std::span<const std::string> overrides = {});
+  static RunFile read(const Options& document);
+
+  // The composed document with all paths absolute: what load() reads back to the same run, from any folder.
+  std::string resolved() const;
+};
+
+// Loads the family and describes the model; options that the family does not know are rejected.
+TRELLIS_API ModelSpec describe_model(const RunFile&, const Catalog&);
+
+// The plan of a run on so many devices: `plan_file`, else the run file's plan, else its uniform one. Checks it against
+// the run's batch and the number of devices.
+TRELLIS_API Plan plan_of(const RunFile&, const ModelSpec&, const Dimensions&, int devices,
+                         const std::filesystem::path& plan_file = {});
+
+// One strategy for all layers; `uniform` has dimensions by name, pp: {degree, schedule} and micro_batches. The stages
+// get equal numbers of layers, the first and the last layer of the model on top.
+TRELLIS_API Plan uniform_plan(const Options& uniform, const ModelSpec&, const Dimensions&, int devices,
+                              std::int64_t batch);
+
+// The number of devices that a plan file is for, without a model.
+TRELLIS_API int devices_of_plan(const std::filesystem::path& plan_file);
+
+}  // namespace trellis

@@ -1,0 +1,273 @@
+// Run files, read strictly: every section, also those that the verb at hand does not need.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "trellis/plan/error.h"
+#include "trellis/plan/run_file.h"
+
+namespace trellis {
+namespace {
+
+const std::vector<std::string> kSections = {"name",  "seed",    "output",      "plugins", "model",  "data",
+                                            "train", "devices", "parallelism", "search",  "profile"};
+
+template <class T>
+T at_least(const Options& options, std::string_view key, T smallest, T value) {
+  if (value < smallest) options.reject(key, fmt::format("expected at least {}, found {}", smallest, value));
+  return value;
+}
+
+template <class T>
+std::optional<T> find_at_least(const Options& options, std::string_view key, T smallest) {
+  const auto value = options.find<T>(key);
+  return value ? at_least(options, key, smallest, *value) : value;
+}
+
+double positive(const Options& options, std::string_view key, double value) {
+  if (!(value > 0) || !std::isfinite(value)) options.reject(key, fmt::format("expected more than 0, found {}", value));
+  return value;
+}
+
+double not_negative(const Options& options, std::string_view key, double value) {
+  if (!(value >= 0) || !std::isfinite(value)) options.reject(key, fmt::format("expected 0 or more, found {}", value));
+  return value;
+}
+
+// At least 0 and less than 1.
+double fraction(const Options& options, std::string_view key, double value) {
+  if (!(value >= 0 && value < 1)) options.reject(key, fmt::format("expected 0 or more, less than 1, found {}", value));
+  return value;
+}
+
+// The index of the option's word.
+std::size_t word(const Options& options, std::string_view key, const std::vector<std::string>& words) {
+  const std::string value = options.get(key, words.front());
+  const auto found = std::find(words.begin(), words.end(), value);
+  if (found == words.end())
+    options.reject(key, fmt::format("expected {}, found '{}'", fmt::join(words, " or "), value),
+                   suggestion_hint(value, words, "known"));
+  return static_cast<std::size_t>(found - words.begin());
+}
+
+// "5%" or 0.05.
+double share(const Options& options, std::string_view key, double otherwise) {
+  if (!options.has(key)) return otherwise;
+  std::string text = options.raw(key);
+  const bool percent = text.ends_with('%');
+  if (percent) text.pop_back();
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    options.reject(key, fmt::format("expected a share like 5% or 0.05, found '{}'", options.raw(key)));
+  if (percent) value /= 100;
+  if (!(value >= 0 && value < 1))
+    options.reject(key, fmt::format("expected at least 0% and less than 100%, found {}", options.raw(key)));
+  return value;
+}
+
+// A path as the user wrote it at a key, from the current folder.
+std::filesystem::path beside(const Mark& mark, const std::string& written) {
+  if (mark.line == 0) return written;  // the command line
+  return std::filesystem::path(mark.file).parent_path() / written;
+}
+
+PluginChoice read_choice(const Options& document, std::string_view section) {
+  PluginChoice choice{{}, document.section(section)};
+  if (!document.has(section)) return choice;
+  choice.use = choice.options.required<std::string>("use");
+  if (choice.use.empty()) choice.options.reject("use", "expected the name of a plugin, found nothing");
+  return choice;
+}
+
+// --- sections ---
+
+std::vector<std::filesystem::path> read_plugins(const Options& document) {
+  const Options options = document.section("plugins").with_owner("section 'plugins'");
+  std::vector<std::filesystem::path> folders;
+  for (const std::string& folder : options.get("path", std::vector<std::string>{})) {
+    folders.push_back(beside(options.mark("path"), folder));
+    if (!std::filesystem::is_directory(folders.back()))
+      options.reject("path", fmt::format("there is no folder '{}'", folders.back().string()),
+                     "a path in a file is relative to that file");
+  }
+  options.finish();
+  return folders;
+}
+
+DataSection read_data(const Options& document) {
+  const Options options = document.section("data").with_owner("section 'data'");
+  DataSection data;
+  word(options, "use", {"text"});
+  word(options, "tokenizer", {"byte"});
+  data.held_out = share(options, "held_out", data.held_out);
+  data.written_files = options.get("files", std::vector<std::string>{});
+  data.mark = options.mark("files");
+  for (const std::string& file : data.written_files) {
+    if (file.empty()) options.reject("files", "an empty name");
+    data.files.push_back(beside(data.mark, file).lexically_normal().string());
+  }
+  options.finish();
+  return data;
+}
+
+void read_learning_rate(const Options& options, TrainSection& train) {
+  train.learning_rate = positive(options, "learning_rate", options.get("learning_rate", train.learning_rate));
+  train.min_learning_rate =
+      not_negative(options, "min_learning_rate", options.get("min_learning_rate", train.learning_rate / 10));
+  if (train.min_learning_rate > train.learning_rate)
+    options.reject("min_learning_rate", fmt::format("{} is more than learning_rate, which is {}",
+                                                    train.min_learning_rate, train.learning_rate));
+  train.warmup = at_least<std::int64_t>(options, "warmup", 0, options.get("warmup", train.warmup));
+  train.schedule =
+      std::array{LearningRateSchedule::cosine, LearningRateSchedule::linear, LearningRateSchedule::constant}.at(
+          word(options, "schedule", {"cosine", "linear", "constant"}));
+}
+
+TrainSection read_train(const Options& document) {
+  const Options options = document.section("train").with_owner("section 'train'");
+  TrainSection train;
+  train.steps = find_at_least<std::int64_t>(options, "steps", 1);
+  train.batch = find_at_least<std::int64_t>(options, "batch", 1);
+  read_learning_rate(options, train);
+  if (train.steps && train.warmup > *train.steps)
+    options.reject("warmup", fmt::format("{} steps are more than the run has: {}", train.warmup, *train.steps));
+  train.weight_decay = not_negative(options, "weight_decay", options.get("weight_decay", train.weight_decay));
+  train.beta1 = fraction(options, "beta1", options.get("beta1", train.beta1));
+  train.beta2 = fraction(options, "beta2", options.get("beta2", train.beta2));
+  train.eps = positive(options, "eps", options.get("eps", train.eps));
+  train.clip = not_negative(options, "clip", options.get("clip", train.clip));
+  train.dtype = std::array{Dtype::f32, Dtype::bf16, Dtype::f64}.at(word(options, "dtype", {"f32", "bf16", "f64"}));
+  const auto count = [&](std::string_view key, std::int64_t smallest, std::int64_t& value) {
+    value = at_least(options, key, smallest, options.get(key, value));
+  };
+  count("evaluate_every", 0, train.evaluate_every);
+  count("evaluate_batches", 0, train.evaluate_batches);
+  count("log_every", 1, train.log_every);
+  train.check = options.get("check", train.check);
+  options.finish();
+  return train;
+}
+
+DevicesSection read_devices(const Options& document) {
+  const Options options = document.section("devices").with_owner("section 'devices'");
+  DevicesSection devices;
+  devices.count = find_at_least(options, "count", 1);
+  devices.kind = std::array<const char*, 2>{"cpu", "cuda"}.at(word(options, "kind", {"cpu", "cuda"}));
+  devices.memory = find_at_least(options, "memory", Bytes(1));
+  devices.threads = at_least(options, "threads", 0, options.get("threads", devices.threads));
+  devices.timeout = at_least(options, "timeout", 1_s, options.get("timeout", devices.timeout));
+  devices.interface = options.get("interface", devices.interface);
+  options.finish();
+  return devices;
+}
+
+ParallelismSection read_parallelism(const Options& document) {
+  const Options options = document.section("parallelism").with_owner("section 'parallelism'");
+  ParallelismSection parallelism;
+  if (const auto plan = options.find<std::string>("plan")) {
+    if (plan->empty()) options.reject("plan", "expected the name of a plan file, found nothing");
+    if (options.has("uniform"))
+      options.reject("uniform", "the section has a plan file, too",
+                     "leave one of them out: a plan says it for every layer");
+    parallelism.plan_mark = options.mark("plan");
+    parallelism.plan = beside(parallelism.plan_mark, *plan).lexically_normal();
+    options.finish();
+    return parallelism;
+  }
+  // Which names are known is the dimensions' to say (uniform_plan); that nothing else is written here, ours.
+  for (const std::string& key : options.keys())
+    if (key != "uniform")
+      options.reject(key, "unknown option of section 'parallelism'",
+                     suggestion_hint(key, std::vector<std::string>{"plan", "uniform"}, "known"));
+  parallelism.uniform = options.section("uniform");
+  return parallelism;
+}
+
+SearchSection read_search(const Options& document) {
+  SearchSection search;
+  search.algorithm = read_choice(document, "search");
+  const Options& options = search.algorithm.options;
+  search.micro_batches = options.get("micro_batches", std::vector<int>{});
+  for (const int count : search.micro_batches) at_least(options, "micro_batches", 1, count);
+  search.budget = find_at_least(options, "budget", Bytes(1));
+  if (options.has("margin")) search.margin = share(options, "margin", 0);
+  return search;
+}
+
+std::uint64_t read_seed(const Options& document) {
+  return static_cast<std::uint64_t>(at_least<std::int64_t>(document, "seed", 0, document.get<std::int64_t>("seed", 0)));
+}
+
+std::string read_name(const Options& document) {
+  const std::string name = document.get("name", std::filesystem::path(document.mark().file).stem().string());
+  if (name.empty()) document.reject("name", "an empty name");
+  if (name == "." || name == ".." || name.find('/') != std::string::npos)
+    document.reject("name", fmt::format("'{}' cannot be the name of a folder", name), "choose the folder with output");
+  return name;
+}
+
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
+std::string in_full(const std::filesystem::path& path) {
+  return quoted(std::filesystem::absolute(path).lexically_normal().string());
+}
+
+template <class Paths>
+std::string absolute_list(const Paths& paths) {
+  std::vector<std::string> result;
+  for (const auto& path : paths) result.push_back(in_full(path));
+  return fmt::format("[{}]", fmt::join(result, ", "));
+}
+
+}  // namespace
+
+RunFile RunFile::load(const std::filesystem::path& path, std::span<const std::string> overrides) {
+  return read(Options::load_run_file(path, overrides));
+}
+
+RunFile RunFile::read(const Options& document) {
+  // Not finish(): the options of plugins are not read yet.
+  for (const std::string& key : document.keys())
+    if (std::find(kSections.begin(), kSections.end(), key) == kSections.end())
+      document.reject(key, "unknown section of a run file", suggestion_hint(key, kSections, "known"));
+  RunFile run;
+  run.document = document;
+  run.name = read_name(document);
+  run.seed = read_seed(document);
+  run.output = document.get("output", "runs/" + run.name);
+  if (run.output.empty()) document.reject("output", "an empty name");
+  run.plugin_folders = read_plugins(document);
+  if (!document.has("model")) document.reject("model", "required, and not given", "write model: {use: gpt, ...}");
+  run.model = read_choice(document, "model");
+  run.data = read_data(document);
+  run.train = read_train(document);
+  run.devices = read_devices(document);
+  run.parallelism = read_parallelism(document);
+  run.search = read_search(document);
+  run.profile = document.section("profile");
+  return run;
+}
+
+std::string RunFile::resolved() const {
+  Options copy = Options::from_text(document.to_yaml(), "resolved");
+  copy.set("name", quoted(name));
+  copy.set("seed", fmt::format("{}", seed));
+  copy.set("output", in_full(output));
+  if (!plugin_folders.empty()) copy.set("plugins.path", absolute_list(plugin_folders));
+  if (!data.files.empty()) copy.set("data.files", absolute_list(data.files));
+  if (!parallelism.plan.empty()) copy.set("parallelism.plan", in_full(parallelism.plan));
+  return copy.to_yaml();
+}
+
+}  // namespace trellis

@@ -1,0 +1,7 @@
+#include "trellis/run/data_source.h"
+
+namespace trellis {
+
+DataSource::~DataSource() = default;
+
+}  // namespace trellis

@@ -1,0 +1,71 @@
+#include "run/train/console.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace trellis::train {
+
+Console::Console(std::int64_t steps, std::int64_t log_every)
+    : steps_(steps), log_every_(log_every), terminal_(::isatty(STDERR_FILENO) == 1) {}
+
+Console::~Console() { clear_progress(); }
+
+void Console::say(const std::string& line) {
+  clear_progress();
+  print_out(line + "\n");
+}
+
+void Console::step(const StepMetrics& m) {
+  if (!header_) say("    step      loss   learning rate   gradient     tokens/s        time   memory: peak  predicted");
+  header_ = true;
+  if (m.step == 1 || m.step == steps_ || m.step % log_every_ == 0)
+    say(fmt::format("{:>8}  {:>8.4f}   {:>13.3e}   {:>8.3f}   {:>10.0f}   {:>9}   {:>12}  {:>9}", m.step, m.loss,
+                    m.learning_rate, m.gradient_norm, m.tokens_per_second(), format(from_seconds(m.seconds)),
+                    format(m.memory_peak), format(m.memory_predicted)));
+  show_progress(m.step);
+}
+
+void Console::held_out(std::int64_t step, double loss) {
+  say(fmt::format("{:>8}  {:>8.4f}   held-out loss", step, loss));
+}
+
+void Console::clear_progress() {
+  if (progress_) fmt::print(stderr, "\r\x1b[K");
+  progress_ = false;
+}
+
+void Console::show_progress(std::int64_t step) {
+  if (!terminal_ || step == steps_) return;
+  const double passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const double left = passed / static_cast<double>(step) * static_cast<double>(steps_ - step);
+  fmt::print(stderr, "\r\x1b[Kstep {} of {}   {} %   {} passed, about {} left", step, steps_, 100 * step / steps_,
+             clock_time(passed), clock_time(left));
+  std::fflush(stderr);
+  progress_ = true;
+}
+
+std::string clock_time(double seconds) {
+  const auto total = static_cast<std::int64_t>(seconds + 0.5);
+  const std::int64_t hours = total / 3600, minutes = total / 60 % 60;
+  return hours > 0 ? fmt::format("{}:{:02}:{:02}", hours, minutes, total % 60)
+                   : fmt::format("{}:{:02}", minutes, total % 60);
+}
+
+std::string verdict(double last_loss, std::optional<double> held_out, double unigram_entropy) {
+  const double loss = held_out.value_or(last_loss);
+  const std::string what = held_out ? "on the held-out text" : "in the last step";
+  const std::string text =
+      fmt::format("loss {}: {:.3f} nats a token (perplexity {:.2f}); unigram entropy of the text: {:.3f}", what, loss,
+                  std::exp(loss), unigram_entropy);
+  if (loss < unigram_entropy)
+    return fmt::format("{}\nThe model learned more than frequencies: {:.3f} nats a token below the unigram entropy.",
+                       text, unigram_entropy - loss);
+  return fmt::format(
+      "{}\nThe model has not yet learned more than frequencies: {:.3f} nats a token above the unigram entropy.", text,
+      loss - unigram_entropy);
+}
+
+}  // namespace trellis::train

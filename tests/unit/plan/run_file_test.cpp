@@ -1,0 +1,157 @@
+#include "trellis/plan/run_file.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "trellis/plan/files.h"
+
+using namespace trellis;
+
+namespace {
+
+RunFile read(std::string_view text) { return RunFile::read(Options::from_text(text, "runs/a.yaml")); }
+
+template <class Act>
+std::string error_of(Act act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+// The error of a run file with this section or key besides its model.
+std::string error_with(std::string_view text) {
+  return error_of([&] { read(fmt::format("model: {{use: gpt}}\n{}\n", text)); });
+}
+
+struct Folder {
+  std::filesystem::path path;
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "trellis-run-file-XXXXXX").string();
+    path = ::mkdtemp(name.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("a run file has defaults for all but the model") {
+  const RunFile run = read("model: {use: gpt, layers: 2}\n");
+  CHECK(run.name == "a");
+  CHECK(run.seed == 0);
+  CHECK(run.output == "runs/a");
+  CHECK(run.model.use == "gpt");
+  CHECK(run.model.options.required<int>("layers") == 2);
+  CHECK(run.data.use == "text");
+  CHECK(run.data.held_out == 0.05);
+  CHECK_FALSE(run.train.steps.has_value());
+  CHECK(run.train.learning_rate == 3e-4);
+  CHECK(run.train.min_learning_rate == doctest::Approx(3e-5));
+  CHECK(run.train.dtype == Dtype::f32);
+  CHECK_FALSE(run.devices.count.has_value());
+  CHECK(run.parallelism.plan.empty());
+  CHECK(run.search.algorithm.use.empty());
+}
+
+TEST_CASE("every section of a run file is read") {
+  const RunFile run = read(R"(
+name: tiny
+seed: 7
+output: out/tiny
+model: {use: gpt, hidden: 64}
+data: {use: text, files: [text/*.md, /corpus], tokenizer: byte, held_out: 10%}
+train: {steps: 100, batch: 16, learning_rate: 1e-3, min_learning_rate: 1e-5, warmup: 10, schedule: linear, weight_decay: 0.2,
+        beta1: 0.8, beta2: 0.99, eps: 1e-6, clip: 0, dtype: bf16, evaluate_every: 50, evaluate_batches: 4, log_every: 5, check: on}
+devices: {count: 4, kind: cuda, memory: 4GiB, threads: 2, timeout: 90s, interface: eth0}
+parallelism: {uniform: {tp: {degree: 2}, micro_batches: 2}}
+search: {use: exhaustive, micro_batches: [1, 2, 4], budget: 3GiB, margin: 10%, depth: 3}
+profile: {repeats: 5}
+)");
+  CHECK(run.name == "tiny");
+  CHECK(run.seed == 7);
+  CHECK(run.output == "out/tiny");
+  CHECK(run.data.files == std::vector<std::string>{"runs/text/*.md", "/corpus"});
+  CHECK(run.data.held_out == doctest::Approx(0.1));
+  CHECK(run.train.steps == 100);
+  CHECK(run.train.batch == 16);
+  CHECK(run.train.schedule == LearningRateSchedule::linear);
+  CHECK(run.train.clip == 0);
+  CHECK(run.train.dtype == Dtype::bf16);
+  CHECK(run.train.check);
+  CHECK(run.devices.count == 4);
+  CHECK(run.devices.kind == "cuda");
+  CHECK(run.devices.memory == 4_GiB);
+  CHECK(run.devices.timeout == 90_s);
+  CHECK(run.parallelism.uniform.section("tp").required<int>("degree") == 2);
+  CHECK(run.search.algorithm.use == "exhaustive");
+  CHECK(run.search.micro_batches == std::vector<int>{1, 2, 4});
+  CHECK(run.search.budget == 3_GiB);
+  CHECK(run.search.margin == doctest::Approx(0.1));
+  CHECK(run.search.algorithm.options.required<int>("depth") == 3);
+  CHECK(run.profile.required<int>("repeats") == 5);
+}
+
+TEST_CASE("what a run file says wrongly is told with its place and the likely fix") {
+  CHECK(error_of([] { read("name: x\n"); }) ==
+        "runs/a.yaml:1:1: model: required, and not given\n    write model: {use: gpt, ...}");
+  CHECK(error_with("trian: {steps: 3}") ==
+        "runs/a.yaml:2:8: trian: unknown section of a run file\n    did you mean 'train'?");
+  CHECK(error_with("train: {stpes: 3}") ==
+        "runs/a.yaml:2:9: train.stpes: unknown option of section 'train'\n    did you mean 'steps'?");
+  CHECK(error_with("train: {dtype: fp32}") ==
+        "runs/a.yaml:2:16: train.dtype: expected f32 or bf16 or f64, found 'fp32'\n    did you mean 'f32'?");
+  CHECK(error_with("train: {steps: 0}") == "runs/a.yaml:2:16: train.steps: expected at least 1, found 0");
+  CHECK(error_with("train: {beta2: 1.0}") == "runs/a.yaml:2:16: train.beta2: expected 0 or more, less than 1, found 1");
+  CHECK(error_with("train: {learning_rate: 1e-4, min_learning_rate: 1e-3}") ==
+        "runs/a.yaml:2:49: train.min_learning_rate: 0.001 is more than learning_rate, which is 0.0001");
+  CHECK(error_with("data: {held_out: 5 percent}") ==
+        "runs/a.yaml:2:18: data.held_out: expected a share like 5% or 0.05, found '5 percent'");
+  CHECK(error_with("data: {tokenizer: bpe}") ==
+        "runs/a.yaml:2:19: data.tokenizer: expected byte, found 'bpe'\n    known: byte");
+  CHECK(error_with("parallelism: {plan: p.yaml, uniform: {tp: {degree: 2}}}") ==
+        "runs/a.yaml:2:38: parallelism.uniform: the section has a plan file, too\n"
+        "    leave one of them out: a plan says it for every layer");
+  CHECK(error_with("parallelism: {unform: {}}") ==
+        "runs/a.yaml:2:23: parallelism.unform: unknown option of section 'parallelism'\n    did you mean 'uniform'?");
+  CHECK(error_with("search: {micro_batches: [1]}") == "runs/a.yaml:2:9: search.use: required, and not given");
+  CHECK(error_with("search: {use: x, micro_batches: [0]}") ==
+        "runs/a.yaml:2:33: search.micro_batches: expected at least 1, found 0");
+  CHECK(error_with("plugins: {path: nowhere}") ==
+        "runs/a.yaml:2:17: plugins.path: there is no folder 'runs/nowhere'\n    a path in a file is relative to that "
+        "file");
+  CHECK(error_with("name: a/b") ==
+        "runs/a.yaml:2:7: name: 'a/b' cannot be the name of a folder\n    choose the folder with output");
+  CHECK(error_with("seed: -1") == "runs/a.yaml:2:7: seed: expected at least 0, found -1");
+}
+
+TEST_CASE("paths are relative to the file that says them, those of overrides to the current folder") {
+  const Folder folder;
+  std::filesystem::create_directory(folder.path / "base");
+  write_file_atomically(folder.path / "base/model.yaml", "model: {use: gpt}\ndata: {files: text}\n");
+  write_file_atomically(folder.path / "run.yaml", "base: base/model\nparallelism: {plan: p.yaml}\n");
+  const RunFile run = RunFile::load(folder.path / "run.yaml");
+  CHECK(run.data.files == std::vector<std::string>{(folder.path / "base/text").string()});
+  CHECK(run.parallelism.plan == folder.path / "p.yaml");
+
+  const std::vector<std::string> overrides = {"data.files=[here.txt]", "train.steps=9"};
+  const RunFile overridden = RunFile::load(folder.path / "run.yaml", overrides);
+  CHECK(overridden.data.files == std::vector<std::string>{"here.txt"});
+  CHECK(overridden.train.steps == 9);
+}
+
+TEST_CASE("a resolved run file is read back to the same run from any folder") {
+  const RunFile run = RunFile::read(Options::from_text(
+      "model: {use: gpt, hidden: 64}\ndata: {files: [\"a \\\"b\\\".txt\"]}\nparallelism: {plan: p.yaml}\n",
+      "/x/tiny.yaml"));
+  const RunFile again = RunFile::read(Options::from_text(run.resolved(), "/elsewhere/resolved.yaml"));
+  CHECK(again.name == "tiny");
+  CHECK(again.output == std::filesystem::current_path() / "runs/tiny");
+  CHECK(again.data.files == std::vector<std::string>{"/x/a \"b\".txt"});
+  CHECK(again.parallelism.plan == "/x/p.yaml");
+  CHECK(again.model.options.required<int>("hidden") == 64);
+}

@@ -1,0 +1,229 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "run/data/permutation.h"
+#include "run/data/text_files.h"
+#include "run/data/text_source.h"
+#include "trellis/plan/files.h"
+
+using namespace trellis;
+using namespace trellis::data;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const Mark kMark = {"run.yaml", 3, 9};
+
+Tokens counting(std::uint16_t count) {
+  Tokens tokens;
+  for (std::uint16_t i = 0; i < count; ++i) tokens.push_back(i);
+  return tokens;
+}
+
+std::vector<std::int64_t> values(const at::Tensor& t) {
+  return {t.data_ptr<std::int64_t>(), t.data_ptr<std::int64_t>() + t.numel()};
+}
+
+std::vector<std::int64_t> field(const DataSource& source, std::string name, std::int64_t step, std::int64_t row_begin,
+                                std::int64_t row_end, std::int64_t begin, std::int64_t end) {
+  return values(source.field({std::move(name), step, row_begin, row_end, begin, end}));
+}
+
+template <class Act>
+std::string error_of(Act act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "trellis-text-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  void write(const std::string& name, std::string_view text) const {
+    fs::create_directories((path_ / name).parent_path());
+    write_file_atomically(path_ / name, text);
+  }
+  std::vector<std::string> find(std::vector<std::string> entries) const {
+    for (std::string& entry : entries) entry = *this / entry;
+    std::vector<std::string> names;
+    for (const fs::path& file : find_files(entries, kMark)) names.push_back(file.lexically_relative(path_).string());
+    return names;
+  }
+
+ private:
+  fs::path path_;
+};
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("a permutation visits every index once, whatever the size") {
+  for (const std::uint64_t size : {1, 2, 3, 5, 16, 17, 1000, 4097}) {
+    const Permutation order(size, 42);
+    std::set<std::uint64_t> seen;
+    for (std::uint64_t i = 0; i < size; ++i) seen.insert(order(i));
+    CHECK(seen.size() == size);
+    CHECK(*seen.rbegin() == size - 1);
+  }
+}
+
+TEST_CASE("another key is another order, and orders look random") {
+  const Permutation a(1000, 1), b(1000, 2);
+  int same = 0, neighbors = 0;
+  for (std::uint64_t i = 0; i + 1 < 1000; ++i) {
+    same += a(i) == b(i) ? 1 : 0;
+    neighbors += a(i) + 1 == a(i + 1) ? 1 : 0;
+  }
+  CHECK(same < 10);
+  CHECK(neighbors < 10);
+}
+
+TEST_CASE("bytes are tokens, and one more token ends a document") {
+  const std::vector<std::string_view> documents = {"ab", "", "\xff"};
+  CHECK(tokenize(documents) == Tokens{97, 98, 256, 255, 256});
+}
+
+TEST_CASE("unigram entropy is that of the frequencies, in nats") {
+  CHECK(unigram_entropy(Tokens{1, 1, 1, 1}) == 0);
+  CHECK(unigram_entropy(Tokens{1, 2, 1, 2}) == doctest::Approx(std::log(2)));
+  CHECK(unigram_entropy(Tokens{1, 1, 1, 2}) == doctest::Approx(0.5623351446188083));
+}
+
+TEST_CASE("labels are the ids one token later, and positions count") {
+  const Tokens text = counting(13);  // three samples of four
+  const TextSource source(text, {.sequence = 4, .batch = 2, .seed = 3});
+  CHECK(source.samples() == 3);
+  for (std::int64_t step = 0; step < 6; ++step) {
+    for (std::int64_t row = 0; row < 2; ++row) {
+      const std::int64_t first = 4 * source.sample(step, row);
+      CHECK(field(source, "ids", step, row, row + 1, 0, 4) == std::vector{first, first + 1, first + 2, first + 3});
+      CHECK(field(source, "labels", step, row, row + 1, 0, 4) ==
+            std::vector{first + 1, first + 2, first + 3, first + 4});
+      CHECK(field(source, "positions", step, row, row + 1, 0, 4) == std::vector<std::int64_t>{0, 1, 2, 3});
+    }
+  }
+  CHECK(source.counted_items(5) == 8);
+}
+
+TEST_CASE("an epoch has every sample once, also where batches run over its end") {
+  const Tokens text = counting(41);  // ten samples of four
+  const TextSource source(text, {.sequence = 4, .batch = 3, .seed = 9});
+  std::vector<std::int64_t> order;
+  for (std::int64_t step = 0; step < 10; ++step)
+    for (std::int64_t row = 0; row < 3; ++row) order.push_back(source.sample(step, row));
+  std::set<std::vector<std::int64_t>> orders;
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    const std::vector<std::int64_t> one(order.begin() + 10 * epoch, order.begin() + 10 * (epoch + 1));
+    CHECK(std::set<std::int64_t>(one.begin(), one.end()).size() == 10);
+    orders.insert(one);
+  }
+  CHECK(orders.size() == 3);
+}
+
+TEST_CASE("what ranks cut are pieces of one batch") {
+  const Tokens text = counting(250);
+  const TextSource source(text, {.sequence = 8, .batch = 4, .seed = 1});
+  const std::vector<std::int64_t> whole = field(source, "ids", 7, 0, 4, 0, 8);
+  for (std::int64_t row = 0; row < 4; ++row)
+    for (std::int64_t p = 0; p < 8; p += 4)
+      CHECK(field(source, "ids", 7, row, row + 1, p, p + 4) ==
+            std::vector<std::int64_t>(whole.begin() + row * 8 + p, whole.begin() + row * 8 + p + 4));
+}
+
+TEST_CASE("surplus rows and padding carry no weight") {
+  const Tokens text = counting(100);
+  const TextSource source(text, {.sequence = 3, .batch = 1, .seed = 1});
+  CHECK(field(source, "labels", 0, 1, 2, 0, 4) == std::vector<std::int64_t>{-1, -1, -1, -1});
+  CHECK(field(source, "ids", 0, 1, 2, 0, 4) == std::vector<std::int64_t>{0, 0, 0, 0});
+  CHECK(field(source, "labels", 0, 0, 1, 3, 4) == std::vector<std::int64_t>{-1});
+  CHECK(field(source, "ids", 0, 0, 1, 3, 4) == std::vector<std::int64_t>{0});
+  CHECK(field(source, "positions", 0, 0, 1, 2, 4) == std::vector<std::int64_t>{2, 0});
+}
+
+TEST_CASE("evaluation takes every sample once, in turn, and then there is nothing") {
+  const Tokens text = counting(13);
+  const TextSource source(text, {.sequence = 4, .batch = 2, .order = Order::in_turn});
+  CHECK(source.steps_in_turn() == 2);
+  CHECK(field(source, "ids", 0, 0, 2, 0, 1) == std::vector<std::int64_t>{0, 4});
+  CHECK(field(source, "ids", 1, 0, 2, 0, 1) == std::vector<std::int64_t>{8, 0});
+  CHECK(field(source, "labels", 1, 0, 2, 0, 1) == std::vector<std::int64_t>{9, -1});
+  CHECK(source.counted_items(0) == 8);
+  CHECK(source.counted_items(1) == 4);
+  CHECK(source.counted_items(2) == 0);
+}
+
+TEST_CASE("a field that text does not have, and text that is too short, are named") {
+  const Tokens text = counting(13);
+  const TextSource source(text, {.sequence = 4, .batch = 2});
+  CHECK(error_of([&] {
+          source.field({"segments", 0, 0, 1, 0, 4});
+        }) ==
+        "data 'text' has no field 'segments', which the model reads\n"
+        "    text has ids, labels and positions: it trains models that predict the next token");
+  CHECK(error_of([&] { TextSource(text, {.sequence = 13, .batch = 2}); }) ==
+        "a sample has 14 tokens, and there are only 13\n    more text, or a shorter sequence");
+}
+
+TEST_CASE("files, folders and patterns name text, in a fixed order and each file once") {
+  const Folder folder;
+  for (const char* name :
+       {"b.md", "a.md", "docs/x.md", "docs/deep/y.md", "docs/deep/y.cpp", ".hidden/z.md", "docs/.z.md"})
+    folder.write(name, name);
+  CHECK(folder.find({"b.md", "a.md"}) == Names{"b.md", "a.md"});
+  CHECK(folder.find({"docs"}) == Names{"docs/deep/y.cpp", "docs/deep/y.md", "docs/x.md"});
+  CHECK(folder.find({"*.md"}) == Names{"a.md", "b.md"});
+  CHECK(folder.find({"**/*.md"}) == Names{"a.md", "b.md", "docs/deep/y.md", "docs/x.md"});
+  CHECK(folder.find({"docs/**/y.*"}) == Names{"docs/deep/y.cpp", "docs/deep/y.md"});
+  CHECK(folder.find({"docs/deep", "docs/../docs"}) == Names{"docs/deep/y.cpp", "docs/deep/y.md", "docs/../docs/x.md"});
+}
+
+TEST_CASE("text that is not there is an error with its place") {
+  const Folder folder;
+  folder.write("empty.txt", "");
+  fs::create_directory(folder / "nothing");
+  const auto error = [&](const std::string& entry) { return error_of([&] { find_files({folder / entry}, kMark); }); };
+  CHECK(error("missing.txt") ==
+        fmt::format("run.yaml:3:9: data.files: there is no file or folder '{}'\n    a path in a "
+                    "run file is relative to that file",
+                    folder / "missing.txt"));
+  CHECK(error("*.rst") ==
+        fmt::format("run.yaml:3:9: data.files: '{}' names no file\n    hidden files do not count", folder / "*.rst"));
+  CHECK(error("nothing") ==
+        fmt::format("run.yaml:3:9: data.files: '{}' names no file\n    hidden files do not count", folder / "nothing"));
+  CHECK(error("nowhere/*.md") == fmt::format("run.yaml:3:9: data.files: '{}' is no folder, so '{}' names nothing",
+                                             folder / "nowhere", folder / "nowhere/*.md"));
+  CHECK(error_of([] { find_files({}, kMark); }).starts_with("run.yaml:3:9: data.files: no text is named"));
+  CHECK(error_of([&] { read_tokens({folder / "empty.txt"}, kMark); }) ==
+        fmt::format("run.yaml:3:9: data.files: no text in '{}'", folder / "empty.txt"));
+  CHECK(error_of([&] { read_tokens({folder / "gone.txt"}, kMark); }) ==
+        fmt::format("run.yaml:3:9: data.files: cannot read '{}': No such file or directory", folder / "gone.txt"));
+}
+
+TEST_CASE("the last share of the text is held out") {
+  const Folder folder;
+  folder.write("a.txt", std::string(99, 'a'));
+  DataSection section;
+  section.files = {folder / "a.txt"};
+  section.held_out = 0.1;
+  const Text text = Text::read(section);
+  CHECK(text.files == 1);
+  CHECK(text.training_text().size() == 90);
+  CHECK(text.held_out_text().size() == 10);
+  CHECK(text.held_out_text().back() == kEndOfDocument);
+}
