@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/run/text_files.h"
 #include "run/data/permutation.h"
-#include "run/data/text_files.h"
 #include "trellis/run/kernel.h"
 
 namespace trellis::data {

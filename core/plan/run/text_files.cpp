@@ -1,4 +1,4 @@
-#include "run/data/text_files.h"
+#include "plan/run/text_files.h"
 
 #include <fnmatch.h>
 
