@@ -1,0 +1,79 @@
+#include "run/executor/parameter_store.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include "run/executor/initial_weights.h"
+#include "run/kernels/support.h"
+#include "run/memory/memory_counter.h"
+
+namespace trellis {
+
+std::string full_name(int layer, const Parameter& parameter) {
+  return parameter.shared.empty() ? fmt::format("layers.{}.{}", layer, parameter.name) : parameter.shared;
+}
+
+at::Tensor BucketState::shard_of(const at::Tensor& whole) const {
+  return whole.narrow(0, shard_index * bucket->shard(), bucket->shard());
+}
+
+at::Tensor ParameterStore::view(const Bucket& bucket, int position, const at::Tensor& flat) {
+  const auto p = static_cast<std::size_t>(position);
+  return flat.narrow(0, bucket.offsets[p], elements(bucket.shapes[p])).view(bucket.shapes[p]);
+}
+
+ParameterStore::ParameterStore(const StageProgram& stage, int line_rank, int base, Dtype dtype, const at::TensorOptions& device,
+                               CommWorld& world, std::uint64_t seed)
+    : dtype_(dtype) {
+  const auto options = device.dtype(scalar_type(dtype)), gradient = device.dtype(scalar_type(gradient_dtype(dtype)));
+  for (const Bucket& bucket : stage.buckets) {
+    BucketState& state = buckets_.emplace_back();
+    state.bucket = &bucket;
+    state.shard_index = stage.line.index(line_rank, bucket.axes);
+    if (bucket.degree > 1) {
+      std::vector<int> group = stage.line.group(line_rank, bucket.axes);
+      for (int& r : group) r += base;
+      state.comm = &world.group(group);
+    }
+    const auto zeros = [&](bool split, const at::TensorOptions& o) { return at::zeros({split ? bucket.shard() : bucket.elements}, o); };
+    {
+      const CountMemory scope(Purpose::parameter);
+      state.storage = zeros(bucket.split_storage, options);
+    }
+    {
+      const CountMemory scope(Purpose::gradient);
+      state.gradient = zeros(bucket.split_gradient, gradient);
+    }
+    if (bucket.owner) {
+      const CountMemory scope(Purpose::optimizer);
+      state.first_moment = zeros(bucket.split_optimizer, gradient);
+      state.second_moment = zeros(bucket.split_optimizer, gradient);
+      if (dtype == Dtype::bf16) state.master = zeros(bucket.split_optimizer, gradient);
+    }
+    initialize(stage, state, line_rank, seed);
+    for (int p = 0; p < static_cast<int>(bucket.parameters.size()); ++p) {
+      state.parameters.push_back(bucket.split_storage ? at::Tensor() : view(bucket, p, state.storage));
+      state.gradients.push_back(bucket.split_gradient ? at::Tensor() : view(bucket, p, state.gradient));
+    }
+  }
+}
+
+void ParameterStore::initialize(const StageProgram& stage, BucketState& state, int line_rank, std::uint64_t seed) {
+  const Bucket& bucket = *state.bucket;
+  const LayerSpec& spec = *stage.specs[static_cast<std::size_t>(bucket.layer)];
+  at::Tensor whole = at::zeros({bucket.elements}, at::kDouble);
+  for (int p = 0; p < static_cast<int>(bucket.parameters.size()); ++p) {
+    const Parameter& parameter = spec.parameters[static_cast<std::size_t>(bucket.parameters[static_cast<std::size_t>(p)])];
+    const Shape global = spec.shape(parameter.dims, 0);
+    const Box box = local_box(global, bucket.layouts[static_cast<std::size_t>(p)], stage.line, line_rank);
+    fill_initial(parameter, full_name(stage.first_layer + bucket.layer, parameter), seed, global, box, view(bucket, p, whole));
+  }
+  state.storage.copy_(bucket.split_storage ? state.shard_of(whole) : whole);
+  if (state.master.defined()) state.master.copy_(bucket.split_optimizer ? state.shard_of(whole) : whole);
+}
+
+void ParameterStore::zero_gradients() {
+  for (BucketState& state : buckets_) state.gradient.zero_();
+}
+
+}  // namespace trellis
