@@ -17,7 +17,6 @@
 
 namespace trellis {
 
-DataSource::~DataSource() = default;
 
 namespace {
 

@@ -49,11 +49,7 @@ class Walk {
                         : i.kind == InstructionKind::weight_gradient ? Pass::weight_gradient
                                                                      : Pass::backward;
       for (const InnerMove& move : contracts_.find(placement.contract_for(op.kind)).inner_moves(sizes, pass))
-        for (int n = 0; n < move.count; ++n) {
-          // The pieces of a chunked op differ in size where the chunks do: their sum is what is declared.
-          const std::int64_t bytes = move.bytes.value * (n + 1) / move.count - move.bytes.value * n / move.count;
-          add(move.kind, move.axes, Bytes{bytes}, times);
-        }
+        add(move.kind, move.axes, move.bytes / move.count, move.count * times);
     }
   }
 

@@ -20,7 +20,9 @@ AttentionRandom random_of(const KernelContext& c, const AttentionShape& shape) {
   const auto g = static_cast<std::size_t>(dims[2]), r = static_cast<std::size_t>(dims[3]);
   const auto start = [&](std::size_t d) { return d < c.offset.size() ? c.offset[d] : 0; };
   const std::int64_t queries = std::max(shape.r, c.layer->dims[r].size), groups = std::max(shape.g, c.layer->dims[g].size);
-  return {random_key(c), data<std::int64_t>(c.samples), start(g) * queries + start(r), groups * queries};
+  const auto t = static_cast<std::size_t>(c.op->input_dims[1][1]);
+  const std::int64_t keys = c.layer->dims[t].size > 0 ? c.layer->dims[t].size : shape.t;
+  return {random_key(c), data<std::int64_t>(c.samples), start(g), start(r), queries, groups * queries, keys};
 }
 
 // b s (g r) d as LibTorch's kernels want it: b (g r) s d, a view.

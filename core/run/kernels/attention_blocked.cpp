@@ -119,7 +119,8 @@ struct Geometry {
 // Words for the keys of one query of one head.
 void row_words(const AttentionRandom& random, const AttentionShape& a, std::int64_t b, std::int64_t head,
                std::int64_t query, std::int64_t n, std::uint32_t* words) {
-  const std::int64_t first = (query * random.heads + random.first_head + head) * a.t;
+  const std::int64_t whole = (random.first_group + head / a.r) * random.queries + random.first_query + head % a.r;
+  const std::int64_t first = (query * random.heads + whole) * random.keys;
   philox_words(random.key, static_cast<std::uint64_t>(random.samples[b]), static_cast<std::uint64_t>(first), n, words);
 }
 

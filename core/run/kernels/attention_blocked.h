@@ -14,11 +14,13 @@ struct AttentionShape {
   double dropout;
 };
 
-// Dropout's coordinates: query and head indices are global, so that a mask does not depend on how heads are split.
+// Dropout's coordinates are global and unpadded, so that a mask does not depend on how heads or the sequence are split.
 struct AttentionRandom {
   std::uint64_t key = 0;
-  const std::int64_t* samples = nullptr;    // [b]
-  std::int64_t first_head = 0, heads = 0;   // global index of the first local head; heads of the whole layer
+  const std::int64_t* samples = nullptr;         // [b]
+  std::int64_t first_group = 0, first_query = 0; // of the local kv heads, of the local queries per kv head
+  std::int64_t queries = 0, heads = 0;           // queries per kv head and heads of the whole layer
+  std::int64_t keys = 0;                         // of an unpadded sequence
 };
 
 struct AttentionForward {

@@ -10,8 +10,9 @@ namespace {
 
 // b s I.. -> b s O.., weight [O.. I..]: a product of two matrices once the dims are folded.
 struct Folded {
-  explicit Folded(const KernelContext& c) : weight(c.parameters[0]) {
+  explicit Folded(const KernelContext& c) {
     const auto& weight_dims = parameter_dims(c, 0);
+    for (DimId d : weight_dims) weight.push_back(c.size(d));
     const auto& in = c.op->input_dims[0];
     const auto is_free = [&](DimId d) { return std::find(weight_dims.begin(), weight_dims.end(), d) == weight_dims.end(); };
     leading = static_cast<std::size_t>(std::count_if(in.begin(), in.end(), is_free));
@@ -19,15 +20,16 @@ struct Folded {
     if (!std::equal(in.begin() + static_cast<std::ptrdiff_t>(leading), in.end(),
                     weight_dims.begin() + static_cast<std::ptrdiff_t>(out_dims), weight_dims.end()))
       fail(ExitCode::unsupported, "op '{}': the dims that a linear contracts must be the last ones of its input", c.op->name);
-    for (std::size_t i = 0; i < out_dims; ++i) n *= weight.size(static_cast<std::int64_t>(i));
-    for (std::size_t i = out_dims; i < weight_dims.size(); ++i) k *= weight.size(static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < out_dims; ++i) n *= weight[i];
+    for (std::size_t i = out_dims; i < weight_dims.size(); ++i) k *= weight[i];
     for (std::size_t i = 0; i < leading; ++i) lead.push_back(c.size(in[i])), m *= lead.back();
   }
   Shape out_shape() const { return with(0, out_dims); }
-  Shape in_shape() const { return with(out_dims, weight.sizes().size()); }
-  at::Tensor matrix() const { return weight.view({n, k}); }
+  Shape in_shape() const { return with(out_dims, weight.size()); }
+  // The weight's gradient pass has no weight: under ZeRO-3 it is gone by then.
+  at::Tensor matrix(const KernelContext& c) const { return c.parameters[0].view({n, k}); }
 
-  at::Tensor weight;
+  Shape weight;
   std::size_t leading = 0, out_dims = 0;
   Shape lead;
   std::int64_t m = 1, n = 1, k = 1;
@@ -35,7 +37,7 @@ struct Folded {
  private:
   Shape with(std::size_t begin, std::size_t end) const {
     Shape shape = lead;
-    for (std::size_t i = begin; i < end; ++i) shape.push_back(weight.size(static_cast<std::int64_t>(i)));
+    for (std::size_t i = begin; i < end; ++i) shape.push_back(weight[i]);
     return shape;
   }
 };
@@ -50,7 +52,7 @@ struct Linear final : OpKernel {
   void forward(KernelContext& c) const override {
     const Folded f(c);
     const at::Tensor bias = c.fused_bias.defined() ? c.fused_bias.view({f.n}) : c.fused_bias;
-    const at::Tensor y = products->forward(input(c, 0).view({f.m, f.k}), f.matrix(), bias, flat(c.output, f.m, f.n));
+    const at::Tensor y = products->forward(input(c, 0).view({f.m, f.k}), f.matrix(c), bias, flat(c.output, f.m, f.n));
     if (!c.output.defined()) c.output = y.view(f.out_shape());
   }
 
@@ -59,7 +61,7 @@ struct Linear final : OpKernel {
     const Folded f(c);
     c.input_gradients.resize(std::max<std::size_t>(c.input_gradients.size(), 1));
     at::Tensor& dx = c.input_gradients[0];
-    const at::Tensor result = products->input_gradient(output_gradient(c).view({f.m, f.n}), f.matrix(), flat(dx, f.m, f.k));
+    const at::Tensor result = products->input_gradient(output_gradient(c).view({f.m, f.n}), f.matrix(c), flat(dx, f.m, f.k));
     if (!dx.defined()) dx = result.view(f.in_shape());
   }
 

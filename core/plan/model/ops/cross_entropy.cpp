@@ -42,11 +42,13 @@ class CrossEntropy final : public OpContract {
   std::vector<InnerMove> inner_moves(const OpSizes& s, Pass pass) const override {
     const auto v = static_cast<std::size_t>(vocab(*s.layer, *s.op));
     if (pass != Pass::forward || s.degree.at(v) == 1) return {};
-    const Bytes own = size_of(statistics_dtype(s.dtype)) * (kStatistics * tokens(s));
-    return {{.kind = MoveKind::all_gather,
-             .axes = s.axes.at(v),
-             .bytes = own * (s.degree[v] - 1),
-             .count = static_cast<int>((tokens(s) + chunk(s) - 1) / chunk(s))}};
+    const Bytes received = size_of(statistics_dtype(s.dtype)) * (kStatistics * (s.degree[v] - 1));  // of one token
+    const std::int64_t whole = tokens(s) / chunk(s), rest = tokens(s) % chunk(s);
+    std::vector<InnerMove> moves;
+    if (whole > 0)
+      moves.push_back({.kind = MoveKind::all_gather, .axes = s.axes.at(v), .bytes = received * (whole * chunk(s)), .count = static_cast<int>(whole)});
+    if (rest > 0) moves.push_back({.kind = MoveKind::all_gather, .axes = s.axes.at(v), .bytes = received * rest});
+    return moves;
   }
 
   static DimId vocab(const LayerSpec& layer, const Op& op) {

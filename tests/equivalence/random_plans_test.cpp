@@ -1,0 +1,67 @@
+// The equivalence gate in small: random per-layer plans, all dimensions mixed, against one rank.
+#include <ATen/Parallel.h>
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "run/verify/random_plan.h"
+#include "run/verify/verify.h"
+#include "support/plugins.h"
+#include "trellis/plan/model_family.h"
+
+namespace trellis {
+namespace {
+
+const PipelineSchedule& schedules() {
+  return *static_cast<const PipelineSchedule*>(test::dimension("pp")->extension(kPipelineSchedule));
+}
+
+struct Variant {
+  const char* name;
+  const char* options;
+};
+const Variant kVariants[] = {
+    {"gpt2, tied, dropout", "shape: gpt2\nlayers: 3\nhidden: 16\nheads: 4\nkv_heads: 2\nffn: 32\nvocab: 37\nvocab_multiple: 8\nsequence: 10\ndropout: 0.2\nattention_dropout: 0.1\nloss_chunk: 16\n"},
+    {"llama, untied", "shape: llama\nlayers: 3\nhidden: 24\nheads: 6\nkv_heads: 2\nffn: 36\nvocab: 41\nvocab_multiple: 12\nsequence: 12\nloss_chunk: 7\n"},
+    {"gpt2, untied, no dropout", "shape: gpt2\ntied: off\nlayers: 2\nhidden: 16\nheads: 8\nkv_heads: 4\nffn: 32\nvocab: 40\nvocab_multiple: 8\nsequence: 8\n"},
+};
+
+int plans_per_case() {
+  const char* text = std::getenv("TRELLIS_RANDOM_PLANS");
+  return text ? std::atoi(text) : 12;
+}
+
+void check_plans(const Variant& variant, int devices, Dtype dtype, int plans) {
+  const ModelSpec model = test::family("gpt")->describe(Options::from_text(variant.options, variant.name));
+  const OpLibrary ops;
+  const KernelLibrary kernels;
+  VerifyOptions options;
+  options.dtype = dtype;
+  options.floor = dtype == Dtype::f64 ? 1e-6 : 1e-3;
+  Verifier verifier(model, test::dimensions(), schedules(), kernels, ops, options);
+  const std::uint64_t seed = 100 * static_cast<std::uint64_t>(devices) + 17;
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < plans; ++i) {
+    const Plan plan = random_plan(model, test::dimensions(), ops, dtype, {.devices = devices}, random);
+    const PlanCheck check = verifier.check(plan);
+    INFO(variant.name, ", seed ", seed, ", plan ", i, ": ", one_line(plan), "\n", check.where, " ", check.error);
+    CHECK(check.worst < options.gate());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("random plans train like one rank, to 1e-9 in float64") {
+  at::set_num_threads(1);
+  for (const Variant& variant : kVariants)
+    for (int devices : {1, 2, 3, 4, 6, 8}) check_plans(variant, devices, Dtype::f64, plans_per_case());
+}
+
+TEST_CASE("random plans train like one rank, to 1e-4 in float32") {
+  at::set_num_threads(1);
+  for (const Variant& variant : kVariants)
+    for (int devices : {2, 4, 8}) check_plans(variant, devices, Dtype::f32, 2);
+}
+
+}  // namespace trellis
