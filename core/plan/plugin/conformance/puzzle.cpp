@@ -87,7 +87,8 @@ const std::vector<Candidate>& Puzzle::candidates(int layer, const GlobalChoice& 
   return found->second;
 }
 
-// More slices: less time, more state. Lean: more time, less kept.
+// More slices: less time for the work, more for their coordination (how much more depends on the type), more state.
+// Lean: more time, less kept.
 LayerCost Puzzle::layer(int layer, const Candidate& candidate, const GlobalChoice& choice) const {
   const std::string& type = model_.layers.at(static_cast<std::size_t>(layer))->type;
   const std::string text = type + candidate.placement.key();
@@ -95,7 +96,7 @@ LayerCost Puzzle::layer(int layer, const Candidate& candidate, const GlobalChoic
   const std::int64_t samples = choice.batch / choice.micro_batches;
   const bool is_lean = candidate.placement.retained() == Retain::boundary;
   LayerCost cost;
-  cost.forward = Picoseconds(samples * (1000 + pick(text, 400)) / degree);
+  cost.forward = Picoseconds(samples * (1000 + pick(text, 400)) / degree + (degree - 1) * pick(type, 3000));
   cost.backward = cost.forward * (is_lean ? 3 : 2);
   cost.update = Picoseconds(500 * degree + pick(text + "update", 200));
   cost.states = Bytes(4000 + 300 * degree + pick(text + "states", 100));
@@ -108,7 +109,7 @@ TransitionCost Puzzle::transition(int layer, const Candidate& from, const Candid
                                   const GlobalChoice& choice) const {
   if (from.placement.axis("slices") == to.placement.axis("slices")) return {};
   const std::string text = fmt::format("{} {} {}", layer, from.placement.key(), to.placement.key());
-  const Picoseconds time(choice.batch / choice.micro_batches * (50 + pick(text, 300)));
+  const Picoseconds time(choice.batch / choice.micro_batches * (5 + pick(text, 30)));
   return {time, time};
 }
 
