@@ -79,7 +79,10 @@ bool check(const Context& context, const fs::path& file) {
     else fmt::print("\n  it crashed: {} (signal {})\n", strsignal(signal), signal);
     return false;
   }
-  return WEXITSTATUS(status) == 0;
+  const int code = WEXITSTATUS(status);
+  if (code != static_cast<int>(ExitCode::success) && code != static_cast<int>(ExitCode::plugin))
+    fmt::print("\n  it ended the process with code {}\n", code);
+  return code == static_cast<int>(ExitCode::success);
 }
 
 }  // namespace

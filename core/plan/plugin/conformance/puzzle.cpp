@@ -96,7 +96,7 @@ LayerCost Puzzle::layer(int layer, const Candidate& candidate, const GlobalChoic
   const std::int64_t samples = choice.batch / choice.micro_batches;
   const bool is_lean = candidate.placement.retained() == Retain::boundary;
   LayerCost cost;
-  cost.forward = Picoseconds(samples * (1000 + pick(text, 400)) / degree + (degree - 1) * pick(type, 3000));
+  cost.forward = Picoseconds(samples * (1000 + pick(text, 400)) / degree + (degree - 1) * pick(type, 9000));
   cost.backward = cost.forward * (is_lean ? 3 : 2);
   cost.update = Picoseconds(500 * degree + pick(text + "update", 200));
   cost.states = Bytes(4000 + 300 * degree + pick(text + "states", 100));
