@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "host/plugins_check.h"
 #include "host/verbs.h"
 #include "trellis/plan/files.h"
 
@@ -103,6 +104,17 @@ void add_plugins_verb(CLI::App& app, Context& context) {
   CLI::App* show_verb = verb->add_subcommand("show", "One plugin: where it is, what it says about itself.");
   show_verb->add_option("name", *text, "The plugin's name")->required();
   show_verb->callback([&context, text] { context.work = [&context, text] { return show(context.catalog(), *text); }; });
+
+  auto here = std::make_shared<bool>(false);
+  CLI::App* check_verb =
+      verb->add_subcommand("check", "Try the rules of its kind on a plugin, in a process of its own.");
+  check_verb->add_option("plugin", *text, "A library, a plugin.yaml, a plugin's folder or a plugin's name")->required();
+  check_verb->add_flag("--here", *here)->group("");  // what the process of its own is started with
+  check_verb->callback([&context, text, here] {
+    context.work = [&context, text, here] {
+      return *here ? examine_in_this_process(context, *text) : check_plugins(context, *text);
+    };
+  });
 }
 
 }  // namespace trellis::host

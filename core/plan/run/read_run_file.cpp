@@ -133,8 +133,6 @@ TrainSection read_train(const Options& document) {
   train.steps = find_at_least<std::int64_t>(options, "steps", 1);
   train.batch = find_at_least<std::int64_t>(options, "batch", 1);
   read_learning_rate(options, train);
-  if (train.steps && train.warmup > *train.steps)
-    options.reject("warmup", fmt::format("{} steps are more than the run has: {}", train.warmup, *train.steps));
   train.weight_decay = not_negative(options, "weight_decay", options.get("weight_decay", train.weight_decay));
   train.beta1 = fraction(options, "beta1", options.get("beta1", train.beta1));
   train.beta2 = fraction(options, "beta2", options.get("beta2", train.beta2));

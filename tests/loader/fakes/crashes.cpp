@@ -1,8 +1,8 @@
-#include <csignal>
+#include <cstdlib>
 
 #include "nothing.h"
 
 TRELLIS_PLUGIN("crashes", "1.0.0") {
   registrar.add<Nothing>();
-  std::raise(SIGSEGV);
+  std::abort();
 }

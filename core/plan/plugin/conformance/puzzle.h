@@ -1,0 +1,47 @@
+// A search problem so small that its best plan is found by trying all, with made-up costs: no profile, no derivation.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "trellis/plan/search.h"
+
+namespace trellis::conformance {
+
+// 4 layers of 3 types on 4 devices, as 1 or 2 stages, with 1 or 4 micro-batches; up to 6 candidates a layer.
+class Puzzle final : public CostOracle {
+ public:
+  explicit Puzzle(Bytes budget);
+
+  const Problem& problem() const { return problem_; }
+
+  LayerCost layer(int layer, const Candidate&, const GlobalChoice&) const override;
+  TransitionCost transition(int layer, const Candidate& from, const Candidate& to, const GlobalChoice&) const override;
+  PlanCost step(const Plan&) const override;  // Error where the plan is none of this problem
+
+  // Why this is no plan of the problem; empty where it is one, whether it fits in memory or not.
+  std::string fault(const Plan&) const;
+  bool fits(const Plan&) const;
+
+  // The fastest plan that fits, and the plan that needs the least memory, both by trying all.
+  struct Answers {
+    std::optional<Plan> fastest;
+    Bytes least_memory{0};
+  };
+  Answers solve_by_trying_all() const;
+
+ private:
+  const GlobalChoice* choice_of(const Plan&) const;
+  const Candidate* candidate_of(const Plan&, int layer, const GlobalChoice&) const;
+  const std::vector<Candidate>& candidates(int layer, const GlobalChoice&) const;
+
+  ModelSpec model_;
+  Dimensions dimensions_;
+  std::map<std::pair<const LayerSpec*, int>, std::vector<Candidate>> candidates_;  // by devices in a line
+  Problem problem_;
+};
+
+}  // namespace trellis::conformance

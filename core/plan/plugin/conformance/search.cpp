@@ -1,0 +1,59 @@
+// The rules of a search algorithm.
+#include "plan/plugin/conformance/conformance.h"
+#include "plan/plugin/conformance/puzzle.h"
+
+namespace trellis::conformance {
+namespace {
+
+std::optional<Plan> solve(const SearchAlgorithm& plugin, const Puzzle& puzzle) {
+  SearchLog log;
+  return plugin.solve(puzzle.problem(), puzzle, Options::empty(), log);
+}
+
+// What it found is a plan, in the budget, and no better than the best there is.
+std::string fault(const Puzzle& puzzle, const Plan& plan) {
+  if (std::string problem = puzzle.fault(plan); !problem.empty()) return problem;
+  if (!puzzle.fits(plan)) return "its plan needs more memory than the budget";
+  return {};
+}
+
+}  // namespace
+
+void examine(const SearchAlgorithm& plugin, Examination& exam) {
+  const Puzzle ample(Bytes(1'000'000));
+  std::optional<Plan> found;
+  const bool solved = exam.rule("it finds a plan of the problem where memory is ample", [&]() -> std::string {
+    found = solve(plugin, ample);
+    return found ? fault(ample, *found) : "it found nothing";
+  });
+  if (!solved) return;
+  exam.rule("asked again it finds the same plan",
+            [&] { return solve(plugin, ample) == found ? "" : "the second plan differs from the first"; });
+  exam.rule("where memory is scarce its plan fits, or it finds none", [&] {
+    // Between the least that any plan needs and what the fastest one needs.
+    const Puzzle::Answers answers = ample.solve_by_trying_all();
+    Bytes fastest{0};
+    for (Bytes memory : ample.step(*answers.fastest).memory) fastest = std::max(fastest, memory);
+    for (int quarter = 0; quarter <= 3; ++quarter) {
+      const Puzzle scarce(answers.least_memory + (fastest - answers.least_memory) * quarter / 4);
+      const std::optional<Plan> plan = solve(plugin, scarce);
+      if (!plan) continue;
+      if (std::string problem = fault(scarce, *plan); !problem.empty())
+        return fmt::format("budget {}: {}", scarce.problem().budget, problem);
+    }
+    return std::string();
+  });
+  exam.rule("it finds nothing where nothing fits",
+            [&] { return solve(plugin, Puzzle(Bytes(1))) ? "it found a plan for a budget of 1 B" : ""; });
+  exam.rule("it refuses an option that it does not know", [&] {
+    SearchLog log;
+    try {
+      plugin.solve(ample.problem(), ample, Options::from_text("no_such_option: 1\n", "conformance"), log);
+    } catch (const Error&) {
+      return "";
+    }
+    return "it accepted 'no_such_option'";
+  });
+}
+
+}  // namespace trellis::conformance

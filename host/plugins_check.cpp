@@ -1,0 +1,116 @@
+#include "host/plugins_check.h"
+
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include "plan/plugin/conformance/conformance.h"
+#include "plan/plugin/manifest.h"
+
+extern char** environ;
+
+namespace trellis::host {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kLimitSeconds = 120;
+
+// The manifest beside a library that names it; empty where there is none.
+fs::path manifest_of(const fs::path& library) {
+  const fs::path manifest = library.parent_path() / "plugin.yaml";
+  if (!fs::exists(manifest)) return {};
+  return plugin::read_manifest(manifest).library == library.lexically_normal() ? manifest : fs::path();
+}
+
+// The libraries or manifests to check.
+std::vector<fs::path> files_of(const Context& context, const std::string& target) {
+  const fs::path path = fs::absolute(target);
+  if (fs::is_directory(path)) return {path / "plugin.yaml"};
+  if (fs::exists(path)) return {path};
+  if (target.find('/') != std::string::npos || target.ends_with(".so") || target.ends_with(".yaml"))
+    fail(ExitCode::io, "there is no file '{}'", target);
+
+  std::vector<fs::path> files;
+  std::vector<std::string> names;
+  const Catalog catalog = context.catalog();
+  for (const PluginManifest& plugin : catalog.plugins()) {
+    names.push_back(plugin.name);
+    if (plugin.name == target) files.push_back(plugin.file);
+  }
+  if (files.empty())
+    throw Error(ExitCode::plugin, fmt::format("no file and no plugin named '{}'", target),
+                suggestion_hint(target, names, "found"));
+  return files;
+}
+
+int run_child(const Context& context, const fs::path& file) {
+  std::vector<std::string> words = {"trellis"};
+  for (const fs::path& folder : context.plugin_folders) words.insert(words.end(), {"--plugins", folder.string()});
+  words.insert(words.end(), {"plugins", "check", "--here", file.string()});
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+
+  std::fflush(nullptr);
+  pid_t child = 0;
+  if (const int reason = posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ);
+      reason != 0)
+    fail(ExitCode::failure, "no child process can be started: {}", std::strerror(reason));
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) fail(ExitCode::failure, "the child process was lost: {}", std::strerror(errno));
+  return status;
+}
+
+// True when the child found nothing.
+bool check(const Context& context, const fs::path& file) {
+  fmt::print("{}\n", file.string());
+  const int status = run_child(context, file);
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    if (signal == SIGALRM) fmt::print("\n  it did not end within {} s\n", kLimitSeconds);
+    else fmt::print("\n  it crashed: {} (signal {})\n", strsignal(signal), signal);
+    return false;
+  }
+  const int code = WEXITSTATUS(status);
+  if (code != static_cast<int>(ExitCode::success) && code != static_cast<int>(ExitCode::plugin))
+    fmt::print("\n  it ended the process with code {}\n", code);
+  return code == static_cast<int>(ExitCode::success);
+}
+
+}  // namespace
+
+ExitCode check_plugins(const Context& context, const std::string& target) {
+  bool passed = true;
+  for (const fs::path& file : files_of(context, target)) passed = check(context, file) && passed;
+  fmt::print("{}\n", passed ? "passed" : "failed");
+  return passed ? ExitCode::success : ExitCode::plugin;
+}
+
+ExitCode examine_in_this_process(const Context& context, const std::string& file) {
+  alarm(kLimitSeconds);  // its default action ends the process, whatever the plugin is stuck in
+  conformance::Examination exam([](const conformance::Finding& finding, bool is_done) {
+    if (!is_done) fmt::print("  {:<75} ", finding.rule);
+    else if (finding.broken.empty()) fmt::print("ok\n");
+    else fmt::print("BROKEN\n      {}\n", finding.broken);
+    std::fflush(stdout);  // a crash must not take the rule's name with it
+  });
+  const fs::path path = file;
+  plugin::Enrolled enrolled;
+  const bool loaded = exam.rule("it can be loaded and registers", [&] {
+    const fs::path manifest = path.filename() == "plugin.yaml" ? path : manifest_of(path);
+    enrolled = manifest.empty() ? plugin::enroll(path) : plugin::enroll(plugin::read_manifest(manifest));
+    return "";
+  });
+  if (loaded) conformance::examine(enrolled, context.catalog(), exam);
+  return exam.passed() ? ExitCode::success : ExitCode::plugin;
+}
+
+}  // namespace trellis::host

@@ -1,0 +1,129 @@
+#include <doctest/doctest.h>
+
+#include "conformance/broken_rules.h"
+#include "trellis/plan/builder.h"
+
+namespace trellis {
+namespace {
+
+using testing::broken_rules;
+using testing::Rules;
+
+using Layer = std::shared_ptr<const LayerSpec>;
+
+// A right family: numbers to hidden, hidden to hidden, hidden to a loss.
+class Tiny : public ModelFamily {
+ public:
+  ModelSpec describe(const Options& options) const override {
+    const auto hidden = options.get("hidden", std::int64_t{8});
+    ModelSpec model;
+    model.family = "tiny";
+    model.summary = "3 layers";
+    model.layers = {embedding(hidden), block(hidden), head(hidden)};
+    model.sequence = 4;
+    model.vocab = 10;
+    return model;
+  }
+  Options shrink(const Options&) const override { return Options::from_text("hidden: 4", "shrunk"); }
+
+ protected:
+  static std::vector<Dim> dims(std::int64_t hidden) {
+    return {{"batch", std::string(kBatch), 0},
+            {"sequence", std::string(kSequence), 4},
+            {"hidden", std::string(kHidden), hidden},
+            {"ffn", std::string(kFfn), 2 * hidden},
+            {"vocab", std::string(kVocab), 10}};
+  }
+  static Layer embedding(std::int64_t hidden) {
+    LayerBuilder b("embedding", dims(hidden));
+    const ValueId ids = b.field("ids", {"batch", "sequence"});
+    b.output("hidden", b.embedding("token", ids, "vocab", std::string(kLinear), 0.02));
+    return std::make_shared<const LayerSpec>(b.build());
+  }
+  static Layer block(std::int64_t hidden) {
+    LayerBuilder b("block", dims(hidden));
+    const ValueId x = b.input("hidden", {"batch", "sequence", "hidden"});
+    const ValueId h = b.gelu("act", b.linear("up", x, {"ffn"}, true, 0.02), true);
+    b.output("hidden", b.add("sum", x, b.linear("down", h, {"hidden"}, true, 0.02)));
+    return std::make_shared<const LayerSpec>(b.build());
+  }
+  static Layer head(std::int64_t hidden) {
+    LayerBuilder b("head", dims(hidden));
+    const ValueId x = b.input("hidden", {"batch", "sequence", "hidden"});
+    b.loss(b.cross_entropy("lm_head", x, b.field("labels", {"batch", "sequence"}), "vocab", 10, 0.02));
+    return std::make_shared<const LayerSpec>(b.build());
+  }
+};
+
+Rules rules_broken_by(const ModelFamily& family) { return broken_rules(family, Dimensions{}, OpLibrary()); }
+
+// Tiny with something done to its model.
+template <class Change>
+class Changed final : public Tiny {
+ public:
+  explicit Changed(Change change) : change_(std::move(change)) {}
+  ModelSpec describe(const Options& options) const override {
+    ModelSpec model = Tiny::describe(options);
+    change_(model, options);
+    return model;
+  }
+
+ private:
+  Change change_;
+};
+
+TEST_CASE("a right family breaks no rule") { CHECK(rules_broken_by(Tiny()) == Rules{}); }
+
+TEST_CASE("a family that cannot do without options is found") {
+  const Changed wrong([](ModelSpec&, const Options& options) { options.required<std::int64_t>("layers"); });
+  CHECK(rules_broken_by(wrong) == Rules{"it describes a model without being told anything"});
+}
+
+TEST_CASE("a family that swallows unknown options is found") {
+  const Changed wrong([](ModelSpec&, const Options& options) {
+    for (const std::string& key : options.keys()) options.raw(key);
+  });
+  CHECK(rules_broken_by(wrong) == Rules{"an option that it does not know is left for its caller to refuse"});
+}
+
+TEST_CASE("a family whose layers do not fit together is found") {
+  const Changed wrong([](ModelSpec& model, const Options&) { std::swap(model.layers[0], model.layers[1]); });
+  CHECK(rules_broken_by(wrong) == Rules{"what a layer yields the next one takes, and the last one has the loss"});
+}
+
+TEST_CASE("a family that makes equal layers twice is found") {
+  const Changed wrong([](ModelSpec& model, const Options&) {
+    model.layers.insert(model.layers.begin() + 1, std::make_shared<const LayerSpec>(*model.layers[1]));
+  });
+  CHECK(rules_broken_by(wrong) == Rules{"layers of one type are one object"});
+}
+
+TEST_CASE("a layer that reads a value before it is made is found") {
+  const Changed wrong([](ModelSpec& model, const Options&) {
+    LayerSpec layer = *model.layers[1];
+    std::swap(layer.ops.front(), layer.ops.back());
+    model.layers[1] = std::make_shared<const LayerSpec>(layer);
+  });
+  CHECK(rules_broken_by(wrong) == Rules{"the graph of every layer is whole"});
+}
+
+TEST_CASE("a layer with an op that nobody knows is found") {
+  const Changed wrong([](ModelSpec& model, const Options&) {
+    LayerSpec layer = *model.layers[1];
+    layer.ops.back().kind = "subtract";
+    model.layers[1] = std::make_shared<const LayerSpec>(layer);
+  });
+  CHECK(rules_broken_by(wrong) == Rules{"it compiles for one device",
+                                        "it compiles for two devices that share the samples",
+                                        "it compiles for two stages"});
+}
+
+TEST_CASE("a family that does not shrink is found") {
+  struct Wrong final : Tiny {
+    Options shrink(const Options&) const override { return Options::from_text("hidden: 4096", "not shrunk"); }
+  };
+  CHECK(rules_broken_by(Wrong()) == Rules{"shrunk it keeps its types of layers and trains in milliseconds"});
+}
+
+}  // namespace
+}  // namespace trellis

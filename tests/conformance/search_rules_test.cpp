@@ -1,0 +1,109 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "conformance/broken_rules.h"
+#include "plan/plugin/conformance/puzzle.h"
+
+namespace trellis {
+namespace {
+
+using testing::broken_rules;
+using testing::Rules;
+
+// A right search: of all plans with one strategy everywhere and equal stages, the fastest that fits.
+class Uniform : public SearchAlgorithm {
+ public:
+  std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
+                            SearchLog&) const override {
+    if (is_strict) options.finish();
+    std::optional<Plan> best;
+    Picoseconds time{0};
+    for (const GlobalChoice& choice : problem.choices) {
+      for (const Candidate& candidate : problem.candidates(0, choice)) {
+        const Plan plan = plan_of(problem, choice, candidate);
+        const PlanCost cost = oracle.step(plan);
+        const bool fits = *std::max_element(cost.memory.begin(), cost.memory.end()) <= problem.budget;
+        if ((!fits && is_careful) || (best && cost.step >= time)) continue;
+        best = plan;
+        time = cost.step;
+      }
+    }
+    return best;
+  }
+
+  bool is_strict = true, is_careful = true;
+
+ private:
+  static Plan plan_of(const Problem& problem, const GlobalChoice& choice, const Candidate& candidate) {
+    Plan plan;
+    plan.batch = choice.batch;
+    plan.micro_batches = choice.micro_batches;
+    plan.devices = problem.devices;
+    plan.atoms = choice.atoms;
+    plan.schedule = choice.schedule;
+    const int layers = static_cast<int>(problem.model->layers.size());
+    for (int s = 0; s < choice.stages; ++s)
+      plan.stages.push_back({layers * s / choice.stages, layers * (s + 1) / choice.stages - 1});
+    plan.layers.assign(problem.model->layers.size(), candidate.strategy);
+    return plan;
+  }
+};
+
+TEST_CASE("a right search breaks no rule") { CHECK(broken_rules(Uniform()) == Rules{}); }
+
+TEST_CASE("a search that ignores the budget is found") {
+  Uniform wrong;
+  wrong.is_careful = false;
+  CHECK(broken_rules(wrong) ==
+        Rules{"where memory is scarce its plan fits, or it finds none", "it finds nothing where nothing fits"});
+}
+
+TEST_CASE("a search that ignores unknown options is found") {
+  Uniform wrong;
+  wrong.is_strict = false;
+  CHECK(broken_rules(wrong) == Rules{"it refuses an option that it does not know"});
+}
+
+TEST_CASE("a search that finds another plan each time is found") {
+  struct Wrong final : Uniform {
+    std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
+                              SearchLog& log) const override {
+      Problem one = problem;
+      one.choices = {problem.choices[static_cast<std::size_t>(calls++) % problem.choices.size()]};
+      return Uniform::solve(one, oracle, options, log);
+    }
+    mutable int calls = 0;
+  };
+  CHECK(broken_rules(Wrong()) == Rules{"asked again it finds the same plan"});
+}
+
+TEST_CASE("a search whose plan leaves out a layer is found") {
+  struct Wrong final : Uniform {
+    std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
+                              SearchLog& log) const override {
+      std::optional<Plan> plan = Uniform::solve(problem, oracle, options, log);
+      if (plan) plan->layers.pop_back();
+      return plan;
+    }
+  };
+  CHECK(broken_rules(Wrong()) == Rules{"it finds a plan of the problem where memory is ample"});
+}
+
+TEST_CASE("the puzzle rewards a mix: its best plan is no uniform one, and fits less memory differently") {
+  const conformance::Puzzle ample(Bytes(1'000'000));
+  const auto answers = ample.solve_by_trying_all();
+  REQUIRE(answers.fastest);
+  CHECK(ample.fault(*answers.fastest).empty());
+  const auto& layers = answers.fastest->layers;
+  CHECK(std::count(layers.begin(), layers.end(), layers.front()) < 4);
+
+  const conformance::Puzzle scarce(answers.least_memory);
+  const auto lean = scarce.solve_by_trying_all();
+  REQUIRE(lean.fastest);
+  CHECK(scarce.fits(*lean.fastest));
+  CHECK(ample.step(*lean.fastest).step > ample.step(*answers.fastest).step);
+}
+
+}  // namespace
+}  // namespace trellis
