@@ -160,6 +160,18 @@ class Solver {
   }
 
  private:
+  // As the schedule's actions say; of one that no dimension of the problem brings only that all may be.
+  int most_in_flight(const GlobalChoice& choice, int stage) const {
+    if (problem_.dimensions)
+      for (const auto& dimension : *problem_.dimensions)
+        if (const void* extension = dimension->extension(kPipelineSchedule)) {
+          const auto& schedule = *static_cast<const PipelineSchedule*>(extension);
+          if (std::ranges::count(schedule.names(), choice.schedule) > 0)
+            return in_flight(schedule.actions(choice.schedule, stage, choice.stages, choice.micro_batches));
+        }
+    return choice.micro_batches;
+  }
+
   // One strategy for all layers, the first few by their time until one fits. What layers share (a tied table) no sum over
   // layers sees.
   void try_uniform(const GlobalChoice& choice, const ChoiceCosts& costs, const std::vector<StageRange>& cut) {
@@ -176,11 +188,8 @@ class Solver {
   }
 
   void try_cut(const GlobalChoice& choice, const ChoiceCosts& costs, const std::vector<StageRange>& cut) {
-    const PipelineSchedule& schedule = find_schedule(*problem_.dimensions, choice.schedule);
     std::vector<StageProblem> stages;
-    for (int s = 0; s < choice.stages; ++s)
-      stages.push_back(costs.stage(cut[static_cast<std::size_t>(s)],
-                                   in_flight(schedule.actions(choice.schedule, s, choice.stages, choice.micro_batches))));
+    for (int s = 0; s < choice.stages; ++s) stages.push_back(costs.stage(cut[static_cast<std::size_t>(s)], most_in_flight(choice, s)));
     // Sums of single layers are off by what only a whole plan shows; how far, the plan of least memory tells first.
     std::vector<Bytes> budgets(stages.size());
     Plan before;
