@@ -13,6 +13,7 @@ namespace {
 using AddVerb = void (*)(CLI::App&, Context&);
 constexpr AddVerb kVerbs[] = {
     add_plugins_verb,
+    add_train_verb,
 };
 
 constexpr const char* kVersion = "1.0.0";
