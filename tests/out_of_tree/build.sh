@@ -11,7 +11,7 @@ rm -rf "$work"
 mkdir -p "$work/source" "$work/plugins"
 cmake --install "$build" --prefix "$work/sdk" > "$work/install.log"
 cp "$here"/*.yaml "$work"
-for example in hidden_tp palm; do
+for example in greedy hidden_tp palm; do
   cp -r "$here/$example" "$work/source"  # out of the repository: nothing of it can be found by accident
   cmake -S "$work/source/$example" -B "$work/build/$example" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_PREFIX_PATH="$work/sdk" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_CXX_COMPILER_LAUNCHER="$launcher"
