@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "host/launcher.h"
 #include "host/run_side.h"
 #include "host/verbs.h"
 #include "plan/run/text_files.h"
@@ -27,8 +27,6 @@ struct TrainArgs {
   std::filesystem::path plan, json;
   bool quiet = false;
 };
-
-bool is_started_as_rank() { return std::getenv("RANK") || std::getenv("WORLD_SIZE"); }
 
 int cores() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
 
@@ -65,12 +63,10 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
 ExitCode train(const Context& context, const TrainArgs& args) {
   const RunFile run = RunFile::load(args.run_file, args.overrides);
   const Catalog catalog = context.catalog(run.document);
-  if (!is_started_as_rank()) {
+  if (!is_rank()) {
     const int ranks = ranks_to_start(run, args);
     check(run, catalog, args, ranks);
-    if (ranks > 1)
-      throw Error(ExitCode::unsupported, fmt::format("this build cannot start {} ranks itself", ranks),
-                  fmt::format("torchrun --no-python --nproc-per-node {} trellis train ...; or --nproc 1", ranks));
+    if (ranks > 1) return static_cast<ExitCode>(launch_local(context.command, ranks));
   }
   TrainEntry* const entry = reinterpret_cast<TrainEntry*>(run_side_entry(kTrainEntry));
   entry({.run = run, .catalog = &catalog, .plan_file = args.plan, .json_file = args.json, .quiet = args.quiet});
