@@ -1,8 +1,10 @@
 // trellis: the command line. Everything that goes wrong ends here, as a message and an exit code (docs/exit-codes.md).
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 
+#include "host/launcher.h"
 #include "host/verbs.h"
 #include "trellis/plan/fingerprint.h"
 #include "trellis/plan/logging.h"
@@ -13,6 +15,7 @@ namespace {
 using AddVerb = void (*)(CLI::App&, Context&);
 constexpr AddVerb kVerbs[] = {
     add_plugins_verb,
+    add_train_verb,
 };
 
 constexpr const char* kVersion = "1.0.0";
@@ -80,6 +83,8 @@ int run(int argc, char** argv) {
   CLI::App app("Trains transformers on many devices: profiles, searches a plan for every layer, trains by it.",
                "trellis");
   Context context;
+  context.command.assign(argv, argv + argc);
+  context.command.front() = std::filesystem::read_symlink("/proc/self/exe").string();  // argv[0] may be found by PATH
   add_globals(app, context);
   for (const AddVerb add : kVerbs) add(app, context);
   add_footer(app);  // after the verbs, which would inherit it
@@ -98,6 +103,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    trellis::host::end_with_launcher();
     return trellis::host::run(argc, argv);
   } catch (const trellis::Error& error) {
     return trellis::host::report(error);

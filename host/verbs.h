@@ -17,6 +17,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "trellis/plan/catalog.h"
@@ -29,6 +30,7 @@ namespace trellis::host {
 struct Context {
   std::vector<std::filesystem::path> plugin_folders;  // --plugins
   std::function<ExitCode()> work;                     // set by the verb that was called
+  std::vector<std::string> command;                   // this process's own, to start ranks with; [0] is the file
 
   // The plugins that a run can use: --plugins, then plugins.path of the run file (relative to it), then the rest.
   Catalog catalog() const;
@@ -36,5 +38,6 @@ struct Context {
 };
 
 void add_plugins_verb(CLI::App& app, Context& context);
+void add_train_verb(CLI::App& app, Context& context);
 
 }  // namespace trellis::host

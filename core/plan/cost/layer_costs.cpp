@@ -54,6 +54,10 @@ Passes time_passes(const StageProgram& stage, const DeriveContext& context, cons
   return passes;
 }
 
+bool kept_for_backward(const StageProgram& stage, SlotId s) {
+  return std::ranges::any_of(stage.backward, [s](const Instruction& i) { return std::ranges::count(i.in, s) > 0; });
+}
+
 bool chains(const LayerProgram& layer) {
   const auto layout = [&](SlotId s) { return layer.slots[static_cast<std::size_t>(s)].layout; };
   return layer.inputs.size() == 1 && layer.outputs.size() == 1 && layer.loss < 0 &&
@@ -93,10 +97,18 @@ LayerCost layer_cost(const std::shared_ptr<const LayerProgram>& layer, const Der
     for (ActionKind kind : {ActionKind::send_forward, ActionKind::receive_backward}) actions.push_back({kind, 0});
   actions.push_back({ActionKind::backward, 0});
   if (!stage.receive.empty()) actions.push_back({ActionKind::send_backward, 0});
-  const MemoryReplay memory = replay_memory(stage, actions, context.dtype);
+  StageProgram not_last = stage;   // the last micro-batch's reductions are counted apart
+  for (auto* list : {&not_last.forward, &not_last.backward}) std::erase_if(*list, [](const Instruction& i) { return i.last_only; });
+  not_last.update.clear();
+  const MemoryReplay memory = replay_memory(not_last, actions, context.dtype);
   cost.states = memory.states;
   cost.kept = memory.kept;
-  cost.transient = std::max(Bytes{0}, memory.peak - memory.states - memory.kept);
+  // A layer's output is the next one's input: who reads it in backward keeps it.
+  for (SlotId s : stage.send)
+    if (!kept_for_backward(stage, s)) cost.kept -= allocated(stage.slots[static_cast<std::size_t>(s)].bytes());
+  for (const Bucket& bucket : stage.buckets)
+    if (!bucket.split_gradient) cost.pending += reduction_staging(bucket, context.dtype);
+  cost.transient = std::max(Bytes{0}, memory.peak - memory.states - cost.kept);
   return cost;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 
 #include "trellis/plan/cost.h"
 
@@ -50,6 +51,7 @@ class Replay {
     for (const Action& action : actions)
       if (action.kind == ActionKind::backward) last = action.micro_batch;
     for (const Action& action : actions) act(action, action.micro_batch == last);
+    finish_sends(0);
     for (const Instruction& instruction : stage_.update) run_update(instruction);
     return result_;
   }
@@ -91,10 +93,7 @@ class Replay {
         for (SlotId s : stage_.receive) allocate(alive, s);
         return look("receiving", action.micro_batch, {});
       case ActionKind::forward: return forward(action.micro_batch, last);
-      case ActionKind::send_forward:
-        for (SlotId s : stage_.send)
-          if (!read_in_backward(s)) release(alive, s);
-        return;
+      case ActionKind::send_forward: return send(alive, stage_.send);
       case ActionKind::receive_backward:
         for (SlotId s : stage_.receive_gradient) allocate(alive, s);
         return look("receiving gradients", action.micro_batch, {});
@@ -102,7 +101,9 @@ class Replay {
         for (const Instruction& i : stage_.backward) run_instruction(alive, i, "backward", action.micro_batch, last);
         if (stage_.send_gradient.empty()) forget(action.micro_batch);
         return;
-      case ActionKind::send_backward: return forget(action.micro_batch);
+      case ActionKind::send_backward:
+        send(alive, stage_.send_gradient);
+        return forget(action.micro_batch);
     }
   }
 
@@ -121,10 +122,17 @@ class Replay {
     while (!alive.empty()) release(alive, alive.begin()->first);
   }
 
-  bool read_in_backward(SlotId s) const {
-    return std::ranges::any_of(stage_.backward, [s](const Instruction& i) {
-      return i.kind != InstructionKind::free && std::ranges::find(i.in, s) != i.in.end();
-    });
+  // What is sent lives on until a later send finds that its receiver has it: one send's buffers, and the new ones.
+  void send(Alive& alive, const std::vector<SlotId>& slots) {
+    finish_sends(slots.size());
+    for (SlotId s : slots)
+      if (const auto found = alive.find(s); found != alive.end()) {
+        sent_.emplace_back(stage_.slots[static_cast<std::size_t>(s)].purpose, found->second);
+        alive.erase(found);
+      }
+  }
+  void finish_sends(std::size_t leave) {
+    for (; sent_.size() > leave; sent_.pop_front()) give(sent_.front().first, sent_.front().second);
   }
 
   void run_instruction(Alive& alive, const Instruction& i, std::string_view pass, int micro_batch, bool last) {
@@ -188,6 +196,7 @@ class Replay {
   const StageProgram& stage_;
   const Dtype compute_;
   std::map<int, Alive> alive_;        // by micro-batch
+  std::deque<std::pair<Purpose, Bytes>> sent_;
   std::map<Purpose, Bytes> now_;
   Bytes total_{0};
   MemoryReplay result_;

@@ -26,17 +26,6 @@ const PipelineSchedule& find_schedule(const Dimensions& dimensions, std::string_
   throw Error(ExitCode::bad_input, fmt::format("no schedule is named '{}'", name), suggestion_hint(name, names, "there are"));
 }
 
-CompiledPlan compile_whole(const Plan& plan, const ModelSpec& model, const Dimensions& dimensions, const OpLibrary& ops, Dtype dtype) {
-  CompiledPlan compiled = compile(plan, model, dimensions, ops, dtype);
-  const auto lacks = [](const auto& stage) { return stage->update.empty(); };
-  if (std::ranges::none_of(compiled.stages, lacks)) return compiled;
-  std::vector<StageProgram> stages;
-  for (const auto& stage : compiled.stages) stages.push_back(*stage);
-  link_updates(stages);
-  for (std::size_t s = 0; s < stages.size(); ++s) compiled.stages[s] = std::make_shared<const StageProgram>(std::move(stages[s]));
-  return compiled;
-}
-
 namespace {
 
 Bytes total(const StageProgram& stage, const std::vector<SlotId>& slots) {
@@ -200,7 +189,7 @@ TransitionCost Oracle::transition(int layer, const Candidate& from, const Candid
 }
 
 PlanCost Oracle::step(const Plan& plan) const {
-  const CompiledPlan compiled = compile_whole(plan, state_->model, state_->dimensions, *state_->ops, state_->dtype);
+  const CompiledPlan compiled = compile(plan, state_->model, state_->dimensions, *state_->ops, state_->dtype);
   const DetailedCost detailed = price_plan(compiled, find_schedule(state_->dimensions, plan.schedule), *state_->prices);
   PlanCost cost{.step = detailed.step, .memory = {}, .purposes = {}, .samples_per_second = detailed.samples_per_second};
   for (const StageCost& stage : detailed.stages) {

@@ -100,7 +100,8 @@ std::string objection(const Problem& problem, const Plan& plan, const PlanCost& 
     return fmt::format("it has {} layers, the model has {}", plan.layers.size(), problem.model->layers.size());
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     const std::vector<Candidate>& all = problem.candidates(static_cast<int>(i), *choice);
-    if (std::ranges::none_of(all, [&](const Candidate& c) { return c.strategy == plan.layers[i]; }))
+    const Placed placed = place(plan.layers[i], *problem.model->layers[i], plan.line(), *problem.dimensions);
+    if (std::ranges::none_of(all, [&](const Candidate& c) { return c.placement == placed.placement; }))
       return fmt::format("layer {}: '{}' is not a candidate", i, to_string(plan.layers[i]));
   }
   for (std::size_t s = 0; s < cost.memory.size(); ++s)
@@ -110,12 +111,25 @@ std::string objection(const Problem& problem, const Plan& plan, const PlanCost& 
 }
 
 std::vector<StageRange> even_stages(int layers, int stages) {
+  if (stages == 1) return {{0, layers - 1}};
+  const int around = layers - 2 >= stages ? 1 : 0;   // an embedding and a head are no layers to count
+  const int inner = layers - 2 * around;
   std::vector<StageRange> ranges;
-  for (int s = 0; s < stages; ++s) {
-    const auto border = [&](int k) { return static_cast<int>(static_cast<std::int64_t>(layers) * k / stages); };
-    ranges.push_back({border(s), border(s + 1) - 1});
+  for (int s = 0, next = 0; s < stages; ++s) {
+    const int count = inner / stages + (s < inner % stages ? 1 : 0) + (s == 0 || s == stages - 1 ? around : 0);
+    ranges.push_back({next, next + count - 1});
+    next += count;
   }
   return ranges;
+}
+
+std::optional<PlanCost> step_if_possible(const CostOracle& oracle, const Plan& plan) {
+  try {
+    return oracle.step(plan);
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::infeasible) return std::nullopt;
+    throw;
+  }
 }
 
 std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle& oracle) {
@@ -129,15 +143,16 @@ std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle
       Bytes smallest{0};
       for (const Candidate& c : problem.candidates(static_cast<int>(i), choice)) {
         const LayerCost cost = oracle.layer(static_cast<int>(i), c, choice);
-        const Bytes memory = cost.states + cost.kept * std::min(choice.stages, choice.micro_batches) + cost.transient;
+        const Bytes memory = cost.states + cost.kept * std::min(choice.stages, choice.micro_batches) + cost.transient + cost.pending;
         if (!best || memory < smallest) best = &c, smallest = memory;
       }
       if (!best) break;
       plan.layers.push_back(best->strategy);
     }
     if (plan.layers.size() != problem.model->layers.size()) continue;
-    const PlanCost cost = oracle.step(plan);
-    const Bytes peak = *std::ranges::max_element(cost.memory);
+    const std::optional<PlanCost> cost = step_if_possible(oracle, plan);
+    if (!cost) continue;
+    const Bytes peak = *std::ranges::max_element(cost->memory);
     if (!least || peak < least->budget) least = LeastMemory{.budget = peak, .plan = std::move(plan)};
   }
   return least;

@@ -19,8 +19,7 @@ std::filesystem::path own_folder() {
 const CudaRoom& load_cuda_room() {
   const auto path = own_folder() / "libtrellis_cuda.so";
   if (!std::filesystem::exists(path))
-    throw Error(ExitCode::unsupported,
-                fmt::format("device: cuda is not in this build: there is no {}", path.string()),
+    throw Error(ExitCode::unsupported, fmt::format("device: cuda is not in this build: there is no {}", path.string()),
                 "build with -DTRELLIS_CUDA=ON (preset cuda), or use device: cpu");
   // Never closed: tensors, streams and threads of the CUDA stack outlive any point at which that would be safe.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);

@@ -10,17 +10,17 @@
 namespace trellis {
 
 struct DeviceMemory {
-  Bytes current{0};  // allocated by tensors
-  Bytes peak{0};     // since the last reset
-  Bytes reserved{0}; // held by the caching allocator
-  Bytes total{0};    // of the device
+  Bytes current{0};   // allocated by tensors
+  Bytes peak{0};      // since the last reset
+  Bytes reserved{0};  // held by the caching allocator
+  Bytes total{0};     // of the device
 };
 
 // What libtrellis_cuda offers. All of it is for the calling thread's current device.
 struct CudaRoom {
-  int revision;                  // kCudaRoomRevision of the header that it was compiled with
-  int (*devices)();              // how many GPUs; throws Error (unsupported) with the driver's reason if there is none
-  void (*select)(int device);    // makes it current, and deterministic matrix products the rule
+  int revision;                // kCudaRoomRevision of the header that it was compiled with
+  int (*devices)();            // how many GPUs; throws Error (unsupported) with the driver's reason if there is none
+  void (*select)(int device);  // makes it current, and deterministic matrix products the rule
   std::string (*name)(int device);
   void (*synchronize)();
   DeviceMemory (*memory)();

@@ -30,9 +30,10 @@ void check_rank(int rank, int size) {
 std::string choose_interface(const CommOptions& options, const std::string& master) {
   if (const char* name = std::getenv("GLOO_SOCKET_IFNAME")) return name;
   if (options.interface == "lo" && !is_loopback(master))
-    throw Error(ExitCode::usage,
-                fmt::format("MASTER_ADDR is {}, but Gloo's interface is 'lo', which other machines do not reach", master),
-                "set GLOO_SOCKET_IFNAME to the interface between the machines, for example eth0");
+    throw Error(
+        ExitCode::usage,
+        fmt::format("MASTER_ADDR is {}, but Gloo's interface is 'lo', which other machines do not reach", master),
+        "set GLOO_SOCKET_IFNAME to the interface between the machines, for example eth0");
   return options.interface;
 }
 
@@ -79,8 +80,7 @@ std::unique_ptr<CommWorld> connect_from_environment(const CommOptions& options) 
   return connect_over_tcp(rank, *size, options);
 }
 
-std::unique_ptr<CommWorld> connect_file_store(const std::string& path, int rank, int size,
-                                              const CommOptions& options) {
+std::unique_ptr<CommWorld> connect_file_store(const std::string& path, int rank, int size, const CommOptions& options) {
   check_rank(rank, size);
   if (size == 1) return single_rank();
   return connect(file_store(path, size), rank, size, options);

@@ -7,149 +7,183 @@
 
 #include "run/comm/checked_comm.h"
 #include "run/comm/rank_sum.h"
+#include "run/comm/serial_worker.h"
 #include "run/comm/stores.h"
+#include "run/comm/transfer_waits.h"
 #include "run/memory/memory_counter.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
 namespace {
 
-using C10Work = c10::intrusive_ptr<c10d::Work>;
+using Transfer = c10::intrusive_ptr<c10d::Work>;
 using Milliseconds = std::chrono::milliseconds;
 
-// Below c10d's limit for tags, above those that CheckedComm lets pass. Messages of one pair and tag arrive in order,
-// and all members start the operations of a group in one order, so one tag is enough for all of them.
-constexpr int kExchangeTag = 1 << 30;
+// Messages of one pair and tag arrive in order, and all members start a group's operations in one order, so one tag is
+// enough for all operations of one round, and one more for each of the two rounds of a large all-reduce, the second of
+// which is started by the group's worker. CheckedComm lets no tag as large as these pass.
+constexpr int kExchangeTag = 1 << 30, kScatterTag = kExchangeTag + 1, kGatherTag = kExchangeTag + 2;
 
-// Up to this size an all-reduce is a direct exchange: one round of messages instead of a ring's 2 (n - 1).
-constexpr std::size_t kDirectSumBytes = 64 * 1024;
+// Up to this size everyone sends all of its summands to everyone: one round of messages instead of two.
+constexpr std::size_t kOneRoundBytes = 64 * 1024;
 
-class GlooGroup final : public c10d::ProcessGroupGloo {
- public:
-  using ProcessGroupGloo::ProcessGroupGloo;
-
-  // Gloo's workers would otherwise hold a failed rank in its destructor until their operations time out.
-  void abort() override {
-    for (auto& context : contexts_) context->closeConnections();
-  }
-};
-
+// The p-th of n pieces, equal but for rounding.
 at::Tensor piece(const at::Tensor& tensor, int p, int n) {
-  const auto length = tensor.numel() / n;
-  return tensor.view(-1).narrow(0, p * length, length);
+  const std::int64_t begin = tensor.numel() * p / n, end = tensor.numel() * (p + 1) / n;
+  return tensor.view(-1).narrow(0, begin, end - begin);
 }
 
-// Several transfers that are waited on as one, and what remains to be done after them.
-class GlooWork final : public Work {
+// Whatever Gloo throws becomes an Error that names the operation and the group.
+template <class Function>
+auto translated(const std::string& what, Function function) {
+  try {
+    return function();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw Error(ExitCode::rank_failed, fmt::format("{}: {}", what, brief(e)));
+  }
+}
+
+// Transfers that are waited for as one, and what is left to do after them.
+class TransferWork final : public Work {
  public:
-  GlooWork(std::string what, Milliseconds timeout, std::vector<C10Work> parts, std::function<void()> finish = {})
-      : what_(std::move(what)), timeout_(timeout), parts_(std::move(parts)), finish_(std::move(finish)) {}
+  TransferWork(std::string what, std::shared_ptr<TransferWaits> waits, Milliseconds timeout, Transfers transfers,
+               std::function<void()> finish)
+      : what_(std::move(what)),
+        waits_(std::move(waits)),
+        timeout_(timeout),
+        transfers_(std::move(transfers)),
+        finish_(std::move(finish)) {}
 
   void wait() override {
-    try {
-      for (auto& part : parts_) part->wait(timeout_);
-    } catch (const std::exception& e) {
-      throw Error(ExitCode::rank_failed, fmt::format("{}: {}", what_, brief(e)));
-    }
-    parts_.clear();
-    if (finish_) std::exchange(finish_, {})();
+    translated(what_, [&] {
+      waits_->wait(transfers_, timeout_);
+      transfers_.clear();
+      if (finish_) std::exchange(finish_, {})();
+    });
   }
 
  private:
   std::string what_;
+  std::shared_ptr<TransferWaits> waits_;
   Milliseconds timeout_;
-  std::vector<C10Work> parts_;
+  Transfers transfers_;
   std::function<void()> finish_;
+};
+
+// A job of the group's worker.
+class JobWork final : public Work {
+ public:
+  JobWork(std::string what, std::future<void> job) : what_(std::move(what)), job_(std::move(job)) {}
+  void wait() override {
+    if (job_.valid()) translated(what_, [&] { job_.get(); });
+  }
+
+ private:
+  std::string what_;
+  std::future<void> job_;
 };
 
 class GlooComm final : public Comm {
  public:
-  GlooComm(c10::intrusive_ptr<GlooGroup> group, std::string name, Milliseconds timeout)
-      : group_(std::move(group)), name_(std::move(name)), timeout_(timeout) {}
+  GlooComm(c10::intrusive_ptr<c10d::ProcessGroupGloo> group, std::string name, std::shared_ptr<TransferWaits> waits,
+           Milliseconds timeout)
+      : group_(std::move(group)), name_(std::move(name)), waits_(std::move(waits)), timeout_(timeout) {}
 
   int rank() const override { return group_->getRank(); }
   int size() const override { return group_->getSize(); }
-  GlooGroup& process_group() { return *group_; }
 
   WorkPtr all_gather(at::Tensor out, at::Tensor in) override {
-    return guarded("all_gather", [&] {
-      piece(out, rank(), size()).copy_(in.view(-1));
-      return exchange([&](int) { return in; }, [&](int p) { return piece(out, p, size()); });
-    });
+    piece(out, rank(), size()).copy_(in.view(-1));
+    return start(
+        "all_gather", kExchangeTag, [&](int) { return in; }, [&](int p) { return piece(out, p, size()); });
   }
 
   WorkPtr all_to_all(at::Tensor out, at::Tensor in) override {
-    return guarded("all_to_all", [&] {
-      piece(out, rank(), size()).copy_(piece(in, rank(), size()));
-      return exchange([&](int p) { return piece(in, p, size()); }, [&](int p) { return piece(out, p, size()); });
-    });
+    piece(out, rank(), size()).copy_(piece(in, rank(), size()));
+    return start(
+        "all_to_all", kExchangeTag, [&](int p) { return piece(in, p, size()); },
+        [&](int p) { return piece(out, p, size()); });
   }
 
-  // Gloo's own costs more than its all-reduce.
   WorkPtr reduce_scatter(at::Tensor out, at::Tensor in) override {
-    auto parts = staging(out, piece(in, rank(), size()));
-    auto pieces = [&](int p) { return piece(in, p, size()); };
-    return guarded("reduce_scatter",
-                   [&] { return exchange(pieces, [&](int p) { return parts[static_cast<std::size_t>(p)]; }); },
-                   [out, parts] { sum_in_rank_order(out, parts); });
+    const auto parts = staging(piece(in, rank(), size()));
+    return start(
+        "reduce_scatter", kExchangeTag, [&](int p) { return piece(in, p, size()); },
+        [&](int p) { return parts[static_cast<std::size_t>(p)]; }, [out, parts] { sum_in_rank_order(out, parts); });
   }
 
   WorkPtr all_reduce(at::Tensor inout) override {
-    if (inout.nbytes() > kDirectSumBytes)
-      return guarded("all_reduce", [&] {
-        std::vector<at::Tensor> tensors{inout};
-        return std::vector{group_->allreduce(tensors)};
-      });
-    auto parts = staging(inout, inout);
-    return guarded("all_reduce",
-                   [&] {
-                     return exchange([&](int) { return inout; },
-                                     [&](int p) { return parts[static_cast<std::size_t>(p)]; });
-                   },
-                   [inout, parts] { sum_in_rank_order(inout, parts); });
+    if (inout.nbytes() > kOneRoundBytes) return all_reduce_in_two_rounds(std::move(inout));
+    const auto parts = staging(inout.view(-1));
+    return start(
+        "all_reduce", kExchangeTag, [&](int) { return inout; },
+        [&](int p) { return parts[static_cast<std::size_t>(p)]; }, [inout, parts] { sum_in_rank_order(inout, parts); });
   }
 
   WorkPtr broadcast(at::Tensor inout, int root) override {
-    return guarded("broadcast", [&] {
-      c10d::BroadcastOptions options;
-      options.rootRank = root;
-      std::vector<at::Tensor> tensors{inout};
-      return std::vector{group_->broadcast(tensors, options)};
+    return translated(describe("broadcast"), [&] {
+      Transfers works;
+      if (rank() != root) works.push_back(receive_from(inout, root, kExchangeTag));
+      for (int p = 0; rank() == root && p < size(); ++p)
+        if (p != root) works.push_back(send_to(inout, p, kExchangeTag));
+      return transfer("broadcast", std::move(works));
     });
   }
 
   WorkPtr send(at::Tensor in, int to, int tag) override {
-    return guarded("send", [&] { return std::vector{send_to(in, to, tag)}; });
+    return translated(describe("send"), [&] { return transfer("send", {send_to(in, to, tag)}); });
   }
   WorkPtr receive(at::Tensor out, int from, int tag) override {
-    return guarded("receive", [&] { return std::vector{receive_from(out, from, tag)}; });
+    return translated(describe("receive"), [&] { return transfer("receive", {receive_from(out, from, tag)}); });
   }
 
   void barrier() override {
-    at::Tensor sent = at::empty({1}, at::kByte);
-    at::Tensor received = at::empty({size()}, at::kByte);
-    guarded("barrier", [&] {
-      return exchange([&](int) { return sent; }, [&](int p) { return piece(received, p, size()); });
-    })->wait();
+    const at::Tensor sent = at::empty({1}, at::kByte), received = at::empty({size()}, at::kByte);
+    start(
+        "barrier", kExchangeTag, [&](int) { return sent; }, [&](int p) { return piece(received, p, size()); })
+        ->wait();
   }
 
  private:
-  // Starts transfers; whatever Gloo throws becomes an Error that names the operation and the group.
-  template <class Start>
-  WorkPtr guarded(const char* operation, Start start, std::function<void()> finish = {}) {
-    const std::string what = fmt::format("{} in group {}", operation, name_);
-    try {
-      return std::make_unique<GlooWork>(what, timeout_, start(), std::move(finish));
-    } catch (const std::exception& e) {
-      throw Error(ExitCode::rank_failed, fmt::format("{}: {}", what, brief(e)));
-    }
+  std::string describe(const char* operation) const { return fmt::format("{} in group {}", operation, name_); }
+
+  WorkPtr transfer(const char* operation, Transfers works, std::function<void()> finish = {}) {
+    return std::make_unique<TransferWork>(describe(operation), waits_, timeout_, std::move(works), std::move(finish));
   }
 
-  C10Work send_to(const at::Tensor& tensor, int to, int tag) {
+  template <class Outgoing, class Incoming>
+  WorkPtr start(const char* operation, int tag, Outgoing outgoing, Incoming incoming,
+                std::function<void()> finish = {}) {
+    return translated(describe(operation),
+                      [&] { return transfer(operation, exchange(tag, outgoing, incoming), std::move(finish)); });
+  }
+
+  // Reduce-scatter, then all-gather. The worker does the second round, so that no rank has to wait for another's wait.
+  WorkPtr all_reduce_in_two_rounds(at::Tensor inout) {
+    const int n = size();
+    const at::Tensor own = piece(inout, rank(), n);
+    const auto parts = staging(own);
+    const auto pieces = [inout, n](int p) { return piece(inout, p, n); };
+    return translated(describe("all_reduce"), [&] {
+      Transfers scatter = exchange(kScatterTag, pieces, [&](int p) { return parts[static_cast<std::size_t>(p)]; });
+      auto job = worker_.post([this, own, parts, pieces, scatter = std::move(scatter)]() mutable {
+        waits_->wait(scatter, timeout_);
+        sum_in_rank_order(own, parts);
+        Transfers gather = exchange(
+            kGatherTag, [&](int) { return own; }, pieces);
+        waits_->wait(gather, timeout_);
+      });
+      return WorkPtr(std::make_unique<JobWork>(describe("all_reduce"), std::move(job)));
+    });
+  }
+
+  Transfer send_to(const at::Tensor& tensor, int to, int tag) {
     std::vector<at::Tensor> tensors{tensor};
     return group_->send(tensors, to, tag);
   }
-  C10Work receive_from(const at::Tensor& tensor, int from, int tag) {
+  Transfer receive_from(const at::Tensor& tensor, int from, int tag) {
     std::vector<at::Tensor> tensors{tensor};
     return group_->recv(tensors, from, tag);
   }
@@ -157,31 +191,35 @@ class GlooComm final : public Comm {
   // To and from every other member, the next one first, so that not all begin with rank 0. Receives are posted first:
   // a transfer starts when both ends are.
   template <class Outgoing, class Incoming>
-  std::vector<C10Work> exchange(Outgoing outgoing, Incoming incoming) {
-    std::vector<C10Work> works;
+  Transfers exchange(int tag, Outgoing outgoing, Incoming incoming) {
+    const std::lock_guard lock(post_mutex_);
+    Transfers works;
     for (int step = 1; step < size(); ++step) {
       const int from = (rank() + size() - step) % size();
-      works.push_back(receive_from(incoming(from), from, kExchangeTag));
+      works.push_back(receive_from(incoming(from), from, tag));
     }
     for (int step = 1; step < size(); ++step) {
       const int to = (rank() + step) % size();
-      works.push_back(send_to(outgoing(to), to, kExchangeTag));
+      works.push_back(send_to(outgoing(to), to, tag));
     }
     return works;
   }
 
-  // A buffer for each member's contribution; this rank's own needs none.
-  std::vector<at::Tensor> staging(const at::Tensor& like, const at::Tensor& own) const {
+  // What each member contributes to a sum; this rank's own contribution needs no buffer.
+  std::vector<at::Tensor> staging(const at::Tensor& own) const {
     const CountMemory count(Purpose::communication);
-    const at::Tensor buffer = at::empty({size() - 1, like.numel()}, like.options());
+    const at::Tensor buffer = at::empty({size() - 1, own.numel()}, own.options());
     std::vector<at::Tensor> parts;
-    for (int p = 0; p < size(); ++p) parts.push_back(p == rank() ? own.view(-1) : buffer.select(0, p - (p > rank())));
+    for (int p = 0; p < size(); ++p) parts.push_back(p == rank() ? own : buffer.select(0, p - (p > rank())));
     return parts;
   }
 
-  c10::intrusive_ptr<GlooGroup> group_;
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
   std::string name_;
+  std::shared_ptr<TransferWaits> waits_;
   Milliseconds timeout_;
+  std::mutex post_mutex_;  // c10d's groups are not for two threads
+  SerialWorker worker_;    // last: its job uses all of the above
 };
 
 class GlooWorld final : public GroupedWorld {
@@ -194,19 +232,17 @@ class GlooWorld final : public GroupedWorld {
     create_world_group();
   }
 
-  ~GlooWorld() override { abort(); }
+  // A worker may be waiting for transfers that never come.
+  ~GlooWorld() override { waits_->give_up("this rank has left"); }
 
   void shutdown() override {
     if (!connected()) return;
     world().barrier();
     leave_store(*store_, rank(), size());
-    groups_in_use_.clear();
     drop_groups();
   }
 
-  void abort() {
-    for (auto& group : groups_in_use_) group->abort();
-  }
+  void give_up(const std::string& reason) { waits_->give_up(reason); }
 
  private:
   static std::shared_ptr<gloo::transport::Device> make_device(const std::string& interface) {
@@ -227,9 +263,9 @@ class GlooWorld final : public GroupedWorld {
     try {
       store_->setTimeout(timeout_);
       auto prefixed = c10::make_intrusive<c10d::PrefixStore>("g:" + name, store_);
-      auto group = c10::make_intrusive<GlooGroup>(prefixed, rank, static_cast<int>(ranks.size()), options);
-      groups_in_use_.push_back(group);
-      return std::make_unique<GlooComm>(group, name, timeout_);
+      const int size = static_cast<int>(ranks.size());
+      return std::make_unique<GlooComm>(c10::make_intrusive<c10d::ProcessGroupGloo>(prefixed, rank, size, options),
+                                        name, waits_, timeout_);
     } catch (const std::exception& e) {
       throw Error(ExitCode::rank_failed, fmt::format("connecting group {}: {}", name, brief(e)));
     }
@@ -238,7 +274,7 @@ class GlooWorld final : public GroupedWorld {
   c10::intrusive_ptr<c10d::Store> store_;
   Milliseconds timeout_;
   std::shared_ptr<gloo::transport::Device> device_;
-  std::vector<c10::intrusive_ptr<GlooGroup>> groups_in_use_;
+  std::shared_ptr<TransferWaits> waits_ = std::make_shared<TransferWaits>();
 };
 
 }  // namespace
@@ -248,8 +284,8 @@ std::unique_ptr<GroupedWorld> gloo_world(c10::intrusive_ptr<c10d::Store> store, 
   return std::make_unique<GlooWorld>(std::move(store), rank, size, options);
 }
 
-void abort_gloo_world(GroupedWorld& world) {
-  if (auto* gloo = dynamic_cast<GlooWorld*>(&world)) gloo->abort();
+void give_up_gloo_world(GroupedWorld& world, const std::string& reason) {
+  dynamic_cast<GlooWorld&>(world).give_up(reason);
 }
 
 }  // namespace trellis

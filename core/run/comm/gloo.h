@@ -1,7 +1,8 @@
 // Groups over c10d's Gloo.
 //
-// Everything but large sums and broadcasts is made of Gloo's point-to-point transfers: no copies through flattened
-// buffers, no worker thread, and all sums but those of large all-reduces are added in rank order.
+// All operations are made of Gloo's point-to-point transfers: no copies through flattened buffers, sums in rank order.
+// Gloo's own collectives are slower, add in an order of their own, and cannot be ended before their time limit; and
+// c10d's record of them (FlightRecorder) is not safe for several ranks in one process.
 #pragma once
 
 #include <c10/util/intrusive_ptr.h>
@@ -18,7 +19,7 @@ namespace trellis {
 std::unique_ptr<GroupedWorld> gloo_world(c10::intrusive_ptr<c10d::Store> store, int rank, int size,
                                          const CommOptions& options);
 
-// Closes the connections of a world of gloo_world(), so that its peers' operations end at once. For a rank that failed.
-void abort_gloo_world(GroupedWorld& world);
+// Ends all waits of a world of gloo_world() with an Error that gives the reason. Called by any thread.
+void give_up_gloo_world(GroupedWorld& world, const std::string& reason);
 
 }  // namespace trellis

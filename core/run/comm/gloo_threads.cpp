@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <mutex>
+
 #include "run/comm/gloo.h"
 #include "run/comm/stores.h"
 #include "run/comm/thread_transport.h"
@@ -15,12 +17,18 @@ class GlooThreadTransport final : public ThreadTransport {
   GlooThreadTransport(int size, int timeout_seconds) : size_(size), timeout_seconds_(timeout_seconds) {}
 
   std::unique_ptr<GroupedWorld> join(int rank) override {
-    return gloo_world(store_, rank, size_,
-                      {.transport = Transport::gloo, .timeout_seconds = timeout_seconds_, .interface = "lo"});
+    auto world = gloo_world(store_, rank, size_,
+                            {.transport = Transport::gloo, .timeout_seconds = timeout_seconds_, .interface = "lo"});
+    const std::lock_guard lock(mutex_);
+    if (!failure_.empty()) give_up_gloo_world(*world, failure_);
+    worlds_.push_back(world.get());
+    return world;
   }
-  void failed(int rank, GroupedWorld* world, const std::string& reason) override {
-    abort_thread_store(*store_, fmt::format("rank {} failed: {}", rank, reason));
-    if (world) abort_gloo_world(*world);
+  void failed(int rank, const std::string& reason) override {
+    const std::lock_guard lock(mutex_);
+    if (failure_.empty()) failure_ = fmt::format("rank {} failed: {}", rank, reason);
+    abort_thread_store(*store_, failure_);
+    for (GroupedWorld* world : worlds_) give_up_gloo_world(*world, failure_);
   }
   // Whoever waits for this rank meets the time limit: Gloo has no word for a peer that is done.
   void finished(int) override {}
@@ -30,6 +38,9 @@ class GlooThreadTransport final : public ThreadTransport {
   int size_;
   int timeout_seconds_;
   StorePtr store_ = thread_store();
+  std::mutex mutex_;
+  std::string failure_;  // of the first rank that failed
+  std::vector<GroupedWorld*> worlds_;
 };
 
 }  // namespace

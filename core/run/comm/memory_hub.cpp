@@ -30,7 +30,8 @@ std::string disagreement(const std::vector<int>& ranks, const std::vector<Memory
       return tensor.defined() ? fmt::format("{} elements of {}", tensor.numel(), toString(tensor.scalar_type())) : "";
     };
     if (first.op != posts[i].op) return differ(name_of(first.op), name_of(posts[i].op));
-    if (first.root != posts[i].root) return differ(fmt::format("root {}", first.root), fmt::format("{}", posts[i].root));
+    if (first.root != posts[i].root)
+      return differ(fmt::format("root {}", first.root), fmt::format("{}", posts[i].root));
     if (size(first.in) != size(posts[i].in)) return differ(size(first.in), size(posts[i].in));
   }
   return {};
@@ -45,7 +46,8 @@ std::vector<at::Tensor> pieces_of_all(const std::vector<MemoryPost>& posts, std:
 void execute(const std::vector<MemoryPost>& posts) {
   const std::size_t n = posts.size();
   switch (posts[0].op) {
-    case MemoryOp::barrier: return;
+    case MemoryOp::barrier:
+      return;
     case MemoryOp::all_gather:
       for (const MemoryPost& to : posts)
         for (std::size_t p = 0; p < n; ++p) piece(to.out, p, n).copy_(posts[p].in.view(-1));
@@ -67,7 +69,9 @@ void execute(const std::vector<MemoryPost>& posts) {
         if (to != root) posts[to].out.copy_(posts[root].in);
       return;
     }
-    case MemoryOp::send_recv: posts[1].out.view(-1).copy_(posts[0].in.view(-1)); return;
+    case MemoryOp::send_recv:
+      posts[1].out.view(-1).copy_(posts[0].in.view(-1));
+      return;
   }
 }
 

@@ -73,7 +73,7 @@ class MemoryTransport final : public ThreadTransport {
   MemoryTransport(int size, int timeout_seconds) : hub_(size, std::chrono::seconds(timeout_seconds)), size_(size) {}
 
   std::unique_ptr<GroupedWorld> join(int rank) override { return std::make_unique<MemoryWorld>(hub_, rank, size_); }
-  void failed(int rank, GroupedWorld*, const std::string& reason) override { hub_.fail(rank, reason); }
+  void failed(int rank, const std::string& reason) override { hub_.fail(rank, reason); }
   void finished(int rank) override { hub_.finish(rank); }
   void reset() override { hub_.reset(); }
 

@@ -77,8 +77,8 @@ StorePtr tcp_store(const TcpStoreAddress& address, int size, int timeout_seconds
   } catch (const std::exception& e) {
     throw Error(ExitCode::rank_failed,
                 fmt::format("{} {}:{} (MASTER_ADDR, MASTER_PORT) failed: {}",
-                            address.serve ? "listening as rank 0 on" : "reaching rank 0 at", address.host,
-                            address.port, brief(e)),
+                            address.serve ? "listening as rank 0 on" : "reaching rank 0 at", address.host, address.port,
+                            brief(e)),
                 address.serve ? "is the port free, and MASTER_ADDR this machine?" : "is rank 0 running?");
   }
 }

@@ -14,7 +14,7 @@ struct ThreadRanks::State {
   int size;
   bool in_memory;
   int timeout_seconds;
-  std::unique_ptr<ThreadTransport> transport;      // null: not connected
+  std::unique_ptr<ThreadTransport> transport;         // null: not connected
   std::vector<std::unique_ptr<GroupedWorld>> worlds;  // of each rank; end before the transport
 
   std::mutex mutex;
@@ -45,7 +45,7 @@ struct ThreadRanks::State {
       const std::lock_guard lock(mutex);
       if (!first_error) first_error = std::current_exception();
     }
-    transport->failed(rank, worlds[static_cast<std::size_t>(rank)].get(), reason);
+    transport->failed(rank, reason);
   }
 
   void run_rank(int rank, const std::function<void(CommWorld&)>& body) {

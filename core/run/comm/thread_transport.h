@@ -10,8 +10,8 @@ class ThreadTransport {
   virtual ~ThreadTransport() = default;
   // Called once on each rank's thread; all ranks join at the same time.
   virtual std::unique_ptr<GroupedWorld> join(int rank) = 0;
-  // The rank has failed: all others end with an error that names it. `world` is null if it failed while joining.
-  virtual void failed(int rank, GroupedWorld* world, const std::string& reason) = 0;
+  // The rank has failed: all others end with an error that names it. Their worlds are alive until all have ended.
+  virtual void failed(int rank, const std::string& reason) = 0;
   // The rank has left its body: nobody can wait for it any more.
   virtual void finished(int rank) = 0;
   // Between two bodies, on one thread. Throws Error where operations were started and never met by their peers.

@@ -88,10 +88,11 @@ int prepare_process(const RuntimeOptions& options) {
   check_mapped_libraries();
   flush_denormals();
   keep_freed_memory();
-  const int threads = options.threads > 0 ? options.threads
-                                          : std::max(1, environment_number("OMP_NUM_THREADS").value_or(share_of_cores()));
-  at::set_num_threads(threads);      // OpenMP's and MKL's
-  at::set_num_interop_threads(1);    // nothing here uses that pool
+  const int threads = options.threads > 0
+                          ? options.threads
+                          : std::max(1, environment_number("OMP_NUM_THREADS").value_or(share_of_cores()));
+  at::set_num_threads(threads);    // OpenMP's and MKL's
+  at::set_num_interop_threads(1);  // nothing here uses that pool
   return threads;
 }
 

@@ -1,8 +1,8 @@
 // Memory of tensors, counted by purpose, for one rank.
 //
-// A thread names the counter and the purpose with CountMemory; what LibTorch allocates on it meanwhile is counted there,
-// and deducted from there when it is freed, on whatever thread. Sizes are rounded up to 64 bytes, the alignment of the
-// CPU allocator. Scratch that MKL and oneDNN allocate by themselves is not seen. For CUDA see cuda_room.h.
+// A thread names the counter and the purpose with CountMemory; what LibTorch allocates on it meanwhile is counted
+// there, and deducted from there when it is freed, on whatever thread. Sizes are rounded up to 64 bytes, the alignment
+// of the CPU allocator. Scratch that MKL and oneDNN allocate by themselves is not seen. For CUDA see cuda_room.h.
 #pragma once
 
 #include <array>
@@ -29,9 +29,9 @@ class TRELLIS_API MemoryCounter {
   MemoryCounter& operator=(const MemoryCounter&) = delete;
 
   MemoryUse current() const;
-  MemoryUse peak() const;                 // the moment when the total was largest
-  Bytes peak_of(Purpose purpose) const;   // the most of one purpose, at a moment of its own
-  void reset_peak();                      // to what is current
+  MemoryUse peak() const;                // the moment when the total was largest
+  Bytes peak_of(Purpose purpose) const;  // the most of one purpose, at a moment of its own
+  void reset_peak();                     // to what is current
 
   struct State;  // the allocator's half
 

@@ -8,12 +8,13 @@
 
 namespace trellis::train {
 
-Console::Console(std::int64_t steps, std::int64_t log_every)
-    : steps_(steps), log_every_(log_every), terminal_(::isatty(STDERR_FILENO) == 1) {}
+Console::Console(std::int64_t steps, std::int64_t log_every, bool quiet)
+    : steps_(steps), log_every_(log_every), quiet_(quiet), terminal_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
 
 Console::~Console() { clear_progress(); }
 
 void Console::say(const std::string& line) {
+  if (quiet_) return;
   clear_progress();
   print_out(line + "\n");
 }

@@ -14,7 +14,7 @@ namespace trellis::train {
 // Lines of steps to stdout; on a terminal also a line of progress on stderr, with the time left, that is overwritten.
 class TRELLIS_API Console {
  public:
-  Console(std::int64_t steps, std::int64_t log_every);
+  Console(std::int64_t steps, std::int64_t log_every, bool quiet);
   ~Console();
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
@@ -29,7 +29,7 @@ class TRELLIS_API Console {
 
   std::int64_t steps_, log_every_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  bool terminal_, header_ = false, progress_ = false;
+  bool quiet_, terminal_, header_ = false, progress_ = false;
 };
 
 // "1:05:09", "3:20"

@@ -9,7 +9,7 @@ using namespace trellis;
 namespace {
 
 CompiledPlan compiled(const ModelSpec& model, const Plan& plan) {
-  return compile_whole(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
+  return compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
 }
 
 std::set<std::string> keys(const CompiledPlan& plan) {

@@ -92,7 +92,7 @@ TEST_CASE("the states of a small GPT are sixteen bytes a parameter, and ZeRO-3 s
   const ModelSpec model = test::small_gpt();
   const auto states = [&](const std::string& yaml, std::vector<int> atoms) {
     const Plan plan = test::uniform(model, std::move(atoms), test::strategy(yaml));
-    const CompiledPlan compiled = compile_whole(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
+    const CompiledPlan compiled = compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
     return replay_memory(*compiled.stages[0], find_schedule(test::dimensions(), "1f1b").actions("1f1b", 0, 1, 1), Dtype::f32).states;
   };
   const Bytes whole = states("{}", {});
@@ -105,7 +105,7 @@ TEST_CASE("full recomputation keeps less of a micro-batch than everything, megat
   const ModelSpec model = test::small_gpt();
   const auto kept = [&](const std::string& yaml) {
     const Plan plan = test::uniform(model, {2, 2}, test::strategy(yaml));
-    const CompiledPlan compiled = compile_whole(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
+    const CompiledPlan compiled = compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
     return replay_memory(*compiled.stages[0], find_schedule(test::dimensions(), "1f1b").actions("1f1b", 0, 1, 1), Dtype::f32).kept;
   };
   CHECK(3 * kept("{tp: {degree: 2}, ckpt: full}") < kept("{tp: {degree: 2}}"));

@@ -66,11 +66,7 @@ struct DetailedCost {
   double samples_per_second = 0;
   std::vector<StageCost> stages;
 };
-// Prices a compiled plan whose stages have their update lists (link_updates).
 TRELLIS_API DetailedCost price_plan(const CompiledPlan&, const PipelineSchedule&, const Prices&);
-
-// compile(), with update lists.
-TRELLIS_API CompiledPlan compile_whole(const Plan&, const ModelSpec&, const Dimensions&, const OpLibrary&, Dtype);
 
 // The oracle of a search. transition(layer, from, to) is on the edge between `layer` and the one after it. Costs of a
 // single layer and of an edge leave out what only a whole plan has (in-flight micro-batches, bubbles, rounding of the
@@ -103,6 +99,9 @@ struct SpaceOptions {
 // Model and dimensions must outlive the problem. Dimensions of scope layer give the candidates.
 TRELLIS_API Problem make_problem(const ModelSpec&, const Dimensions&, const SpaceOptions&);
 
+// The cost of a plan, or nothing where its layers cannot be derived so (a whole dim split, say).
+TRELLIS_API std::optional<PlanCost> step_if_possible(const CostOracle&, const Plan&);
+
 // What keeps a plan from being an answer to the problem (a layer whose strategy is no candidate, a choice that is not
 // in the list, a stage over budget); empty where nothing does. A host asks this of every plan that a plugin returns.
 TRELLIS_API std::string objection(const Problem&, const Plan&, const PlanCost&);
@@ -115,7 +114,7 @@ struct LeastMemory {
 };
 TRELLIS_API std::optional<LeastMemory> least_memory(const Problem&, const CostOracle&);
 
-// Layers cut into stages evenly by number: what a search starts from.
+// Layers cut into stages: those between the first and the last evenly by number, these two on top.
 TRELLIS_API std::vector<StageRange> even_stages(int layers, int stages);
 
 }  // namespace trellis

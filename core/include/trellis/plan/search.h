@@ -42,6 +42,7 @@ struct LayerCost {
   Bytes states{0};                          // parameters, gradients, optimizer
   Bytes kept{0};                            // activations alive from forward to backward of one micro-batch
   Bytes transient{0};                       // peak beyond states and kept
+  Bytes pending{0};                         // staging of gradient reductions, from the last backward to the update
 };
 struct TransitionCost {
   Picoseconds forward{0}, backward{0};

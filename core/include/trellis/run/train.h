@@ -15,6 +15,7 @@ struct TrainRequest {
   const Catalog* catalog = nullptr;
   std::filesystem::path plan_file;  // instead of the run file's parallelism; empty: that
   std::filesystem::path json_file;  // a further copy of result.json; empty: none
+  bool quiet = false;               // files only, nothing on stdout
 };
 
 // Trains as one rank of those that the environment tells of (RANK, WORLD_SIZE ...), or alone. Rank 0 prints to stdout

@@ -1,0 +1,90 @@
+#include "run/train/setup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "trellis/plan/cost.h"
+#include "trellis/plan/error.h"
+
+namespace trellis::train {
+namespace {
+
+const PipelineSchedule& schedule_of(const Dimensions& dimensions, const std::string& name) {
+  for (const auto& dimension : dimensions) {
+    const void* extension = dimension->extension(kPipelineSchedule);
+    if (!extension) continue;
+    const auto* schedule = static_cast<const PipelineSchedule*>(extension);
+    const std::vector<std::string> names = schedule->names();
+    if (std::find(names.begin(), names.end(), name) != names.end()) return *schedule;
+  }
+  throw Error(ExitCode::plugin, fmt::format("no parallelism plugin brings the pipeline schedule '{}'", name),
+              "the plugin pp brings gpipe and 1f1b; see trellis plugins list");
+}
+
+}  // namespace
+
+Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run) {
+  if (!run.train.steps) run.document.section("train").reject("steps", "required, and not given");
+  plan(request, world.size());
+  read_text();
+  const CountMemory counting(memory, Purpose::transient);
+  executor = std::make_unique<Executor>(compiled, model, *schedule, kernels, ops, world, executor_options());
+}
+
+void Setup::plan(const TrainRequest& request, int devices) {
+  dimensions = request.catalog->dimensions();
+  model = describe_model(run, *request.catalog);
+  request.catalog->load_ops(ops);
+  const Plan plan = plan_of(run, model, dimensions, devices, request.plan_file);
+  compiled = compile(plan, model, dimensions, ops, run.train.dtype);
+  schedule = &schedule_of(dimensions, plan.schedule);
+}
+
+void Setup::read_text() {
+  if (model.vocab < data::kByteVocab)
+    run.model.options.reject(
+        "vocab", fmt::format("{} tokens are fewer than the byte tokenizer has: {}", model.vocab, data::kByteVocab),
+        fmt::format("set model.vocab={}", data::kByteVocab));
+  text = data::Text::read(run.data);
+  const std::int64_t batch = compiled.plan.batch;
+  try {
+    training = std::make_unique<data::TextSource>(
+        text.training_text(), data::TextOptions{.sequence = model.sequence, .batch = batch, .seed = run.seed});
+    if (run.data.held_out > 0 && run.train.evaluate_batches > 0)
+      held_out = std::make_unique<data::TextSource>(
+          text.held_out_text(),
+          data::TextOptions{.sequence = model.sequence, .batch = batch, .order = data::Order::in_turn});
+  } catch (const Error& error) {
+    const std::string part = training ? "held-out text" : "training text";
+    throw Error(error.code(), fmt::format("data: {}: {}", part, error.message()), error.hint(), run.data.mark);
+  }
+}
+
+ExecutorOptions Setup::executor_options() const {
+  const TrainSection& train = run.train;
+  ExecutorOptions options;
+  options.optimizer = {.beta1 = train.beta1,
+                       .beta2 = train.beta2,
+                       .eps = train.eps,
+                       .weight_decay = train.weight_decay,
+                       .clip = train.clip};
+  options.seed = run.seed;
+  options.device = run.devices.kind;
+  options.check_collectives = train.check;
+  return options;
+}
+
+std::vector<Bytes> Setup::predicted_memory() const {
+  const auto stages = static_cast<int>(compiled.stages.size());
+  std::vector<Bytes> result;
+  for (int stage = 0; stage < stages; ++stage) {
+    const std::vector<Action> actions =
+        schedule->actions(compiled.plan.schedule, stage, stages, compiled.plan.micro_batches);
+    result.push_back(
+        replay_memory(*compiled.stages.at(static_cast<std::size_t>(stage)), actions, compiled.context.dtype).peak);
+  }
+  return result;
+}
+
+}  // namespace trellis::train

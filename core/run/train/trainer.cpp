@@ -1,0 +1,181 @@
+#include "run/train/trainer.h"
+
+#include <ATen/ops/empty.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+#include <system_error>
+
+#include "run/comm/cuda_room.h"
+#include "run/train/learning_rate.h"
+#include "run/train/result.h"
+#include "trellis/plan/error.h"
+#include "trellis/plan/files.h"
+
+namespace trellis::train {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// "1.23 M parameters"
+std::string count_of(std::int64_t n, std::string_view noun) {
+  const auto value = static_cast<double>(n);
+  if (n >= 1'000'000'000) return fmt::format("{:.2f} G {}", value / 1e9, noun);
+  if (n >= 1'000'000) return fmt::format("{:.2f} M {}", value / 1e6, noun);
+  return fmt::format("{:.1f} k {}", value / 1e3, noun);
+}
+
+// "1 rank", "4 ranks"
+std::string number_of(std::size_t n, std::string_view noun) {
+  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
+// "layers 0-3: tp 2, zero 1; layers 4-5: -", or what all of them have.
+std::string strategies_of(const Plan& plan) {
+  std::vector<std::string> parts;
+  for (std::size_t first = 0; first < plan.layers.size();) {
+    std::size_t last = first;
+    while (last + 1 < plan.layers.size() && plan.layers[last + 1] == plan.layers[first]) ++last;
+    const std::string text = plan.layers[first].empty() ? "data parallel" : to_string(plan.layers[first]);
+    if (first == 0 && last + 1 == plan.layers.size()) return text;
+    parts.push_back(fmt::format("{}: {}", format(Range{first, last}), text));
+    first = last + 1;
+  }
+  return fmt::format("layers {}", fmt::join(parts, "; "));
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainRequest& request, CommWorld& world)
+    : request_(request), world_(world), setup_(request, world), predicted_(setup_.predicted_memory()) {
+  if (world.size() > 1) {
+    std::vector<int> all(static_cast<std::size_t>(world.size()));
+    std::iota(all.begin(), all.end(), 0);
+    world.create_groups({all});
+  }
+  if (!tells()) return;
+  open_folder();
+  console_ = std::make_unique<Console>(setup_.steps(), setup_.run.train.log_every, request.quiet);
+  introduce();
+}
+
+void Trainer::open_folder() {
+  const std::filesystem::path& folder = setup_.run.output;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail(ExitCode::io, "output: cannot make folder '{}': {}", folder.string(), error.message());
+  write_file_atomically(folder / "run.yaml", setup_.run.resolved());
+  write_file_atomically(folder / "plan.yaml", to_yaml(setup_.compiled.plan));
+  metrics_file_ = std::make_unique<LineFile>(folder / "metrics.jsonl");
+}
+
+void Trainer::introduce() {
+  const Plan& plan = setup_.compiled.plan;
+  const data::Text& text = setup_.text;
+  const std::size_t stages = plan.stages.size();
+  const double epochs =
+      static_cast<double>(setup_.steps() * plan.batch) / static_cast<double>(setup_.training->samples());
+  console_->say(
+      fmt::format("model   {}, {}", setup_.model.summary, count_of(parameter_elements(setup_.model), "parameters")));
+  console_->say(fmt::format("text    {} in {}, {:.3g} % of them held out; unigram entropy {:.3f} nats",
+                            count_of(static_cast<std::int64_t>(text.tokens.size()), "tokens"),
+                            number_of(text.files, "file"), 100 * setup_.run.data.held_out,
+                            data::unigram_entropy(text.training_text())));
+  console_->say(fmt::format("plan    {} on {}, {}{}: {}", number_of(static_cast<std::size_t>(plan.devices), "rank"),
+                            setup_.run.devices.kind, number_of(stages, "stage"),
+                            stages == 1 ? "" : ", " + plan.schedule, strategies_of(plan)));
+  console_->say(fmt::format(
+      "batch   {} samples of {} tokens in {}; {} steps are {:.2f} epochs", plan.batch, setup_.model.sequence,
+      plan.micro_batches == 1 ? "one micro-batch" : fmt::format("{} micro-batches", plan.micro_batches), setup_.steps(),
+      epochs));
+  console_->say(fmt::format("folder  {}\n", setup_.run.output.string()));
+}
+
+void Trainer::run() {
+  const CountMemory counting(setup_.memory, Purpose::transient);
+  const std::int64_t every = setup_.run.train.evaluate_every;
+  for (std::int64_t number = 1; number <= setup_.steps(); ++number) {
+    tell(step(number));
+    if ((every > 0 && number % every == 0) || number == setup_.steps()) evaluate(number);
+  }
+  conclude();
+}
+
+StepMetrics Trainer::step(std::int64_t number) {
+  const std::int64_t index = number - 1;
+  StepMetrics metrics;
+  metrics.step = number;
+  metrics.learning_rate = learning_rate(setup_.run.train, index);
+  metrics.tokens = setup_.training->counted_items(index);
+  const auto start = std::chrono::steady_clock::now();
+  const StepResult result = setup_.executor->train_step(*setup_.training, index, metrics.learning_rate);
+  metrics.seconds = seconds_since(start);
+  metrics.loss = result.loss;
+  metrics.gradient_norm = result.gradient_norm;
+  metrics.memory_peak = measured_peak();
+  metrics.memory_predicted = predicted_.at(static_cast<std::size_t>(world_.rank() / setup_.ranks_per_stage()));
+  return metrics;
+}
+
+void Trainer::tell(const StepMetrics& metrics) {
+  history_.steps.push_back(metrics);
+  if (tells()) {
+    metrics_file_->write(json_line(metrics));
+    console_->step(metrics);
+  }
+  if (!std::isfinite(metrics.loss) || !std::isfinite(metrics.gradient_norm))
+    throw Error(
+        ExitCode::failure,
+        fmt::format("step {}: the loss is {}, the gradient norm {}", metrics.step, metrics.loss, metrics.gradient_norm),
+        "a lower learning_rate, a longer warmup or clip: 1 usually help");
+}
+
+void Trainer::evaluate(std::int64_t after) {
+  if (!setup_.held_out) return;
+  const std::int64_t batches = std::min(setup_.run.train.evaluate_batches, setup_.held_out->steps_in_turn());
+  double sum = 0;
+  std::int64_t tokens = 0;
+  for (std::int64_t batch = 0; batch < batches; ++batch) {
+    const std::int64_t counted = setup_.held_out->counted_items(batch);
+    sum += setup_.executor->evaluate(*setup_.held_out, batch) * static_cast<double>(counted);
+    tokens += counted;
+  }
+  const double loss = sum / static_cast<double>(tokens);
+  history_.held_out.emplace_back(after, loss);
+  if (!tells()) return;
+  metrics_file_->write(json_line(after, loss));
+  console_->held_out(after, loss);
+}
+
+Bytes Trainer::measured_peak() const {
+  return setup_.run.devices.kind == "cuda" ? cuda_room().memory().peak : setup_.memory.peak().total();
+}
+
+std::vector<std::int64_t> Trainer::of_all_ranks(std::int64_t value) {
+  if (world_.size() == 1) return {value};
+  const auto options = at::TensorOptions(at::kLong).device(setup_.run.devices.kind == "cuda" ? at::kCUDA : at::kCPU);
+  const at::Tensor own = at::empty({1}, options).fill_(value), all = at::empty({world_.size()}, options);
+  world_.world().all_gather(all, own)->wait();
+  const at::Tensor here = all.cpu();
+  return {here.data_ptr<std::int64_t>(), here.data_ptr<std::int64_t>() + here.numel()};
+}
+
+void Trainer::conclude() {
+  const StepMetrics& last = history_.steps.back();
+  const std::vector<std::int64_t> measured = of_all_ranks(last.memory_peak.value);
+  const std::vector<std::int64_t> predicted = of_all_ranks(last.memory_predicted.value);
+  if (!tells()) return;
+  const std::string result = result_json(setup_, history_, measured, predicted);
+  write_file_atomically(setup_.run.output / "result.json", result);
+  if (!request_.json_file.empty()) write_file_atomically(request_.json_file, result);
+  std::optional<double> held_out;
+  if (!history_.held_out.empty()) held_out = history_.held_out.back().second;
+  console_->say("\n" + verdict(last.loss, held_out, data::unigram_entropy(setup_.text.training_text())));
+}
+
+}  // namespace trellis::train

@@ -1,0 +1,107 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "support/small_gpt.h"
+
+using namespace trellis;
+
+namespace {
+
+struct Small {
+  ModelSpec model;
+  std::shared_ptr<const Prices> prices = test::plain_prices();
+  Oracle oracle;
+  Problem problem;
+
+  Small(int blocks, SpaceOptions space)
+      : model(test::small_gpt(blocks)), oracle(model, test::dimensions(), test::op_library(), Dtype::f32, prices),
+        problem(make_problem(model, test::dimensions(), space)) {}
+
+  // Every n-th candidate of a layer only, so that all combinations are few.
+  void thin_out(std::size_t n) {
+    auto kept = std::make_shared<std::map<const Candidate*, std::vector<Candidate>>>();
+    problem.candidates = [kept, n, all = problem.candidates](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
+      const std::vector<Candidate>& whole = all(layer, choice);
+      std::vector<Candidate>& some = (*kept)[whole.data()];
+      if (some.empty())
+        for (std::size_t c = 0; c < whole.size(); c += n) some.push_back(whole[c]);
+      return some;
+    };
+  }
+
+  std::optional<Plan> solve(const std::string& name, const std::string& options = "{}") const {
+    SearchLog log;
+    return test::search(name)->solve(problem, oracle, Options::from_text(options, "search"), log);
+  }
+  Picoseconds step(const Plan& plan) const { return oracle.step(plan).step; }
+};
+
+}  // namespace
+
+TEST_CASE("the choices of a problem are stages x orders of atoms x micro-batches x schedules") {
+  const ModelSpec model = test::small_gpt(2);
+  const Problem problem = make_problem(model, test::dimensions(), {.batch = 8, .devices = 4, .budget = 1_GiB, .micro_batches = {1, 4}});
+  // 1 stage: one schedule; 2 and 4 stages: gpipe and 1f1b each.
+  CHECK(problem.choices.size() == 2 + 4 + 4);
+  CHECK_THROWS_WITH_AS(make_problem(model, test::dimensions(), {.batch = 8, .devices = 4, .stages = {3}}), doctest::Contains("a divisor of 4 devices"), Error);
+}
+
+TEST_CASE("no search beats exhaustive, and dynamic programming comes within a tenth of it, whatever the budget") {
+  const SpaceOptions space{.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 2}};
+  Small small(1, space);
+  small.thin_out(5);
+  const auto least = least_memory(small.problem, small.oracle);
+  REQUIRE(least);
+  for (const double factor : {1.1, 1.5, 3.0, 100.0}) {
+    CAPTURE(factor);
+    small.problem.budget = scaled(least->budget, factor);
+    const auto best = small.solve("exhaustive"), dp = small.solve("dynamic_programming"), uniform = small.solve("uniform");
+    REQUIRE(best);
+    REQUIRE(dp);
+    CHECK(objection(small.problem, *dp, small.oracle.step(*dp)).empty());
+    CHECK(small.step(*dp) >= small.step(*best));
+    CHECK(ratio(small.step(*dp), small.step(*best)) < 1.1);
+    if (uniform) CHECK(small.step(*uniform) >= small.step(*best));
+  }
+}
+
+TEST_CASE("where nothing fits no search returns a plan") {
+  Small small(1, {.batch = 8, .devices = 2, .budget = 64_KiB, .micro_batches = {1}});
+  small.thin_out(8);
+  for (const std::string name : {"exhaustive", "dynamic_programming", "uniform"}) CHECK_FALSE(small.solve(name));
+}
+
+TEST_CASE("exhaustive refuses a problem that is too large, and says how large it is") {
+  Small small(12, {.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1}});
+  CHECK_THROWS_WITH_AS(small.solve("exhaustive"), doctest::Contains("more than the limit of 100000"), Error);
+}
+
+TEST_CASE("unknown options of a search are rejected") {
+  Small small(1, {.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1}});
+  CHECK_THROWS_WITH_AS(small.solve("dynamic_programming", "cels: 3"), doctest::Contains("cells"), Error);
+}
+
+TEST_CASE("a plan outside the space, or over budget, is objected to") {
+  Small small(1, {.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1}});
+  Plan plan = *small.solve("dynamic_programming");
+  PlanCost cost = small.oracle.step(plan);
+  CHECK(objection(small.problem, plan, cost).empty());
+  small.problem.budget = 64_KiB;
+  CHECK(objection(small.problem, plan, cost).find("the budget is") != std::string::npos);
+  plan.micro_batches = 3;
+  CHECK(objection(small.problem, plan, cost).find("not among the choices") != std::string::npos);
+}
+
+TEST_CASE("a tight budget makes layers recompute or split, and a wide one does not") {
+  Small small(6, {.batch = 64, .devices = 4, .budget = 1_GiB, .micro_batches = {1}, .stages = {1}});
+  const auto wide = small.solve("dynamic_programming");
+  small.problem.budget = scaled(least_memory(small.problem, small.oracle)->budget, 1.05);
+  const auto tight = small.solve("dynamic_programming");
+  REQUIRE(wide);
+  REQUIRE(tight);
+  const auto recomputing = [](const Plan& plan) {
+    return std::ranges::count_if(plan.layers, [](const Strategy& s) { return s.contains("ckpt"); });
+  };
+  CHECK(recomputing(*wide) < recomputing(*tight));
+}

@@ -1,0 +1,115 @@
+#include "run/train/trainer.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "support/paths.h"
+#include "trellis/plan/files.h"
+
+using namespace trellis;
+using namespace trellis::train;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "trellis-train-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+    std::string text;
+    for (int i = 0; i < 200; ++i) text += fmt::format("{} green bottles hanging on the wall\n", 200 - i);
+    write_file_atomically(path_ / "song.txt", text);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  fs::path operator/(const std::string& name) const { return path_ / name; }
+
+  RunFile run(const std::string& parallelism) const {
+    return RunFile::read(Options::from_text(fmt::format(R"(
+output: {0}/out
+seed: 5
+model: {{use: gpt, hidden: 32, layers: 2, heads: 2, vocab: 257, sequence: 16}}
+data: {{files: [{0}/song.txt], held_out: 10%}}
+train: {{steps: 12, batch: 8, learning_rate: 1e-2, warmup: 2, evaluate_every: 6, evaluate_batches: 2, check: on}}
+parallelism: {{uniform: {1}}}
+)",
+                                                        path_.string(), parallelism),
+                                            "song.yaml"));
+  }
+
+ private:
+  fs::path path_;
+};
+
+const Catalog& catalog() {
+  static const std::vector<fs::path> folders = {testing::build_dir() / "plugins"};
+  static const Catalog all = Catalog::of(folders);
+  return all;
+}
+
+// Trains on so many ranks, and returns result.json.
+nlohmann::json train_on(const Folder& folder, const std::string& parallelism, int ranks) {
+  run_threads(ranks, /*in_memory=*/true, [&](CommWorld& world) {
+    const TrainRequest request{.run = folder.run(parallelism), .catalog = &catalog(), .quiet = true};
+    Trainer(request, world).run();
+  });
+  return nlohmann::json::parse(read_file(folder / "out/result.json"));
+}
+
+}  // namespace
+
+TEST_CASE("a run learns, and leaves its plan, its metrics and its result") {
+  const Folder folder;
+  const nlohmann::json result = train_on(folder, "{}", 1);
+  CHECK(result["steps"] == 12);
+  CHECK(result["ranks"] == 1);
+  CHECK(result["losses"].size() == 12);
+  CHECK(result["losses"][0] == doctest::Approx(5.55).epsilon(0.02));  // ln 257
+  CHECK(result["final_loss"] < 4.5);
+  CHECK(result["held_out_losses"].size() == 2);
+  CHECK(result["held_out_loss"] < 4.5);
+  CHECK(result["unigram_entropy"] == doctest::Approx(2.755091424866043));
+  const std::string metrics = read_file(folder / "out/metrics.jsonl");
+  CHECK(std::count(metrics.begin(), metrics.end(), '\n') == 14);
+  CHECK(RunFile::load(folder / "out/run.yaml").train.steps == 12);
+  CHECK(devices_of_plan(folder / "out/plan.yaml") == 1);
+}
+
+TEST_CASE("the losses of a run do not depend on its plan") {
+  const Folder folder;
+  const nlohmann::json alone = train_on(folder, "{}", 1);
+  for (const char* uniform : {"{zero: {stage: 2}, micro_batches: 2}", "{tp: {degree: 2}, megatron_sp: on}",
+                              "{pp: {degree: 2}, micro_batches: 4}"}) {
+    const nlohmann::json other = train_on(folder, uniform, 2);
+    CAPTURE(uniform);
+    for (std::size_t i = 0; i < 12; ++i)
+      CHECK(other["losses"][i].get<double>() == doctest::Approx(alone["losses"][i].get<double>()).epsilon(1e-3));
+    CHECK(other["held_out_loss"].get<double>() == doctest::Approx(alone["held_out_loss"].get<double>()).epsilon(1e-3));
+  }
+}
+
+TEST_CASE("a run whose model does not fit its text is refused with the fix") {
+  const Folder folder;
+  const auto error = [&](std::string_view key, std::string_view value) -> std::string {
+    const RunFile run = folder.run("{}");
+    Options document = Options::from_text(run.document.to_yaml(), "song.yaml");
+    document.set(key, value);
+    const TrainRequest request{.run = RunFile::read(document), .catalog = &catalog(), .quiet = true};
+    try {
+      Trainer(request, *single_rank());
+    } catch (const Error& error) {
+      return error.message() + " | " + error.hint();
+    }
+    return "no error";
+  };
+  CHECK(error("model.vocab", "100") ==
+        "model.vocab: 100 tokens are fewer than the byte tokenizer has: 257 | set model.vocab=257");
+  CHECK(error("model.sequence", "100000") ==
+        "data: training text: a sample has 100001 tokens, and there are only 6744 | more text, or a shorter sequence");
+}
