@@ -8,9 +8,9 @@ DistributedDataParallel:
 
     python -m torch.distributed.run --standalone --nproc-per-node 2 bench/gpt_pytorch.py --ddp ...
 
---load FOLDER starts from the weights and tokens that `gpt_step --export FOLDER` wrote (format: docs/benchmarks.md);
-without it weights and tokens are random. Prints one JSON object. With --serve it prints one per line of standard input,
-which says how many further steps to run, so that a caller can measure two programs in turn.
+--load FOLDER takes the model, its initial weights and the tokens from what trellis_bench exported (format:
+docs/benchmarks.md); without it they are random. Prints one JSON object. With --serve it prints one for each line
+"steps N" of standard input, so that a caller can measure two programs in turn.
 """
 
 import argparse
@@ -89,9 +89,8 @@ def trellis_names(model):
     return names
 
 
-def load(folder, model):
+def load(folder, index, model):
     """Reads weights into the model and returns the tokens, [batches, samples, sequence + 1]."""
-    index = json.loads((folder / "index.json").read_text())
     weights = torch.from_file(str(folder / "weights.f32"), size=index["weights"])
     parameters = dict(model.named_parameters())
     with torch.no_grad():
@@ -106,12 +105,14 @@ def load(folder, model):
 
 class Trainer:
     def __init__(self, options):
-        size = SIZES[options.size]
         torch.manual_seed(options.seed)
-        self.model = Gpt(**size)
         if options.load:
-            tokens = load(options.load, self.model)
+            index = json.loads((options.load / "index.json").read_text())
+            self.model = Gpt(**index["model"])
+            tokens = load(options.load, index, self.model)
         else:
+            size = SIZES[options.size]
+            self.model = Gpt(**size)
             tokens = torch.randint(size["vocab"], (BATCHES, size["batch"], size["sequence"] + 1))
         self.parameters = list(self.model.parameters())
         decayed = [p for p in self.parameters if p.dim() == 2]
@@ -156,7 +157,7 @@ class Trainer:
             losses.append(loss)
             norms.append(norm)
         if self.ranks > 1 and count > 0:
-            times, losses = torch.tensor(times), torch.tensor(losses, dtype=torch.float64)
+            times, losses = (torch.tensor(x, dtype=torch.float64) for x in (times, losses))
             torch.distributed.all_reduce(times, torch.distributed.ReduceOp.MAX)
             torch.distributed.all_reduce(losses)
             times, losses = times.tolist(), (losses / self.ranks).tolist()
@@ -164,11 +165,11 @@ class Trainer:
 
 
 def serve(trainer):
-    """Rank 0 reads how many steps to run, tells the others, and prints. Zero, or the end of the input, ends."""
+    """Rank 0 reads how many steps to run, tells the others, and prints. The end of the input ends."""
     while True:
         count = torch.zeros(1, dtype=torch.int64)
         if trainer.rank == 0:
-            count[0] = int(sys.stdin.readline().strip() or 0)
+            count[0] = int(sys.stdin.readline().removeprefix("steps ") or 0)
         if trainer.ranks > 1:
             torch.distributed.broadcast(count, 0)
         if count.item() == 0:
