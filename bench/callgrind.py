@@ -74,18 +74,16 @@ class Profile:
 
 def profile(build, layers):
     with tempfile.TemporaryDirectory(prefix="trellis-bench-") as folder:
-        arguments = ["valgrind", "--tool=callgrind", "--toggle-collect=*measured_steps*", "--dump-before=*measured_steps*",
-                     "--compress-strings=no", "--compress-pos=no", f"--callgrind-out-file={folder}/out",
+        arguments = ["valgrind", "--tool=callgrind", "--toggle-collect=*measured_steps*", "--compress-strings=no",
+                     "--compress-pos=no", f"--callgrind-out-file={folder}/out",
                      build / "bin/trellis_bench", "--batch", "2", "--set", f"model.layers={layers}"]
         for size in SIZES:
             arguments += ["--set", f"model.{size}"]
         run = subprocess.run([str(a) for a in arguments], env=dict(programs.environment(1), LD_BIND_NOW="1"), cwd=programs.ROOT, text=True,
-                             input="steps 2\nsteps 1\n", capture_output=True)
+                             input="warm 2\nsteps 1\n", capture_output=True)
         if run.returncode != 0:
             sys.exit(f"callgrind ended with exit code {run.returncode}:\n{run.stderr}")
-        # A dump is written before each of the two calls, and at the end what came after the second one's beginning.
-        dumps = sorted(pathlib.Path(folder).glob("out*"), key=lambda path: path.stat().st_mtime_ns)
-        return Profile(dumps[-1])
+        return Profile(pathlib.Path(folder) / "out")
 
 
 def main():
