@@ -75,7 +75,7 @@ struct Setup {
     options.finish();
     const Options uniform = Options::from_text(settings.strategy, "--strategy");
     const Plan plan = uniform_plan(uniform, model, dimensions, world.size(), settings.batch);
-    compiled = compile_whole(plan, model, dimensions, ops, Dtype::f32);
+    compiled = compile(plan, model, dimensions, ops, Dtype::f32);
     schedule = &find_schedule(dimensions, plan.schedule);
     stage = world.rank() / plan.line().size();
   }
