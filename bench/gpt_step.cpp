@@ -4,6 +4,7 @@
 // on rank 0, and answers each with one line of JSON:
 //
 //   export FOLDER   initial weights and tokens, for gpt_pytorch.py --load (format: docs/benchmarks.md)
+//   warm N          runs N training steps: the loss of each
 //   steps N         runs N training steps: time, processor time and loss of each; received bytes, and those predicted
 //   products N      the matrix products of a step, each alone, medians of N
 //
@@ -74,7 +75,7 @@ struct Setup {
     options.finish();
     const Options uniform = Options::from_text(settings.strategy, "--strategy");
     const Plan plan = uniform_plan(uniform, model, dimensions, world.size(), settings.batch);
-    compiled = compile_whole(plan, model, dimensions, ops, Dtype::f32);
+    compiled = compile(plan, model, dimensions, ops, Dtype::f32);
     schedule = &find_schedule(dimensions, plan.schedule);
     stage = world.rank() / plan.line().size();
   }
@@ -95,8 +96,7 @@ struct Steps {
   std::vector<double> wall_ms, cpu_ms, losses, norms;
 };
 
-// A function of its own name, so that callgrind can be told to count here only.
-[[gnu::noinline]] Steps measured_steps(Executor& executor, const DataSource& data, std::int64_t first, int count) {
+[[gnu::always_inline]] inline Steps run_steps(Executor& executor, const DataSource& data, std::int64_t first, int count) {
   Steps result;
   for (int i = 0; i < count; ++i) {
     const Stopwatch watch;
@@ -105,6 +105,11 @@ struct Steps {
     result.losses.push_back(step.loss), result.norms.push_back(step.gradient_norm);
   }
   return result;
+}
+
+// A function of its own name, so that callgrind can be told to count here only.
+[[gnu::noinline]] Steps measured_steps(Executor& executor, const DataSource& data, std::int64_t first, int count) {
+  return run_steps(executor, data, first, count);
 }
 
 class Session {
@@ -132,6 +137,12 @@ class Session {
     write_file_atomically(folder / "tokens.i32", {tokens, static_cast<std::size_t>(data_.tokens().numel()) * sizeof(std::int32_t)});
     write_file_atomically(folder / "index.json", index.dump(1) + "\n");
     return {{"parameters", parameter_elements(setup_.model)}};
+  }
+
+  json warm(int count) {
+    const Steps s = run_steps(executor_, data_, next_, count);
+    next_ += count;
+    return {{"losses", s.losses}};
   }
 
   json steps(int count) {
@@ -210,9 +221,10 @@ json obey(Session& session, const std::string& line) {
   if (verb == "export") return session.export_to(argument);
   const int count = std::atoi(argument.c_str());
   if (count < 1) fail(ExitCode::usage, "'{}': expected a number of at least 1", line);
+  if (verb == "warm") return session.warm(count);
   if (verb == "steps") return session.steps(count);
   if (verb == "products") return session.products(count);
-  fail(ExitCode::usage, "'{}': expected export FOLDER, steps N or products N", line);
+  fail(ExitCode::usage, "'{}': expected export FOLDER, warm N, steps N or products N", line);
 }
 
 void run(const Settings& settings) {

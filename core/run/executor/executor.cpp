@@ -147,7 +147,7 @@ StepResult Executor::train_step(const DataSource& data, std::int64_t step, doubl
   const c10::NoGradGuard no_grad;
   std::vector<CommRecord> executed;
   if (s.options.check_collectives) s.world.record(&executed);
-  s.store.zero_gradients();
+  s.store.begin_step();
   const double loss = s.run_actions({.data = &data, .step = step, .loss_scale = 1.0 / static_cast<double>(data.counted_items(step))});
   const StepResult result = s.update.run(loss, learning_rate, ++s.updates, s.keep);
   if (!s.options.check_collectives) return result;

@@ -72,8 +72,11 @@ void ParameterStore::initialize(const StageProgram& stage, BucketState& state, i
   if (state.master.defined()) state.master.copy_(bucket.split_optimizer ? state.shard_of(whole) : whole);
 }
 
-void ParameterStore::zero_gradients() {
-  for (BucketState& state : buckets_) state.gradient.zero_();
+void ParameterStore::begin_step() {
+  for (BucketState& state : buckets_) {
+    state.written.assign(state.bucket->parameters.size(), false);
+    state.shard_written = false;
+  }
 }
 
 }  // namespace trellis

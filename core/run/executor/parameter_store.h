@@ -23,6 +23,8 @@ struct BucketState {
   int shard_index = 0;
   at::Tensor storage, gradient, first_moment, second_moment, master;
   std::vector<at::Tensor> parameters, gradients;   // views by position, where the buffers are whole
+  std::vector<bool> written;        // by position: its gradient has been written in this step
+  bool shard_written = false;       // likewise, of a split gradient
   at::Tensor kept_gradient;         // of the last step before clipping, for tests
 
   // What one rank owns of a buffer that is split `if`.
@@ -36,7 +38,8 @@ class ParameterStore {
   BucketState& operator[](BucketId b) { return buckets_[static_cast<std::size_t>(b)]; }
   const BucketState& operator[](BucketId b) const { return buckets_[static_cast<std::size_t>(b)]; }
   std::size_t size() const { return buckets_.size(); }
-  void zero_gradients();
+  // From here on nothing has been added to any gradient: the first addition overwrites.
+  void begin_step();
   // Views of one parameter in a whole flat buffer of its bucket.
   static at::Tensor view(const Bucket&, int position, const at::Tensor& flat);
   Dtype dtype() const { return dtype_; }

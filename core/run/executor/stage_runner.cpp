@@ -90,6 +90,15 @@ at::Tensor StageRunner::parameter_gradient(const ParameterPlace& place, const Mi
   return ParameterStore::view(*state.bucket, place.position, m.slots[static_cast<std::size_t>(state.bucket->open)]);
 }
 
+// Whether the kernel has to overwrite; zeroes the view for kernels that only add.
+bool StageRunner::first_write(const ParameterPlace& place, bool overwrites, const at::Tensor& view) const {
+  BucketState& state = store_[place.bucket];
+  if (state.bucket->split_gradient || state.written[static_cast<std::size_t>(place.position)]) return false;
+  state.written[static_cast<std::size_t>(place.position)] = true;
+  if (!overwrites) view.zero_();
+  return overwrites;
+}
+
 KernelContext StageRunner::context(const Instruction& i, const PreparedOp& p, const MicroBatch& m, const PassContext& c) const {
   KernelContext k;
   k.layer = p.layer, k.op = p.op, k.sizes = &p.sizes;
@@ -112,7 +121,10 @@ KernelContext StageRunner::context(const Instruction& i, const PreparedOp& p, co
   const bool adds = i.kind == InstructionKind::weight_gradient || i.kind == InstructionKind::backward ||
                     (i.kind == InstructionKind::forward && p.makes_gradients_in_forward);
   if (adds && c.training)
-    for (const ParameterPlace& place : p.parameters) k.parameter_gradients.push_back(parameter_gradient(place, m));
+    for (const ParameterPlace& place : p.parameters) {
+      k.parameter_gradients.push_back(parameter_gradient(place, m));
+      k.fresh.push_back(first_write(place, p.kernel->overwrites_gradients(), k.parameter_gradients.back()));
+    }
   return k;
 }
 
@@ -174,8 +186,12 @@ void StageRunner::wait_reduction(BucketId b) {
   reductions_.erase(found);
   r.work->wait();
   BucketState& state = store_[b];
-  if (state.bucket->split_gradient) state.gradient.add_(r.shard);
-  else if (state.bucket->split_optimizer) state.shard_of(state.gradient).copy_(r.shard);
+  if (state.bucket->split_gradient) {
+    if (state.shard_written) state.gradient.add_(r.shard);
+    else state.gradient.copy_(r.shard);
+    state.shard_written = true;
+  }
+  if (!state.bucket->split_gradient && state.bucket->split_optimizer) state.shard_of(state.gradient).copy_(r.shard);
 }
 
 void StageRunner::run(const Instructions& list, const Moves& moves, MicroBatch& m, const PassContext& c) {

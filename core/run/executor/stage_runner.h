@@ -63,6 +63,7 @@ class StageRunner {
   KernelContext context(const Instruction&, const PreparedOp&, const MicroBatch&, const PassContext&) const;
   at::Tensor parameter(const ParameterPlace&, const MicroBatch&) const;
   at::Tensor parameter_gradient(const ParameterPlace&, const MicroBatch&) const;
+  bool first_write(const ParameterPlace&, bool overwrites, const at::Tensor& view) const;
   Moves prepare(const Instructions&, CommWorld&) const;
   void prepare_ops(const KernelLibrary&, const OpLibrary&, CommWorld&);
 

@@ -114,11 +114,13 @@ class CrossEntropy final : public OpKernel {
       if (!dw.defined()) continue;
       for_tokens(chunk, [&](std::int64_t from, std::int64_t to) { gradient_loop(chunk, lse.data(), c.loss_scale, from, to); });
       products_->input_gradient(part, table, dx.narrow(0, begin, n));
-      products_->weight_gradient(dw, part, x_part);
+      products_->weight_gradient(dw, part, x_part, begin == 0 && is_fresh(c, 0));
     }
     if (!c.output.defined()) c.output = at::empty({}, at::TensorOptions().dtype(stats_type(c)));
     c.output.fill_(loss * c.loss_scale);
   }
+
+  bool overwrites_gradients() const override { return true; }
 
  private:
   // Each token's log-sum-exp over the whole vocabulary; returns the sum of the counted losses.

@@ -69,8 +69,9 @@ struct Linear final : OpKernel {
     const at::Tensor dw = parameter_gradient(c, 0);
     if (!dw.defined()) return;
     const Folded f(c);
-    products->weight_gradient(dw.view({f.n, f.k}), output_gradient(c).view({f.m, f.n}), input(c, 0).view({f.m, f.k}));
+    products->weight_gradient(dw.view({f.n, f.k}), output_gradient(c).view({f.m, f.n}), input(c, 0).view({f.m, f.k}), is_fresh(c, 0));
   }
+  bool overwrites_gradients() const override { return true; }
 
   std::shared_ptr<Products> products;
 };

@@ -78,11 +78,20 @@ at::Tensor run_input_gradient(ProductChoice choice, const at::Tensor& dy, const 
   return at::mm_out(out, dy, w);
 }
 
-void run_weight_gradient(ProductChoice choice, const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x) {
-  if (choice == ProductChoice::mkl_accumulate) return mkl_accumulate(dw, dy, x);
-  if (choice == ProductChoice::onednn) return accumulate(dw, onednn_product(dy.t(), x.t(), {}));
-  if (dw.scalar_type() != dy.scalar_type()) return accumulate(dw, at::mm(dy.t(), x));
-  dw.addmm_(dy.t(), x);
+void add_or_copy(const at::Tensor& dw, const at::Tensor& product, bool fresh) {
+  if (fresh) dw.copy_(product);
+  else accumulate(dw, product);
+}
+
+void run_weight_gradient(ProductChoice choice, at::Tensor dw, const at::Tensor& dy, const at::Tensor& x, bool fresh) {
+  if (choice == ProductChoice::mkl_accumulate) {
+    if (fresh) dw.zero_();
+    return mkl_accumulate(dw, dy, x);
+  }
+  if (choice == ProductChoice::onednn) return add_or_copy(dw, onednn_product(dy.t(), x.t(), {}), fresh);
+  if (dw.scalar_type() != dy.scalar_type()) return add_or_copy(dw, at::mm(dy.t(), x), fresh);
+  if (fresh) at::mm_out(dw, dy.t(), x);
+  else dw.addmm_(dy.t(), x);
 }
 
 std::vector<ProductChoice> candidates(ProductKind kind, const at::Tensor& x) {
@@ -138,14 +147,14 @@ at::Tensor Products::input_gradient(const at::Tensor& dy, const at::Tensor& w, a
   return run_input_gradient(choice, dy, w, std::move(out));
 }
 
-void Products::weight_gradient(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x) {
+void Products::weight_gradient(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x, bool fresh) {
   const Key key = {2, static_cast<std::int64_t>(dy.scalar_type()), x.size(0), x.size(1), dy.size(1)};
   at::Tensor trial;  // the measurement must not add to the gradient
   const auto choice = choose(key, candidates(ProductKind::weight_gradient, dy), [&](ProductChoice c) {
     if (!trial.defined()) trial = at::empty_like(dw).zero_();
-    run_weight_gradient(c, trial, dy, x);
+    run_weight_gradient(c, trial, dy, x, false);
   });
-  run_weight_gradient(choice, dw, dy, x);
+  run_weight_gradient(choice, dw, dy, x, fresh);
 }
 
 std::vector<std::string> Products::lines() const {

@@ -34,8 +34,8 @@ class TRELLIS_API Products {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::Tensor out);
   // dy w, likewise.
   at::Tensor input_gradient(const at::Tensor& dy, const at::Tensor& w, at::Tensor out);
-  // dw += dy^T x; dw is f32 for f32 and bf16, f64 for f64.
-  void weight_gradient(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x);
+  // dw += dy^T x, or dw = dy^T x where nothing was added yet; dw is f32 for f32 and bf16, f64 for f64.
+  void weight_gradient(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x, bool fresh = false);
 
   // Choices as text, "weight_gradient f32 1024 256 1024 onednn" (kind, type, M, K, N, choice), sorted.
   std::vector<std::string> lines() const;

@@ -65,6 +65,8 @@ const std::vector<DimId>& parameter_dims(const KernelContext& c, std::size_t ind
 
 bool wants(const KernelContext& c, std::size_t input) { return input >= c.wants.size() || c.wants[input]; }
 
+bool is_fresh(const KernelContext& c, std::size_t index) { return index < c.fresh.size() && c.fresh[index]; }
+
 at::Tensor parameter_gradient(const KernelContext& c, std::size_t index) {
   return index < c.parameter_gradients.size() ? c.parameter_gradients[index] : at::Tensor();
 }

@@ -22,6 +22,7 @@ const std::vector<DimId>& parameter_dims(const KernelContext&, std::size_t index
 bool wants(const KernelContext&, std::size_t input);                 // its gradient is asked for
 // The gradient view of a parameter; undefined where no gradients are wanted (a validation pass).
 at::Tensor parameter_gradient(const KernelContext&, std::size_t index);
+bool is_fresh(const KernelContext&, std::size_t index);              // overwrite that view instead of adding to it
 
 // The key of this op's random words in this step.
 std::uint64_t random_key(const KernelContext&);

@@ -115,19 +115,20 @@ TEST_CASE("when a rank throws, all others end, and its error is the one that is 
       std::atomic<int> ended = 0;
       const Outcome result = outcome(4, in_memory, 30, [&](CommWorld& world) {
         world.create_groups({{0, 1}, {2, 3}});
-        world.world().barrier();
         at::Tensor value = at::ones({elements});
+        if (world.rank() == 2) world.world().barrier();
         if (world.rank() == 2) {
           WorkPtr unfinished = world.world().all_reduce(value);
           fail("the model of rank 2 is wrong");
         }
         try {
+          world.world().barrier();  // a slow rank may still be in it
           world.world().all_reduce(value)->wait();
           // Rank 2 did start that one: it may have succeeded. The next cannot.
           world.world().all_reduce(value)->wait();
         } catch (const Error& e) {
           if (e.code() == ExitCode::rank_failed &&
-              contains(e.what(), "all_reduce in group 0-1-2-3: rank 2 failed: the model of rank 2 is wrong"))
+              contains(e.what(), " in group 0-1-2-3: rank 2 failed: the model of rank 2 is wrong"))
             ++ended;
           throw;
         }

@@ -30,6 +30,7 @@ struct TRELLIS_API KernelContext {
   std::vector<at::Tensor> extras;               // forward: to be set; backward: to be read
   std::vector<at::Tensor> parameters;           // local, [dims of the parameter]
   std::vector<at::Tensor> parameter_gradients;  // to be added to; gradient dtype (fp32, fp64), views of a flat buffer
+  std::vector<bool> fresh;                      // by parameter: nothing was added yet, overwrite (see overwrites_gradients)
   at::Tensor output_gradient;                   // backward
   std::vector<at::Tensor> input_gradients;      // backward: to be set, undefined where `wants` is false
   std::vector<bool> wants;                      // which input gradients are asked for
@@ -56,6 +57,8 @@ class TRELLIS_API OpKernel {
   virtual void input_gradient(KernelContext&) const;
   virtual void weight_gradient(KernelContext&) const;
   virtual void backward(KernelContext&) const;   // default: input_gradient, then weight_gradient
+  // True: parameter gradients that are `fresh` are written, not added to; else they are zeroed before.
+  virtual bool overwrites_gradients() const;
 };
 
 class Products;  // run/kernels/matmul.h: which library computes each matrix product
