@@ -6,6 +6,7 @@
 namespace trellis {
 
 OpKernel::~OpKernel() = default;
+bool OpKernel::overwrites_gradients() const { return false; }
 void OpKernel::input_gradient(KernelContext& c) const {
   fail(ExitCode::failure, "the kernel of '{}' has no input gradient of its own", c.op ? c.op->kind : "");
 }
