@@ -16,6 +16,7 @@ using AddVerb = void (*)(CLI::App&, Context&);
 constexpr AddVerb kVerbs[] = {
     add_plugins_verb,
     add_train_verb,
+    add_verify_verb,
 };
 
 constexpr const char* kVersion = "1.0.0";
