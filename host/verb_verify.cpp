@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "host/launcher.h"
 #include "host/run_side.h"
 #include "host/verbs.h"
 #include "run/verify/request.h"
@@ -20,7 +21,7 @@ struct VerifyArgs {
   int plans = -1, first = 0, ranks = 8;
   std::uint64_t seed = 1;
   std::filesystem::path plan, json;
-  bool full = false, gloo = false;
+  bool full = false, processes = false, gloo = false;
   std::string dtype;
 };
 
@@ -43,9 +44,20 @@ VerifyRequest request_of(const VerifyArgs& args, const RunFile& run, const Catal
   request.full = args.full;
   request.dtype = read_dtype(args.dtype);
   if (!request.dtype && !args.plan.empty()) request.dtype = run.train.dtype;
+  request.as_rank = is_rank();
   request.gloo = args.gloo;
   request.json_file = args.json;
   return request;
+}
+
+// One world of processes has one size.
+int ranks_of(const VerifyArgs& args) {
+  if (args.plan.empty()) return args.ranks;
+  const int devices = devices_of_plan(args.plan);
+  if (args.plans > 0 && devices != args.ranks)
+    throw Error(ExitCode::usage, fmt::format("--processes: the plan is for {} devices, --ranks says {}", devices, args.ranks),
+                fmt::format("--ranks {}, or leave out --random", devices));
+  return devices;
 }
 
 ExitCode verify(const Context& context, const VerifyArgs& args) {
@@ -53,6 +65,7 @@ ExitCode verify(const Context& context, const VerifyArgs& args) {
   const RunFile run = RunFile::load(args.run_file, args.overrides);
   const Catalog catalog = context.catalog(run.document);
   const VerifyRequest request = request_of(args, run, catalog);
+  if (args.processes && !is_rank()) return static_cast<ExitCode>(launch_local(context.command, ranks_of(args)));
   auto* const entry = reinterpret_cast<VerifyEntry*>(run_side_entry(kVerifyEntry));
   return entry(request) == 0 ? ExitCode::success : ExitCode::failure;
 }
@@ -73,6 +86,7 @@ void add_verify_verb(CLI::App& app, Context& context) {
   verb->add_option("--plan", args->plan, "Check this plan, in the run's dtype")->type_name("FILE");
   verb->add_flag("--full", args->full, "The model as it is, not shrunk to test size; checks memory, too");
   verb->add_option("--dtype", args->dtype, "f64, f32 or bf16. Default: f64; with --plan, the run's")->type_name("DTYPE");
+  verb->add_flag("--processes", args->processes, "Ranks are processes instead of threads");
   verb->add_flag("--gloo", args->gloo, "Thread ranks communicate over Gloo instead of memory");
   verb->add_option("--json", args->json, "Also write the result to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return verify(context, *args); }; });
