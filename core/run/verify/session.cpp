@@ -102,7 +102,7 @@ void VerifySession::judge(const PlanCheck& check, const std::string& name) {
     summary_.worst_memory_error = check.memory_error;
     summary_.worst_memory_where = fmt::format("{}, {}", check.memory_where, name);
   }
-  log().info("{}: {:.2e}, memory {:.1f} %  {}", name, check.worst, 100 * check.memory_error, one_line(check.plan));
+  log().debug("{}: {:.2e}, memory {:.1f} %  {}", name, check.worst, 100 * check.memory_error, one_line(check.plan));
   const std::string found = fault(check);
   if (found.empty()) return;
   ++summary_.failures;
