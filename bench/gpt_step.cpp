@@ -1,7 +1,7 @@
 // trellis_bench: training steps of a GPT on random tokens, for bench/compare.py and its neighbors.
 //
-// One rank of those that RANK, WORLD_SIZE and TRELLIS_STORE tell of, or the only one. Reads commands from standard input,
-// on rank 0, and answers each with one line of JSON:
+// One rank of those that RANK, WORLD_SIZE and TRELLIS_STORE tell of, or the only one. Reads commands from standard
+// input, on rank 0, and answers each with one line of JSON:
 //
 //   export FOLDER   initial weights and tokens, for gpt_pytorch.py --load (format: docs/benchmarks.md)
 //   warm N          runs N training steps: the loss of each
@@ -51,11 +51,15 @@ struct Settings {
 
 Settings read_command_line(int argc, char** argv) {
   Settings s;
-  CLI::App app("Training steps of a GPT on random tokens, commanded over standard input; see bench/gpt_step.cpp.", "trellis_bench");
+  CLI::App app("Training steps of a GPT on random tokens, commanded over standard input; see bench/gpt_step.cpp.",
+               "trellis_bench");
   app.add_option("--model", s.model_file, "A file with a section 'model'")->capture_default_str();
   app.add_option("--set", s.overrides, "key.path=value, as in a run file; may be repeated")->allow_extra_args(false);
-  app.add_option("--batch", s.batch, "Samples of a step, over all ranks")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--strategy", s.strategy, "As parallelism.uniform of a run file, for example 'tp: {degree: 2}'")->capture_default_str();
+  app.add_option("--batch", s.batch, "Samples of a step, over all ranks")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--strategy", s.strategy, "As parallelism.uniform of a run file, for example 'tp: {degree: 2}'")
+      ->capture_default_str();
   app.add_option("--threads", s.threads, "Of each rank")->capture_default_str()->check(CLI::PositiveNumber);
   try {
     app.parse(argc, argv);
@@ -67,7 +71,8 @@ Settings read_command_line(int argc, char** argv) {
 
 // The model, its plan, and all that an executor refers to.
 struct Setup {
-  explicit Setup(const Settings& settings, CommWorld& comm_world) : world(comm_world), dimensions(catalog.dimensions()) {
+  explicit Setup(const Settings& settings, CommWorld& comm_world)
+      : world(comm_world), dimensions(catalog.dimensions()) {
     const Options file = Options::load_run_file(settings.model_file, settings.overrides);
     options = file.section("model");
     const auto family = catalog.family(options.required<std::string>("use"), options.mark("use"), options.path("use"));
@@ -96,7 +101,8 @@ struct Steps {
   std::vector<double> wall_ms, cpu_ms, losses, norms;
 };
 
-[[gnu::always_inline]] inline Steps run_steps(Executor& executor, const DataSource& data, std::int64_t first, int count) {
+[[gnu::always_inline]] inline Steps run_steps(Executor& executor, const DataSource& data, std::int64_t first,
+                                              int count) {
   Steps result;
   for (int i = 0; i < count; ++i) {
     const Stopwatch watch;
@@ -115,7 +121,8 @@ struct Steps {
 class Session {
  public:
   explicit Session(const Settings& settings, CommWorld& world)
-      : setup_(settings, world), world_(world),
+      : setup_(settings, world),
+        world_(world),
         data_({kBatches, settings.batch, setup_.model.sequence, setup_.model.vocab}, kSeed),
         executor_(setup_.compiled, setup_.model, *setup_.schedule, setup_.kernels, setup_.ops, world,
                   {.optimizer = {}, .seed = kSeed}),
@@ -128,13 +135,16 @@ class Session {
     json index = {{"model", model()}, {"tokens", data_.tokens().sizes().vec()}};
     std::string weights;
     for (const auto& [name, tensor] : parameters) {
-      index["parameters"][name] = {{"offset", weights.size() / sizeof(float)}, {"elements", tensor.numel()}, {"shape", tensor.sizes().vec()}};
-      weights.append(reinterpret_cast<const char*>(tensor.const_data_ptr<float>()), static_cast<std::size_t>(tensor.numel()) * sizeof(float));
+      index["parameters"][name] = {
+          {"offset", weights.size() / sizeof(float)}, {"elements", tensor.numel()}, {"shape", tensor.sizes().vec()}};
+      weights.append(reinterpret_cast<const char*>(tensor.const_data_ptr<float>()),
+                     static_cast<std::size_t>(tensor.numel()) * sizeof(float));
     }
     index["weights"] = weights.size() / sizeof(float);
     write_file_atomically(folder / "weights.f32", weights);
     const auto* tokens = reinterpret_cast<const char*>(data_.tokens().const_data_ptr<std::int32_t>());
-    write_file_atomically(folder / "tokens.i32", {tokens, static_cast<std::size_t>(data_.tokens().numel()) * sizeof(std::int32_t)});
+    write_file_atomically(folder / "tokens.i32",
+                          {tokens, static_cast<std::size_t>(data_.tokens().numel()) * sizeof(std::int32_t)});
     write_file_atomically(folder / "index.json", index.dump(1) + "\n");
     return {{"parameters", parameter_elements(setup_.model)}};
   }
@@ -147,15 +157,20 @@ class Session {
 
   json steps(int count) {
     Bytes expected{0};
-    for (const CommRecord& record : executor_.expected_collectives()) expected.value += record.bytes.value;
+    const std::vector<CommRecord> collectives = executor_.expected_collectives();
+    for (const CommRecord& record : collectives) expected.value += record.bytes.value;
     const std::int64_t before = received_bytes();
     Steps s = measured_steps(executor_, data_, next_, count);
     const std::int64_t received = received_bytes() - before;
     next_ += count;
     s.wall_ms = slowest(std::move(s.wall_ms)), s.cpu_ms = slowest(std::move(s.cpu_ms));
-    return {{"step_ms", s.wall_ms},     {"cpu_ms", s.cpu_ms},
-            {"losses", s.losses},       {"gradient_norms", s.norms},
-            {"received", received},     {"program_bytes", expected.value * count}};
+    return {{"step_ms", s.wall_ms},
+            {"cpu_ms", s.cpu_ms},
+            {"losses", s.losses},
+            {"gradient_norms", s.norms},
+            {"received", received},
+            {"program_bytes", expected.value * count},
+            {"collectives", collectives.size()}};
   }
 
   json products(int repeats) {
@@ -163,7 +178,10 @@ class Session {
     double wall = 0, cpu = 0, flops = 0;
     for (const ProductTimer::Time& t : products_.measure(repeats)) {
       wall += t.wall_ms * t.count, cpu += t.cpu_ms * t.count, flops += t.product.flops() * t.count;
-      list.push_back({{"product", to_string(t.product)}, {"count", t.count}, {"ms", t.wall_ms}, {"cpu_ms", t.cpu_ms},
+      list.push_back({{"product", to_string(t.product)},
+                      {"count", t.count},
+                      {"ms", t.wall_ms},
+                      {"cpu_ms", t.cpu_ms},
                       {"gflops", t.product.flops() / t.wall_ms * 1e-6}});
     }
     const std::vector<double> sums = slowest({wall, cpu});
@@ -207,7 +225,8 @@ std::string next_command(CommWorld& world) {
   if (world.size() == 1) return line;
   constexpr std::int64_t kLongest = 4096;
   at::Tensor text = at::zeros({kLongest}, at::TensorOptions(at::kByte));
-  if (line.size() >= kLongest) fail(ExitCode::usage, "a command has {} characters; expected fewer than {}", line.size(), kLongest);
+  if (line.size() >= kLongest)
+    fail(ExitCode::usage, "a command has {} characters; expected fewer than {}", line.size(), kLongest);
   std::copy(line.begin(), line.end(), text.mutable_data_ptr<std::uint8_t>());
   world.world().broadcast(text, 0)->wait();
   return reinterpret_cast<const char*>(text.const_data_ptr<std::uint8_t>());

@@ -11,7 +11,8 @@
 namespace trellis::bench {
 namespace {
 
-std::int64_t product_of(const OpSizes& sizes, const std::vector<DimId>& dims, const std::vector<DimId>& among, bool inside) {
+std::int64_t product_of(const OpSizes& sizes, const std::vector<DimId>& dims, const std::vector<DimId>& among,
+                        bool inside) {
   std::int64_t result = 1;
   for (DimId d : dims)
     if ((std::ranges::count(among, d) > 0) == inside) result *= sizes.size[static_cast<std::size_t>(d)];
@@ -37,7 +38,9 @@ class Census {
     const OpSizes sizes = op_sizes(spec, op, stage_.placements[static_cast<std::size_t>(i.layer)], plan_.context);
     const std::vector<DimId>& weight = spec.parameters[static_cast<std::size_t>(op.parameters[0])].dims;
     const std::vector<DimId>& in = op.input_dims[0];
-    Product p{.m = product_of(sizes, in, weight, false), .n = product_of(sizes, weight, in, false), .k = product_of(sizes, in, weight, true)};
+    Product p{.m = product_of(sizes, in, weight, false),
+              .n = product_of(sizes, weight, in, false),
+              .k = product_of(sizes, in, weight, true)};
     if (op.kind == "linear") {
       p.bias = i.kind == InstructionKind::forward && i.fused >= 0;
       p.kind = i.kind == InstructionKind::forward          ? ProductKind::forward
@@ -62,16 +65,21 @@ class Census {
 
 const char* name_of(ProductKind kind) {
   switch (kind) {
-    case ProductKind::forward: return "forward";
-    case ProductKind::input_gradient: return "input_gradient";
-    case ProductKind::weight_gradient: return "weight_gradient";
+    case ProductKind::forward:
+      return "forward";
+    case ProductKind::input_gradient:
+      return "input_gradient";
+    case ProductKind::weight_gradient:
+      return "weight_gradient";
   }
   return "";
 }
 
 }  // namespace
 
-std::string to_string(const Product& p) { return fmt::format("{} {} {} {}{}", name_of(p.kind), p.m, p.n, p.k, p.bias ? " bias" : ""); }
+std::string to_string(const Product& p) {
+  return fmt::format("{} {} {} {}{}", name_of(p.kind), p.m, p.n, p.k, p.bias ? " bias" : "");
+}
 
 std::map<Product, int> products_of(const CompiledPlan& plan, int stage) {
   return Census(plan, *plan.stages.at(static_cast<std::size_t>(stage))).run();
@@ -86,9 +94,15 @@ ProductTimer::ProductTimer(std::map<Product, int> products) {
 
 void ProductTimer::run(Buffers& b) {
   switch (b.product.kind) {
-    case ProductKind::forward: library_.forward(b.x, b.w, b.bias, b.y); break;
-    case ProductKind::input_gradient: library_.input_gradient(b.y, b.w, b.x); break;
-    case ProductKind::weight_gradient: library_.weight_gradient(b.w, b.y, b.x); break;
+    case ProductKind::forward:
+      library_.forward(b.x, b.w, b.bias, b.y);
+      break;
+    case ProductKind::input_gradient:
+      library_.input_gradient(b.y, b.w, b.x);
+      break;
+    case ProductKind::weight_gradient:
+      library_.weight_gradient(b.w, b.y, b.x);
+      break;
   }
 }
 

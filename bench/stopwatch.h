@@ -10,7 +10,9 @@ namespace trellis::bench {
 
 class Stopwatch {
  public:
-  double wall_ms() const { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count(); }
+  double wall_ms() const {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+  }
   double cpu_ms() const { return process_ms() - cpu_start_; }
 
  private:

@@ -33,14 +33,15 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=programs.ROOT / "build/cpu")
     options = parser.parse_args()
     model, batch = programs.MODELS["3.5m"]
-    print(f"{'ranks':5}  {'strategy':38}  {'received':>11}  {'minimum':>11}  ratio   (bytes of rank 0 in a step)")
+    print(f"{'ranks':5}  {'strategy':38}  {'received':>11}  {'minimum':>11}  ratio  moves   (bytes of rank 0 in a step)")
     for ranks, strategy in STRATEGIES:
         settings = ("model.layers=2", "model.hidden=64", "model.sequence=64")
         with programs.trellis(options.build, model, batch, ranks, strategy=strategy, settings=settings) as program:
             program.ask("steps 1")
             answer = program.ask(f"steps {STEPS}")
         received, minimum = answer["received"] / STEPS, answer["program_bytes"] / STEPS
-        print(f"{ranks:5}  {strategy:38}  {received:11.0f}  {minimum:11.0f}  {received / minimum:5.3f}", flush=True)
+        print(f"{ranks:5}  {strategy:38}  {received:11.0f}  {minimum:11.0f}  {received / minimum:5.3f}  "
+              f"{answer['collectives']:5}", flush=True)
 
 
 if __name__ == "__main__":

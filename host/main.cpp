@@ -15,7 +15,10 @@ namespace {
 using AddVerb = void (*)(CLI::App&, Context&);
 constexpr AddVerb kVerbs[] = {
     add_plugins_verb,
+    add_search_verb,
+    add_explain_verb,
     add_train_verb,
+    add_verify_verb,
 };
 
 constexpr const char* kVersion = "1.0.0";

@@ -93,6 +93,7 @@ struct Executor::State {
           passes.cut_fields(at(a.micro_batch), context);
           passes.forward(at(a.micro_batch), context);
           loss += passes.loss(at(a.micro_batch));
+          if (options.check_collectives && context.training) kept = passes.bytes_of(at(a.micro_batch));
           break;
         case ActionKind::backward:
           context.last = ++backwards == plan.plan.micro_batches;
@@ -133,6 +134,7 @@ struct Executor::State {
   UpdateRunner update;
   std::deque<std::pair<WorkPtr, at::Tensor>> sent;
   bool keep = false;
+  Bytes kept{0};
   std::int64_t updates = 0;
 };
 
@@ -215,7 +217,12 @@ std::map<std::string, at::Tensor> Executor::State::collect(bool of_gradients) {
 
 std::map<std::string, at::Tensor> Executor::parameters() { return state_->collect(false); }
 std::map<std::string, at::Tensor> Executor::gradients() { return state_->collect(true); }
-void Executor::keep_gradients(bool on) { state_->keep = on; }
+void Executor::keep_gradients(bool on) {
+  state_->keep = on;
+  for (std::size_t b = 0; !on && b < state_->store.size(); ++b)
+    state_->store[static_cast<BucketId>(b)].kept_gradient = at::Tensor();
+}
+Bytes Executor::kept_bytes() const { return state_->kept; }
 const StageProgram& Executor::stage() const { return state_->stage; }
 
 std::vector<CommRecord> Executor::expected_collectives() const {

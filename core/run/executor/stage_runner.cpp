@@ -3,10 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "run/kernels/support.h"
 #include "run/memory/memory_counter.h"
+#include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -241,6 +243,15 @@ void StageRunner::run(const Instructions& list, const Moves& moves, MicroBatch& 
       default: fail(ExitCode::failure, "instruction {} does not belong in a pass", name_of(i.kind));
     }
   }
+}
+
+Bytes StageRunner::bytes_of(const MicroBatch& m) const {
+  std::set<const c10::StorageImpl*> counted;
+  Bytes bytes{0};
+  for (const at::Tensor& slot : m.slots)
+    if (slot.defined() && counted.insert(slot.storage().unsafeGetStorageImpl()).second)
+      bytes += allocated(Bytes(static_cast<std::int64_t>(slot.storage().nbytes())));
+  return bytes;
 }
 
 double StageRunner::loss(const MicroBatch& m) const {

@@ -10,8 +10,11 @@
 namespace trellis {
 namespace {
 
+// A validation pass drops nothing.
+double dropout_of(const KernelContext& c) { return c.training ? c.op->real("dropout") : 0; }
+
 AttentionShape shape_of(const KernelContext& c, const at::Tensor& q, const at::Tensor& k) {
-  return {q.size(0), q.size(1), k.size(1), q.size(2), q.size(3), q.size(4), c.op->integer("causal") != 0, c.op->real("dropout")};
+  return {q.size(0), q.size(1), k.size(1), q.size(2), q.size(3), q.size(4), c.op->integer("causal") != 0, dropout_of(c)};
 }
 
 AttentionRandom random_of(const KernelContext& c, const AttentionShape& shape) {
@@ -35,7 +38,7 @@ at::Tensor heads_first(const at::Tensor& t) {
 // f32 and f64 take blocks of queries on BLAS (attention_blocked.h). bf16 takes LibTorch's flash kernel, which has matrix
 // instructions for it; with dropout, which that kernel lacks, it is computed in f32.
 struct Attention final : OpKernel {
-  static bool flash(const KernelContext& c) { return c.dtype == Dtype::bf16 && c.op->real("dropout") <= 0; }
+  static bool flash(const KernelContext& c) { return c.dtype == Dtype::bf16 && dropout_of(c) <= 0; }
   static at::Tensor computed(const at::Tensor& t) { return t.scalar_type() == at::kBFloat16 ? t.to(at::kFloat) : t; }
 
   void forward(KernelContext& c) const override {

@@ -88,7 +88,9 @@ void apply_mask(const KernelContext& c, const at::Tensor& y, const at::Tensor& x
 struct Dropout final : OpKernel {
   void forward(KernelContext& c) const override {
     const at::Tensor& x = input(c, 0);
-    apply_mask(c, prepare(c.output, x.sizes(), x.scalar_type()), x);
+    const at::Tensor& y = prepare(c.output, x.sizes(), x.scalar_type());
+    if (c.training) apply_mask(c, y, x);
+    else y.copy_(x);
   }
   void backward(KernelContext& c) const override {
     if (!wants(c, 0)) return;

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 
 #include "trellis/plan/error.h"
+#include "trellis/plan/schedule.h"
+#include "trellis/run/kernel.h"
 
 namespace trellis {
 namespace {
@@ -24,7 +27,8 @@ const T& pick(std::mt19937_64& random, const std::vector<T>& from) {
 std::vector<StageRange> random_stages(std::mt19937_64& random, int stages, int layers) {
   std::vector<int> cuts(static_cast<std::size_t>(layers) - 1);
   for (int i = 0; i + 1 < layers; ++i) cuts[static_cast<std::size_t>(i)] = i + 1;
-  for (std::size_t i = cuts.size(); i > 1; --i) std::swap(cuts[i - 1], cuts[static_cast<std::size_t>(draw(random, 0, static_cast<std::int64_t>(i) - 1))]);
+  for (std::size_t i = cuts.size(); i > 1; --i)
+    std::swap(cuts[i - 1], cuts[static_cast<std::size_t>(draw(random, 0, static_cast<std::int64_t>(i) - 1))]);
   cuts.resize(static_cast<std::size_t>(stages) - 1);
   std::ranges::sort(cuts);
   std::vector<StageRange> ranges;
@@ -34,7 +38,17 @@ std::vector<StageRange> random_stages(std::mt19937_64& random, int stages, int l
   return ranges;
 }
 
-Plan draw_plan(const ModelSpec& model, const Dimensions& dimensions, const RandomPlanOptions& options, std::mt19937_64& random) {
+std::vector<std::string> schedule_names(const Dimensions& dimensions) {
+  std::vector<std::string> names;
+  for (const auto& dimension : dimensions)
+    if (const void* extension = dimension->extension(kPipelineSchedule))
+      for (std::string& name : static_cast<const PipelineSchedule*>(extension)->names())
+        names.push_back(std::move(name));
+  return names;
+}
+
+Plan draw_plan(const ModelSpec& model, const Dimensions& dimensions, const RandomPlanOptions& options,
+               std::mt19937_64& random) {
   const int layers = static_cast<int>(model.layers.size());
   std::vector<int> stage_counts;
   for (int p = 1; p <= std::min({options.max_stages, layers, options.devices}); ++p)
@@ -43,7 +57,8 @@ Plan draw_plan(const ModelSpec& model, const Dimensions& dimensions, const Rando
   plan.devices = options.devices;
   const int stages = pick(random, stage_counts);
   plan.atoms = pick(random, atom_orders(options.devices / stages));
-  plan.schedule = draw(random, 0, 1) ? "1f1b" : "gpipe";
+  if (const std::vector<std::string> schedules = schedule_names(dimensions); !schedules.empty())
+    plan.schedule = pick(random, schedules);
   plan.stages = random_stages(random, stages, layers);
   plan.micro_batches = static_cast<int>(draw(random, 1, options.max_micro_batches));
   plan.batch = draw(random, plan.micro_batches, options.max_batch);
@@ -58,8 +73,10 @@ Plan draw_plan(const ModelSpec& model, const Dimensions& dimensions, const Rando
 
 }  // namespace
 
-Plan random_plan(const ModelSpec& model, const Dimensions& dimensions, const OpLibrary& ops, Dtype dtype, const RandomPlanOptions& options,
-                 std::mt19937_64& random) {
+Plan random_plan(const ModelSpec& model, const Dimensions& dimensions, const OpLibrary& ops, Dtype dtype,
+                 const RandomPlanOptions& options, std::uint64_t seed, std::uint64_t index) {
+  std::mt19937_64 random(mix({seed, index}));
+  std::string reason;
   for (int attempt = 0; attempt < 100; ++attempt) {
     Plan plan = draw_plan(model, dimensions, options, random);
     try {
@@ -67,16 +84,21 @@ Plan random_plan(const ModelSpec& model, const Dimensions& dimensions, const OpL
       return plan;
     } catch (const Error& error) {
       if (error.code() != ExitCode::infeasible && error.code() != ExitCode::bad_input) throw;
+      reason = error.message();
     }
   }
-  fail(ExitCode::infeasible, "100 random plans for {} devices in a row do not fit this model", options.devices);
+  throw Error(ExitCode::infeasible,
+              fmt::format("100 random plans for {} devices in a row do not fit this model", options.devices),
+              "the last one: " + reason);
 }
 
 std::string one_line(const Plan& plan) {
-  std::string text = fmt::format("{} devices as {} stages of {}, {}, batch {} in {};", plan.devices, plan.stages.size(),
-                                 plan.atoms.empty() ? "1" : fmt::format("{}", fmt::join(plan.atoms, "x")), plan.schedule, plan.batch, plan.micro_batches);
+  const std::string atoms = plan.atoms.empty() ? "1" : fmt::format("{}", fmt::join(plan.atoms, "x"));
+  std::string text = fmt::format("{} devices as {} stages of {}, {}, batch {} in {};", plan.devices,
+                                 plan.stages.size(), atoms, plan.schedule, plan.batch, plan.micro_batches);
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-    const bool cut = i > 0 && std::ranges::any_of(plan.stages, [&](const StageRange& s) { return s.first == static_cast<int>(i); });
+    const auto begins = [&](const StageRange& stage) { return stage.first == static_cast<int>(i); };
+    const bool cut = i > 0 && std::ranges::any_of(plan.stages, begins);
     text += fmt::format("{} {}: {}", cut ? " |" : i > 0 ? ";" : "", i, to_string(plan.layers[i]));
   }
   return text;

@@ -1,7 +1,8 @@
 // Random plans for the equivalence gate: every dimension mixed, layer by layer.
 #pragma once
 
-#include <random>
+#include <cstdint>
+#include <string>
 
 #include "trellis/plan/plan_file.h"
 
@@ -14,8 +15,10 @@ struct RandomPlanOptions {
   int max_micro_batches = 4;
 };
 
-// A plan that compiles. Draws again where a drawn combination of layers does not fit (an infeasible Error from compile).
-TRELLIS_API Plan random_plan(const ModelSpec&, const Dimensions&, const OpLibrary&, Dtype, const RandomPlanOptions&, std::mt19937_64&);
+// Plan `index` of a seed: it compiles, and is the same whatever other plans were drawn. Draws again where a drawn
+// combination of layers does not fit.
+TRELLIS_API Plan random_plan(const ModelSpec&, const Dimensions&, const OpLibrary&, Dtype, const RandomPlanOptions&,
+                             std::uint64_t seed, std::uint64_t index);
 
 // "8 devices as 2 stages of 2x2, 1f1b, batch 7 in 3; 0: tp 2; 1: ..." in one line.
 TRELLIS_API std::string one_line(const Plan&);

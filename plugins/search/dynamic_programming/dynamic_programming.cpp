@@ -140,13 +140,22 @@ class Solver {
       : problem_(problem), oracle_(oracle), settings_(settings), log_(log), layers_(static_cast<int>(problem.model->layers.size())) {}
 
   std::optional<Plan> run() {
+    // No plan is faster than perfectly balanced stages of the cheapest candidates. The most promising choices first: what
+    // they find cuts the others short.
+    std::vector<std::pair<Picoseconds, const GlobalChoice*>> order;
+    std::map<const GlobalChoice*, ChoiceCosts> all_costs;
     for (const GlobalChoice& choice : problem_.choices) {
-      const ChoiceCosts costs(problem_, oracle_, choice);
-      // No plan is faster than perfectly balanced stages of the cheapest candidates.
+      const ChoiceCosts& costs = all_costs.try_emplace(&choice, problem_, oracle_, choice).first->second;
       Picoseconds work{0};
       for (int i = 0; i < layers_; ++i) work += costs.cheapest(i);
+      order.emplace_back(work / choice.stages, &choice);
+    }
+    std::ranges::stable_sort(order, {}, &std::pair<Picoseconds, const GlobalChoice*>::first);
+    for (const auto& [bound, chosen] : order) {
+      const GlobalChoice& choice = *chosen;
+      const ChoiceCosts& costs = all_costs.at(chosen);
       ++log_.counts["choices"];
-      if (best_ && work / choice.stages >= shortest_) {
+      if (best_ && bound >= shortest_) {
         ++log_.counts["choices skipped by their bound"];
         continue;
       }
@@ -155,6 +164,7 @@ class Solver {
       if (cuts.size() > 1 && cuts[0] == cuts[1]) cuts.pop_back();
       for (const auto& cut : cuts) try_uniform(choice, costs, cut), try_cut(choice, costs, cut);
     }
+    if (best_) regroup();
     if (!runner_up_.empty()) log_.notes["runner-up"] = runner_up_;
     return best_;
   }
@@ -197,8 +207,8 @@ class Solver {
       std::vector<StageSolution> solutions;
       for (std::size_t s = 0; s < stages.size(); ++s) {
         auto solution = round == 0 ? dynamic_programming::least_memory(stages[s])
-                                   : dynamic_programming::solve_stage(stages[s], budgets[s], settings_.cells, log_.counts["labels"]);
-        if (!solution) return void(++log_.counts["cuts that do not fit"]);
+                                   : dynamic_programming::solve_stage(stages[s], budgets[s], limit(), settings_.cells, log_.counts["labels"]);
+        if (!solution) return void(++log_.counts[round == 0 ? "cuts that cannot be derived" : "cuts without a better plan"]);
         solutions.push_back(std::move(*solution));
       }
       Plan plan = plan_of(choice, cut, solutions);
@@ -213,6 +223,9 @@ class Solver {
     }
   }
 
+  // No stage of a better plan works longer than the best step so far.
+  Picoseconds limit() const { return best_ ? shortest_ : Picoseconds{std::numeric_limits<std::int64_t>::max() / 2}; }
+
   Plan plan_of(const GlobalChoice& choice, const std::vector<StageRange>& cut, const std::vector<StageSolution>& solutions) const {
     Plan plan{.batch = choice.batch, .micro_batches = choice.micro_batches, .devices = problem_.devices, .atoms = choice.atoms,
               .schedule = choice.schedule, .stages = cut};
@@ -220,6 +233,24 @@ class Solver {
       for (const int candidate : solution.candidates)
         plan.layers.push_back(problem_.candidates(static_cast<int>(plan.layers.size()), choice)[static_cast<std::size_t>(candidate)].strategy);
     return plan;
+  }
+
+  // Equal layers of a stage with equal strategies side by side: as good where no cost depends on a neighbor, and easier to
+  // read. Taken only if the replay agrees.
+  void regroup() {
+    Plan plan = *best_;
+    for (const StageRange& stage : plan.stages)
+      for (int first = stage.first; first <= stage.last;) {
+        int end = first;
+        while (end <= stage.last && problem_.model->layers[static_cast<std::size_t>(end)] == problem_.model->layers[static_cast<std::size_t>(first)]) ++end;
+        std::map<Strategy, int> appearance;
+        for (int i = first; i < end; ++i) appearance.try_emplace(plan.layers[static_cast<std::size_t>(i)], i);
+        std::stable_sort(plan.layers.begin() + first, plan.layers.begin() + end,
+                         [&](const Strategy& a, const Strategy& b) { return appearance.at(a) < appearance.at(b); });
+        first = end;
+      }
+    const std::optional<PlanCost> cost = step_if_possible(oracle_, plan);
+    if (cost && cost->step <= shortest_ && *std::ranges::max_element(cost->memory) <= problem_.budget) best_ = plan;
   }
 
   // Whether it fits.

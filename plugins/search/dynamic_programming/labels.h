@@ -25,10 +25,14 @@ struct StageSolution {
   Bytes memory{0};               // the peak, as far as sums of layers tell
 };
 
-// Labels (memory, time) per candidate, from the last layer to the first, so that a layer's peak meets the activations of
-// the layers before it and not those after it, whose backward has ended. Dominated labels are dropped; of those in one
-// of `cells` equal parts of the budget the fastest is kept. Counts labels.
-std::optional<StageSolution> solve_stage(const StageProblem&, Bytes budget, int cells, std::int64_t& labels);
+// The fastest solution below `limit` within the budget, if there is one.
+//
+// First the memory constraint is relaxed: a price of memory gives a lower bound of the time, and, where the path it
+// prefers fits, a solution. Then labels (memory, time) per candidate go from the last layer to the first, so that a
+// layer's peak meets the activations of the layers before it and not those after it, whose backward has ended. A label
+// is dropped where another one dominates it or where the bound says that it cannot become better than what is known; of
+// those in one of `cells` equal parts of the budget the fastest is kept. Counts labels.
+std::optional<StageSolution> solve_stage(const StageProblem&, Bytes budget, Picoseconds limit, int cells, std::int64_t& labels);
 
 // The candidates that take the least memory, whatever their time. Nothing where a layer has none.
 std::optional<StageSolution> least_memory(const StageProblem&);

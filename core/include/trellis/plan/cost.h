@@ -68,6 +68,16 @@ struct DetailedCost {
 };
 TRELLIS_API DetailedCost price_plan(const CompiledPlan&, const PipelineSchedule&, const Prices&);
 
+// What a plan costs and why, for people: stages, then groups of equal layers with time, memory, communication and because
+// of what it is there; or, with `program`, the instruction lists.
+struct ExplainOptions {
+  std::optional<int> layer;   // this one only
+  bool program = false;
+};
+TRELLIS_API std::string explain(const CompiledPlan&, const ModelSpec&, const PipelineSchedule&, const Prices&, const ExplainOptions& = {});
+// "layers 1-12  block  tp 2, zero 2": a line for each run of equal layers.
+TRELLIS_API std::string plan_table(const Plan&, const ModelSpec&);
+
 // The oracle of a search. transition(layer, from, to) is on the edge between `layer` and the one after it. Costs of a
 // single layer and of an edge leave out what only a whole plan has (in-flight micro-batches, bubbles, rounding of the
 // micro-batch by other layers); step() leaves out nothing.

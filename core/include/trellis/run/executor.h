@@ -53,7 +53,9 @@ class TRELLIS_API Executor {
   void keep_gradients(bool on);      // so that gradients() finds them after a step
 
   const StageProgram& stage() const;
-  Bytes kept_bytes() const;          // measured right after the last forward of a micro-batch, for the memory check
+  // What the slots of the last micro-batch held right after its forward, with check_collectives only: what
+  // MemoryReplay::kept predicts.
+  Bytes kept_bytes() const;
   std::vector<CommRecord> expected_collectives() const;  // of one train_step on this rank, from the program
 
  private:

@@ -1,0 +1,157 @@
+// A plan's costs, told: which layers take what time and memory, and what is sent because of what.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "plan/cost/explain_program.h"
+#include "plan/cost/timeline.h"
+#include "trellis/plan/cost.h"
+#include "trellis/plan/error.h"
+
+namespace trellis {
+namespace {
+
+struct Group {
+  int first, last;
+  std::string range() const { return first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last); }
+};
+
+// Runs of layers that are equal in model, strategy and stage.
+std::vector<Group> groups(const Plan& plan, const ModelSpec& model) {
+  std::vector<Group> result;
+  for (int i = 0; i < static_cast<int>(plan.layers.size()); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const bool border = std::ranges::any_of(plan.stages, [i](const StageRange& s) { return s.first == i; });
+    if (!border && !result.empty() && plan.layers[at] == plan.layers[at - 1] && model.layers[at] == model.layers[at - 1]) result.back().last = i;
+    else result.push_back({i, i});
+  }
+  return result;
+}
+
+// One line of communication: what is sent alike, in one micro-batch of one layer.
+struct Traffic {
+  std::string what, because;
+  int ranks = 1, count = 0;
+  Bytes bytes{0};
+  Picoseconds time{0};
+};
+
+class LayerStory {
+ public:
+  LayerStory(const CompiledPlan& plan, int layer, const Prices& prices) : plan_(plan), prices_(prices) {
+    std::size_t s = 0;
+    while (layer > plan.plan.stages[s].last) ++s;
+    stage_ = plan.stages[s].get();
+    at_.first_device = static_cast<int>(s) * plan.plan.line().size();
+    local_ = layer - plan.plan.stages[s].first;
+    forward_ = time(stage_->forward);
+    backward_ = time(stage_->backward);
+    for (const Bucket& b : stage_->buckets)
+      if (b.layer == local_) states_ += bucket_memory(b, plan.context.dtype).total();
+  }
+
+  std::string text() const {
+    std::string out = fmt::format("  a micro-batch: forward {}, backward {}; states {}\n", forward_, backward_, states_);
+    for (const Traffic& t : traffic_)
+      out += fmt::format("    {:>2} x {:<22} {:>10}  {:>10}   {}\n", t.count, fmt::format("{} among {}", t.what, t.ranks), format(t.bytes),
+                         format(t.time), t.because.empty() ? "" : "because " + t.because);
+    return out;
+  }
+
+ private:
+  Picoseconds time(const Instructions& list) {
+    ListRunner runner{.stage = *stage_, .prices = prices_, .context = plan_.context, .at = at_};
+    Timeline timeline(prices_.slowdown());
+    Picoseconds mine{0};
+    for (const Instruction& i : list) {
+      const Picoseconds before = timeline.now();
+      runner.run(i, timeline);
+      if (i.layer != local_) continue;
+      mine += timeline.now() - before;
+      note(i);
+    }
+    return mine;
+  }
+
+  void note(const Instruction& i) {
+    Traffic t;
+    if (i.kind == InstructionKind::start) {
+      t = {.what = std::string(name_of(i.move.kind)), .because = i.because, .ranks = stage_->line.degree(i.move.axes), .bytes = i.move.bytes};
+    } else if (i.kind == InstructionKind::gather_start || i.kind == InstructionKind::reduce_start) {
+      const Bucket& b = stage_->buckets[static_cast<std::size_t>(i.bucket)];
+      const bool gathers = i.kind == InstructionKind::gather_start;
+      const MoveKind kind = gathers ? MoveKind::all_gather : b.split_gradient || b.split_optimizer ? MoveKind::reduce_scatter : MoveKind::all_reduce;
+      const Dtype dtype = gathers ? plan_.context.dtype : gradient_dtype(plan_.context.dtype);
+      t = {.what = std::string(name_of(kind)), .because = i.because + (i.last_only ? "; once a step" : ""), .ranks = b.degree,
+           .bytes = received_bytes(kind, size_of(dtype) * b.elements, b.degree)};
+    } else {
+      return;
+    }
+    t.time = prices_.price(*stage_, i, plan_.context, at_).transfer;
+    auto same = std::ranges::find_if(traffic_, [&](const Traffic& o) { return o.what == t.what && o.because == t.because && o.ranks == t.ranks; });
+    if (same == traffic_.end()) same = traffic_.insert(traffic_.end(), t), same->bytes = Bytes{0}, same->time = Picoseconds{0};
+    ++same->count, same->bytes += t.bytes, same->time += t.time;
+  }
+
+  const CompiledPlan& plan_;
+  const Prices& prices_;
+  const StageProgram* stage_ = nullptr;
+  Location at_;
+  int local_ = 0;
+  Picoseconds forward_{0}, backward_{0};
+  Bytes states_{0};
+  std::vector<Traffic> traffic_;
+};
+
+std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost) {
+  std::string out;
+  for (std::size_t s = 0; s < cost.stages.size(); ++s) {
+    const StageCost& stage = cost.stages[s];
+    std::vector<std::string> parts;
+    for (const auto& [purpose, bytes] : stage.memory.at_peak)
+      if (bytes.value > 0) parts.push_back(fmt::format("{} {}", name_of(purpose), bytes));
+    out += fmt::format("stage {}  layers {}-{}  forward {}, backward {} a micro-batch ({} waiting for communication), update {}\n", s,
+                       plan.plan.stages[s].first, plan.plan.stages[s].last, stage.forward, stage.backward, stage.exposed, stage.update);
+    out += fmt::format("  peak memory {} in {}: {}\n", stage.memory.peak, stage.memory.where, fmt::join(parts, ", "));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string plan_table(const Plan& plan, const ModelSpec& model) {
+  std::string out = fmt::format("  {:<9} {:<12} {}\n", "layers", "type", "strategy");
+  for (const Group& g : groups(plan, model)) {
+    const auto first = static_cast<std::size_t>(g.first);
+    out += fmt::format("  {:<9} {:<12} {}\n", g.range(), model.layers[first]->type, to_string(plan.layers[first]));
+  }
+  return out;
+}
+
+std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const PipelineSchedule& schedule, const Prices& prices,
+                    const ExplainOptions& options) {
+  const Plan& plan = compiled.plan;
+  if (options.layer && (*options.layer < 0 || *options.layer >= static_cast<int>(plan.layers.size())))
+    fail(ExitCode::usage, "there is no layer {}; the plan has layers 0-{}", *options.layer, plan.layers.size() - 1);
+  std::string out;
+  if (!options.layer) {
+    const DetailedCost cost = price_plan(compiled, schedule, prices);
+    out += fmt::format("{} devices, batch {} in {} micro-batches of {}, schedule {}: {} a step, {:.4g} samples/s\n", plan.devices, plan.batch,
+                       plan.micro_batches, compiled.context.micro_batch, plan.schedule, cost.step, cost.samples_per_second);
+    out += stage_lines(compiled, cost);
+  }
+  for (const Group& g : groups(plan, model)) {
+    if (options.layer && (*options.layer < g.first || *options.layer > g.last)) continue;
+    const int shown = options.layer.value_or(g.first == 0 && g.last > 0 ? g.first + 1 : g.first);
+    const auto at = static_cast<std::size_t>(shown);
+    out += fmt::format("\nlayers {}  {}  {}\n", g.range(), model.layers[at]->type, to_string(plan.layers[at]));
+    out += LayerStory(compiled, shown, prices).text();
+    if (options.program) out += program_text(compiled, shown, prices);
+  }
+  const auto estimated = prices.estimated().size();
+  if (estimated > 0) out += fmt::format("\n{} times are estimated from cluster {}, not measured\n", estimated, prices.cluster().name);
+  return out;
+}
+
+}  // namespace trellis

@@ -1,0 +1,17 @@
+// The door through which the host, which does not link LibTorch, comes to the verifier.
+#include <memory>
+#include <type_traits>
+
+#include "run/memory/guards.h"
+#include "run/verify/session.h"
+#include "trellis/run/comm.h"
+
+extern "C" TRELLIS_API int trellis_verify(const trellis::VerifyRequest& request) {
+  static_assert(std::is_same_v<decltype(trellis_verify), trellis::VerifyEntry>);
+  trellis::prepare_process({.threads = 1});  // ranks share the cores
+  if (!request.as_rank) return trellis::VerifySession(request, nullptr).run().failures;
+  const std::unique_ptr<trellis::CommWorld> world = trellis::connect_from_environment({});
+  const int failures = trellis::VerifySession(request, world.get()).run().failures;
+  world->shutdown();
+  return failures;
+}

@@ -1,0 +1,144 @@
+#include "run/verify/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "run/plugin/load_kernels.h"
+#include "run/verify/random_plan.h"
+#include "trellis/plan/error.h"
+#include "trellis/plan/files.h"
+#include "trellis/plan/logging.h"
+#include "trellis/run/comm.h"
+
+namespace trellis {
+namespace {
+
+constexpr double kMemoryGate = 0.05;  // of a whole model; at test size a few temporaries are more than that
+
+ModelSpec shrunk(const VerifyRequest& request) {
+  const auto family = request.catalog->family(request.run.model.use);
+  return family->describe(family->shrink(request.run.model.options));
+}
+
+}  // namespace
+
+ModelSpec with_sizes_of(const ModelSpec& model, const ModelSpec& small) {
+  ModelSpec result = small;
+  result.layers.clear();
+  for (const auto& layer : model.layers) {
+    const auto same = [&](const auto& other) { return other->type == layer->type; };
+    const auto found = std::ranges::find_if(small.layers, same);
+    if (found == small.layers.end())
+      throw Error(ExitCode::unsupported, fmt::format("the shrunk model has no layer of type '{}'", layer->type),
+                  "verify the model as it is, with --full");
+    result.layers.push_back(*found);
+  }
+  return result;
+}
+
+VerifySession::VerifySession(const VerifyRequest& request, CommWorld* world)
+    : request_(request), world_(world), dtype_(request.dtype.value_or(Dtype::f64)),
+      dimensions_(request.catalog->dimensions()) {
+  model_ = describe_model(request.run, *request.catalog);
+  request.catalog->load_ops(ops_);
+  load_kernels(*request.catalog, kernels_);
+  if (!request.plan_file.empty()) {
+    given_ = read_plan(Options::from_file(request.plan_file), dimensions_, static_cast<int>(model_.layers.size()));
+    given_->predicted.reset();
+    if (!request.full) model_ = with_sizes_of(model_, shrunk(request));
+  } else if (!request.full) {
+    model_ = shrunk(request);
+  }
+  options_ = {.dtype = dtype_, .seed = request.seed, .in_memory = !request.gloo};
+  verifier_ = std::make_unique<Verifier>(model_, dimensions_, kernels_, ops_, options_);
+}
+
+VerifySummary VerifySession::run() {
+  if (tells()) introduce();
+  const auto check = [&](const Plan& plan) { return world_ ? verifier_->check(plan, *world_) : verifier_->check(plan); };
+  if (given_) judge(check(*given_), request_.plan_file.string());
+  for (int i = request_.first; i < request_.first + request_.plans; ++i) {
+    const Plan plan = random_plan(model_, dimensions_, ops_, dtype_, {.devices = request_.ranks}, request_.seed,
+                                  static_cast<std::uint64_t>(i));
+    judge(check(plan), fmt::format("plan {}", i));
+  }
+  if (tells()) conclude();
+  return summary_;
+}
+
+void VerifySession::introduce() const {
+  fmt::print("verify  {}{}, {} layers, {} parameters, {}\n", request_.full ? "" : "shrunk to ", model_.summary,
+             model_.layers.size(), parameter_elements(model_), name_of(dtype_));
+  if (request_.plans > 0)
+    fmt::print("        {} random plans for {} {} ranks, seed {}, from number {}\n", request_.plans, request_.ranks,
+               world_ ? "process" : "thread", request_.seed, request_.first);
+  std::fflush(stdout);
+}
+
+std::string VerifySession::fault(const PlanCheck& check) const {
+  if (!check.error.empty()) return check.error;
+  if (!(check.worst < options_.gate()))
+    return fmt::format("relative error {:.3g} in the {} (the gate is {:g})", check.worst, check.where, options_.gate());
+  if (request_.full && !(check.memory_error < kMemoryGate))
+    return fmt::format("memory differs by {:.1f} % from its prediction (the gate is {:g} %): {}",
+                       100 * check.memory_error, 100 * kMemoryGate, check.memory_where);
+  return {};
+}
+
+void VerifySession::judge(const PlanCheck& check, const std::string& name) {
+  if (!tells()) return;
+  ++summary_.plans;
+  summary_.collectives_equal = summary_.collectives_equal && check.collectives_equal;
+  const auto worse = [](double mine, double worst) { return !(mine <= worst); };  // also for what is no number
+  if (worse(check.worst, summary_.worst_relative_error)) {
+    summary_.worst_relative_error = check.worst;
+    summary_.worst_where = fmt::format("{}, {}", check.error.empty() ? check.where : "error", name);
+  }
+  if (worse(check.memory_error, summary_.worst_memory_error)) {
+    summary_.worst_memory_error = check.memory_error;
+    summary_.worst_memory_where = fmt::format("{}, {}", check.memory_where, name);
+  }
+  log().debug("{}: {:.2e}, memory {:.1f} %  {}", name, check.worst, 100 * check.memory_error, one_line(check.plan));
+  const std::string found = fault(check);
+  if (found.empty()) return;
+  ++summary_.failures;
+  fmt::print("{} FAILED: {}\n        {}\n", name, found, one_line(check.plan));
+  std::fflush(stdout);
+}
+
+void VerifySession::conclude() const {
+  const VerifySummary& s = summary_;
+  fmt::print("{} plans, {} failures\n", s.plans, s.failures);
+  fmt::print("        worst relative error {:.2e}{}\n", s.worst_relative_error,
+             s.worst_where.empty() ? "" : " (" + s.worst_where + ")");
+  fmt::print("        executed collectives {} the programs'\n", s.collectives_equal ? "equal" : "DIFFER from");
+  fmt::print("        worst memory error {:.1f} %{}\n", 100 * s.worst_memory_error,
+             s.worst_memory_where.empty() ? "" : " (" + s.worst_memory_where + ")");
+  std::fflush(stdout);
+  if (!request_.json_file.empty()) write_file_atomically(request_.json_file, json());
+}
+
+std::string VerifySession::json() const {
+  const VerifySummary& s = summary_;
+  // JSON has no infinity: a plan that could not run has no error to tell.
+  const auto number = [](double x) { return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(); };
+  nlohmann::ordered_json result;
+  result["plans"] = s.plans;
+  result["failures"] = s.failures;
+  result["worst_relative_error"] = number(s.worst_relative_error);
+  result["collectives_equal"] = s.collectives_equal;
+  result["worst_memory_error"] = number(s.worst_memory_error);
+  result["seed"] = request_.seed;
+  result["first"] = request_.first;
+  result["ranks"] = given_ && request_.plans == 0 ? given_->devices : request_.ranks;
+  result["rank_kind"] = world_ ? "processes" : "threads";
+  result["dtype"] = name_of(dtype_);
+  result["full"] = request_.full;
+  return result.dump(2) + "\n";
+}
+
+}  // namespace trellis

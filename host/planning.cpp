@@ -1,0 +1,87 @@
+#include "host/planning.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "trellis/plan/logging.h"
+
+namespace trellis::host {
+namespace {
+
+constexpr double kMargin = 0.05;      // of the budget: allocators and libraries take some that no replay sees
+constexpr int kMostRanks = 4;         // as train starts by itself
+
+// A CPU that nobody described: modest figures, so that search works before profile has run. All are marked as
+// estimated. The reasons are those of configs/clusters/this-cpu.yaml.
+Cluster undescribed_cpu() {
+  Cluster cluster;
+  cluster.name = "undescribed cpu";
+  cluster.devices_per_node = 1 << 20;
+  cluster.memory = 4_GiB;
+  cluster.flops = {{"f32", 90e9}, {"bf16", 45e9}, {"f64", 45e9}};
+  cluster.efficiency = 0.7;
+  cluster.memory_bandwidth = 8e9;
+  cluster.launch = 5_us;
+  cluster.slowdown = 1.3;
+  cluster.inside = cluster.between = {60_us, 1.5e9};
+  return cluster;
+}
+
+std::filesystem::path beside(const Options& section, std::string_view key, const std::string& written) {
+  const Mark mark = section.mark(key);
+  return mark.line == 0 ? std::filesystem::path(written) : std::filesystem::path(mark.file).parent_path() / written;
+}
+
+int devices_of(const RunFile& run, std::optional<int> asked) {
+  if (asked) return *asked;
+  if (run.devices.count) return *run.devices.count;
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostRanks);
+}
+
+}  // namespace
+
+Planning Planning::load(const Context& context, const std::filesystem::path& run_file, const std::vector<std::string>& overrides,
+                        std::optional<int> devices) {
+  Planning p;
+  p.run = RunFile::load(run_file, overrides);
+  p.catalog = std::make_unique<Catalog>(context.catalog(p.run.document));
+  p.dimensions = p.catalog->dimensions();
+  p.model = describe_model(p.run, *p.catalog);
+  auto ops = std::make_shared<OpLibrary>();
+  p.catalog->load_ops(*ops);
+  p.ops = std::move(ops);
+  p.devices = devices_of(p.run, devices);
+
+  const Options section = p.run.profile.with_owner("section 'profile'");
+  if (const auto cluster = section.find<std::string>("cluster"))
+    p.cluster = read_cluster(Options::from_file(beside(section, "cluster", *cluster)));
+  else if (p.run.devices.kind == "cpu")
+    p.cluster = undescribed_cpu();
+  else
+    section.reject("cluster", "required for devices that are not CPUs", "name a description, as configs/clusters/a100-80g.yaml");
+  const auto file = section.find<std::string>("file");
+  p.profile_file = file ? beside(section, "file", *file) : std::filesystem::path(p.run.output.string() + ".profile.yaml");
+  section.finish();
+  if (std::filesystem::exists(p.profile_file)) p.profile = read_profile(Options::from_file(p.profile_file));
+  else if (file) log().info("there is no {} yet: times are estimated; run trellis profile", p.profile_file.string());
+  p.prices = std::make_shared<const Prices>(p.cluster, p.profile, p.ops);
+  return p;
+}
+
+SpaceOptions Planning::space() const {
+  const Options& section = run.search.algorithm.options;
+  if (!run.train.batch) run.document.section("train").reject("batch", "required, and not given", "samples of a step, over all devices");
+  SpaceOptions space;
+  space.batch = *run.train.batch;
+  space.devices = devices;
+  space.devices_in_node = std::min(cluster.devices_per_node, devices);
+  const Bytes whole = run.search.budget.value_or(run.devices.memory.value_or(cluster.memory));
+  space.budget = scaled(whole, 1 - run.search.margin.value_or(kMargin));
+  space.micro_batches = run.search.micro_batches;
+  space.stages = section.get("stages", std::vector<int>{});
+  space.schedules = section.get("schedules", std::vector<std::string>{});
+  space.atoms = section.get("atoms", std::vector<std::vector<int>>{});
+  return space;
+}
+
+}  // namespace trellis::host

@@ -1,0 +1,49 @@
+#include <doctest/doctest.h>
+
+#include "support/paths.h"
+#include "support/small_gpt.h"
+
+using namespace trellis;
+
+namespace {
+
+std::string told(const std::string& yaml, const ExplainOptions& options) {
+  const ModelSpec model = test::small_gpt();
+  const Plan plan = test::uniform(model, {2, 2}, test::strategy(yaml));
+  const CompiledPlan compiled = compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
+  return explain(compiled, model, find_schedule(test::dimensions(), "1f1b"), *test::plain_prices(), options);
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("an explanation tells time, memory and communication of each group of layers, and because of what") {
+  const std::string text = told("{tp: {degree: 2}, megatron_sp: on, zero: {stage: 2}}", {});
+  CAPTURE(text);
+  CHECK(has(text, "4 devices, batch 8 in 1 micro-batches of 8, schedule 1f1b"));
+  CHECK(has(text, "layers 1-4  block  "));
+  CHECK(has(text, "2 x all_gather among 2"));
+  CHECK(has(text, "because the gradient is Partial over the devices"));
+  CHECK(has(text, "peak memory"));
+  CHECK(has(text, "times are estimated from cluster plain"));
+}
+
+TEST_CASE("a program lists every instruction of a layer with its slots, shapes and time") {
+  const std::string text = told("{tp: {degree: 2}, megatron_sp: on}", {.layer = 2, .program = true});
+  CAPTURE(text);
+  CHECK(has(text, "layer 2 block"));
+  CHECK(has(text, "all_gather >"));
+  CHECK(has(text, "[4 32 2 1 16]"));
+  CHECK(has(text, "linear dw"));
+  CHECK_FALSE(has(text, "layer 3 block"));
+  CHECK_THROWS_WITH_AS(told("{}", {.layer = 99}), doctest::Contains("layers 0-5"), Error);
+}
+
+TEST_CASE("the cluster descriptions of this repository are read") {
+  for (const std::string name : {"this-cpu", "a100-80g", "h100-80g"}) {
+    const Cluster cluster = read_cluster(Options::from_file("configs/clusters/" + name + ".yaml"));
+    CHECK(cluster.name == name);
+    CHECK(cluster.flops.at("f32") > 1e9);
+  }
+}
