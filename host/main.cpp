@@ -15,6 +15,7 @@ namespace {
 using AddVerb = void (*)(CLI::App&, Context&);
 constexpr AddVerb kVerbs[] = {
     add_plugins_verb,
+    add_run_verb,
     add_search_verb,
     add_explain_verb,
     add_train_verb,

@@ -1,19 +1,16 @@
 #include "host/plugins_check.h"
 
 #include <fmt/format.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 
+#include "host/child.h"
 #include "plan/plugin/conformance/conformance.h"
 #include "plan/plugin/manifest.h"
-
-extern char** environ;
 
 namespace trellis::host {
 namespace {
@@ -50,29 +47,17 @@ std::vector<fs::path> files_of(const Context& context, const std::string& target
   return files;
 }
 
-int run_child(const Context& context, const fs::path& file) {
-  std::vector<std::string> words = {"trellis"};
+int examine_in_child(const Context& context, const fs::path& file) {
+  std::vector<std::string> words;
   for (const fs::path& folder : context.plugin_folders) words.insert(words.end(), {"--plugins", folder.string()});
   words.insert(words.end(), {"plugins", "check", "--here", file.string()});
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-
-  std::fflush(nullptr);
-  pid_t child = 0;
-  if (const int reason = posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ);
-      reason != 0)
-    fail(ExitCode::failure, "no child process can be started: {}", std::strerror(reason));
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) fail(ExitCode::failure, "the child process was lost: {}", std::strerror(errno));
-  return status;
+  return run_child(words);
 }
 
 // True when the child found nothing.
 bool check(const Context& context, const fs::path& file) {
   fmt::print("{}\n", file.string());
-  const int status = run_child(context, file);
+  const int status = examine_in_child(context, file);
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
     if (signal == SIGALRM) fmt::print("\n  it did not end within {} s\n", kLimitSeconds);

@@ -1,0 +1,72 @@
+// trellis run RUN.yaml: profile, search and train, one after the other, each as the verb of its name.
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "host/child.h"
+#include "host/planning.h"
+#include "trellis/plan/files.h"
+
+namespace trellis::host {
+namespace {
+
+struct RunArgs {
+  std::filesystem::path run_file, json;
+  std::vector<std::string> overrides;
+  std::optional<int> devices;
+};
+
+// One verb as a process of its own: the planning verbs must not have LibTorch in them, the ranks must.
+ExitCode verb(const Context& context, const RunArgs& args, int devices, const std::string& name, const std::vector<std::string>& more) {
+  std::vector<std::string> words;
+  for (const auto& folder : context.plugin_folders) words.insert(words.end(), {"--plugins", folder.string()});
+  words.insert(words.end(), {name, args.run_file.string()});
+  words.insert(words.end(), args.overrides.begin(), args.overrides.end());
+  words.insert(words.end(), {"--nproc", std::to_string(devices)});
+  words.insert(words.end(), more.begin(), more.end());
+  fmt::print("== trellis {}\n", name);
+  const int status = run_child(words);
+  if (WIFSIGNALED(status))
+    throw Error(ExitCode::rank_failed, fmt::format("trellis {} was ended by signal {}", name, WTERMSIG(status)));
+  return static_cast<ExitCode>(WEXITSTATUS(status));
+}
+
+ExitCode run(const Context& context, const RunArgs& args) {
+  const Planning planning = Planning::load(context, args.run_file, args.overrides, args.devices);
+  const std::filesystem::path folder = planning.run.output;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail(ExitCode::io, "output: cannot make folder '{}': {}", folder.string(), error.message());
+  const std::filesystem::path plan = folder / "searched.yaml";
+  const auto result = [&](const std::string& name) { return (folder / (name + ".json")).string(); };
+  const std::vector<std::pair<std::string, std::vector<std::string>>> steps = {
+      {"profile", {"--json", result("profile")}},
+      {"search", {"--out", plan.string(), "--json", result("search")}},
+      {"train", {"--plan", plan.string(), "--json", result("train")}},
+  };
+  nlohmann::json all;
+  for (const auto& [name, more] : steps) {
+    if (const ExitCode code = verb(context, args, planning.devices, name, more); code != ExitCode::success) return code;
+    all[name] = nlohmann::json::parse(read_file(result(name)));
+  }
+  if (!args.json.empty()) write_file_atomically(args.json, all.dump(2) + "\n");
+  return ExitCode::success;
+}
+
+}  // namespace
+
+void add_run_verb(CLI::App& app, Context& context) {
+  auto args = std::make_shared<RunArgs>();
+  CLI::App* verb = app.add_subcommand("run", "Profile, search and train by one run file.");
+  verb->add_option("run", args->run_file, "The run file")->required()->type_name("RUN.yaml");
+  verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
+  verb->add_option("--nproc", args->devices, "Devices to plan for, and local ranks to start. Default: devices.count, else the cores, 4 at most")
+      ->check(CLI::PositiveNumber)->type_name("N");
+  verb->add_option("--json", args->json, "Also write the results of the three, under their names, to FILE")->type_name("FILE");
+  verb->callback([&context, args] { context.work = [&context, args] { return run(context, *args); }; });
+}
+
+}  // namespace trellis::host
