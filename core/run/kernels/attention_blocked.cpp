@@ -100,8 +100,9 @@ constexpr std::int64_t kMostRows = 256;
 // Queries in a block. Under a causal mask small blocks compute less in vain, otherwise large ones pack keys less often;
 // a block's scores stay within the second-level cache. Measured on one core of a Xeon with AVX-512, f32, d 64, forward
 // and backward in ms, against LibTorch's flash kernel (b s heads):
-//   causal      8 128 4: 1.0 1.7, flash 1.2 2.6    4 256 8: 3.4 6.7, flash 4.3 9.6    2 1024 8: 23 50, flash 25 60
-//   not causal  8 128 4: 1.2 2.1, flash 1.2 2.5    4 256 8: 4.4 9.3, flash 4.2 9.3    2 1024 8: 35 79, flash 31 77
+//   causal      8 128 4: 1.1 1.8, flash 1.2 2.5    4 256 8: 3.2 6.2, flash 4.1 9.2    2 1024 8: 20 49, flash 26 60
+//   not causal  8 128 4: 1.1 2.2, flash 1.2 2.5    4 256 8: 3.9 8.9, flash 4.1 9.0    2 1024 8: 29 82, flash 30 76
+// The contract's scratch (plan/model/ops/attention.cpp) has the same rule.
 std::int64_t attention_block(std::int64_t keys, bool causal) {
   const std::int64_t rows = !causal ? kMostRows : keys <= 512 ? 32 : 64;
   return std::clamp<std::int64_t>((std::int64_t(1) << 18) / std::max<std::int64_t>(keys, 1), 16, rows);
