@@ -71,7 +71,7 @@ TRELLIS_INLINE float fast_exp(float x) {
 TRELLIS_INLINE double fast_exp(double x) { return std::exp(x); }
 
 // Sums and maxima over independent lanes: a compiler may not reorder floating-point sums itself.
-inline constexpr int kLanes = 16;
+inline constexpr int kLanes = 32;
 
 template <class C>
 struct Lanes {

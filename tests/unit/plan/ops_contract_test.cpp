@@ -148,8 +148,8 @@ TEST_CASE("attention splits over batch and heads only") {
   const auto lse = a.contract->extras(a.layer, *a.op).at(0);
   CHECK(a.layer.shape(lse.dims, 2) == Shape{2, 2, 2, 12});
   CHECK(a.flops(Pass::forward) == 4 * 2 * 4 * 12 * 12 * 4 / 2);
-  CHECK(a.scratch(Pass::forward) == 128 * 12 * 4);
-  CHECK(a.scratch(Pass::backward) == 2 * 128 * 12 * 4);
+  CHECK(a.scratch(Pass::forward) == 32 * 12 * 4);
+  CHECK(a.scratch(Pass::backward) == 2 * 32 * 12 * 4);
   CHECK(Asked("attention", Dtype::bf16).scratch(Pass::backward) == (2 * 12 * 16 + 2 * 2 * 12 * 8) * 2);
   CHECK(a.flops(Pass::backward) == 10 * 2 * 4 * 12 * 12 * 4 / 2);
 }

@@ -59,7 +59,8 @@ class Attention final : public OpContract {
   // further thread takes as much.
   static Bytes blocks(const OpSizes& s, bool backward, bool dropout) {
     const std::int64_t keys = std::max<std::int64_t>(1, s.elements({Dims(*s.op).key}));
-    const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 17) / keys, 16, 128);
+    const std::int64_t most = !s.op->integer("causal") ? 256 : keys <= 512 ? 32 : 64;
+    const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 18) / keys, 16, most);
     const std::int64_t scores = (rows * keys + 15) / 16 * 16;
     return size_of(statistics_dtype(s.dtype)) * (scores * (backward ? 2 : 1)) + Bytes(dropout ? 4 * keys : 0);
   }
