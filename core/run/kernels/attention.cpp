@@ -36,9 +36,14 @@ at::Tensor heads_first(const at::Tensor& t) {
 // q: b s g r d; k, v: b t g d -> b s g r d. extras: lse [b g r s], the logarithm of each softmax's denominator.
 //
 // f32 and f64 take blocks of queries on BLAS (attention_blocked.h). bf16 takes LibTorch's flash kernel, which has matrix
-// instructions for it; with dropout, which that kernel lacks, it is computed in f32.
+// instructions for it; but with dropout, which that kernel lacks, and in backward of short sequences, where it is slow,
+// bf16 is computed in f32. Backward in ms on one core of a Xeon with AMX, flash and f32 (b s heads, causal):
+//   8 128 4: 9.1 2.3    4 256 8: 12.7 11.1; with a fourth of the key heads 12.4 7.0
+// The contract's scratch (plan/model/ops/attention.cpp) has the same rule.
 struct Attention final : OpKernel {
-  static bool flash(const KernelContext& c) { return c.dtype == Dtype::bf16 && dropout_of(c) <= 0; }
+  static bool flash(const KernelContext& c, const AttentionShape& shape, bool backward) {
+    return c.dtype == Dtype::bf16 && shape.dropout <= 0 && !(backward && shape.t <= 256);
+  }
   static at::Tensor computed(const at::Tensor& t) { return t.scalar_type() == at::kBFloat16 ? t.to(at::kFloat) : t; }
 
   void forward(KernelContext& c) const override {
@@ -47,7 +52,7 @@ struct Attention final : OpKernel {
     c.extras.resize(1);
     at::Tensor& lse = prepare(c.extras[0], {shape.b, shape.g, shape.r, shape.s}, stats_type(c));
     prepare(c.output, q.sizes(), q.scalar_type());
-    if (flash(c)) {
+    if (flash(c, shape, false)) {
       const auto [y, stats] = at::_scaled_dot_product_flash_attention_for_cpu(heads_first(q), heads_first(k), heads_first(v),
                                                                               0, shape.causal);
       c.output.copy_(y.transpose(1, 2).reshape(c.output.sizes()));
@@ -69,7 +74,7 @@ struct Attention final : OpKernel {
     at::Tensor& dq = gradient_slot(c, 0, q);
     gradient_slot(c, 1, k), gradient_slot(c, 2, v);
     at::Tensor &dk = c.input_gradients[1], &dv = c.input_gradients[2];
-    if (flash(c)) return flash_backward(c, shape);
+    if (flash(c, shape, true)) return flash_backward(c, shape);
     const at::Tensor cq = computed(q), ck = computed(k), cv = computed(v), y = computed(c.output), dy = computed(output_gradient(c));
     const bool copies = !cq.is_same(q);
     at::Tensor slot_q = copies ? at::Tensor() : dq, slot_k = copies ? at::Tensor() : dk, slot_v = copies ? at::Tensor() : dv;

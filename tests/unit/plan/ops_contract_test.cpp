@@ -150,7 +150,7 @@ TEST_CASE("attention splits over batch and heads only") {
   CHECK(a.flops(Pass::forward) == 4 * 2 * 4 * 12 * 12 * 4 / 2);
   CHECK(a.scratch(Pass::forward) == 32 * 12 * 4);
   CHECK(a.scratch(Pass::backward) == 2 * 32 * 12 * 4);
-  CHECK(Asked("attention", Dtype::bf16).scratch(Pass::backward) == (2 * 12 * 16 + 2 * 2 * 12 * 8) * 2);
+  CHECK(Asked("attention", Dtype::bf16).scratch(Pass::backward) == (4 * 2 * 12 * 16 + 4 * 2 * 12 * 8 + 2 * 32 * 12) * 4);
   CHECK(a.flops(Pass::backward) == 10 * 2 * 4 * 12 * 12 * 4 / 2);
 }
 

@@ -40,19 +40,19 @@ class Attention final : public OpContract {
   }
 
   // fp32 and fp64 work through blocks of scores. bf16 takes a fused kernel, whose results are copied into place; it has
-  // no dropout, with which everything is widened to fp32 first.
+  // no dropout and is slow in backward of few keys: there everything is widened to fp32 first.
   Bytes scratch(const OpSizes& s, Pass pass) const override {
     const bool backward = pass != Pass::forward, dropout = s.op->real("dropout") > 0;
     const std::int64_t queries = output_elements(s), keys = input_elements(s, 1);
     if (s.dtype != Dtype::bf16) return blocks(s, backward, dropout);
-    if (!dropout) {
+    if (!dropout && !(backward && s.elements({Dims(*s.op).key}) <= 256)) {
       const Bytes statistics =
           size_of(Dtype::f32) * (queries / std::max<std::int64_t>(1, s.elements({Dims(*s.op).head})));
       return backward ? size_of(s.dtype) * (queries + 2 * keys) : size_of(s.dtype) * queries + statistics;
     }
     // q, k, v and the output; backward also the output's gradient, and those of q, k, v.
     return size_of(Dtype::f32) * (backward ? 4 * queries + 4 * keys : 2 * queries + 2 * keys) +
-           blocks(s, backward, true);
+           blocks(s, backward, dropout);
   }
 
   // One thread's scores of a block of queries (in backward also their gradients), and the random words of a row. Every
