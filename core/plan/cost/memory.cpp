@@ -109,12 +109,11 @@ class Replay {
 
   void forward(int micro_batch, bool last) {
     Alive& alive = alive_[micro_batch];
-    Bytes before = total_;
-    for (const auto& [slot, bytes] : alive) before -= bytes;
     for (const FieldUse& use : stage_.fields) allocate(alive, use.slot);
     look("forward", micro_batch, {});
     for (const Instruction& i : stage_.forward) run_instruction(alive, i, "forward", micro_batch, last);
-    result_.kept = total_ - before;
+    result_.kept = Bytes{0};
+    for (const auto& [slot, bytes] : alive) result_.kept += bytes;
   }
 
   void forget(int micro_batch) {

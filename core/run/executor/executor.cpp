@@ -13,6 +13,7 @@
 #include "run/executor/update.h"
 #include "run/kernels/support.h"
 #include "run/memory/memory_counter.h"
+#include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -119,6 +120,9 @@ struct Executor::State {
 
   // Every parameter of the model, whole, on every rank: each element comes from one rank, and the sum brings them together.
   std::map<std::string, at::Tensor> collect(bool of_gradients);
+  // What check_collectives asserts after a step.
+  void check_executed(std::vector<CommRecord> executed, std::vector<CommRecord> expected) const;
+  void check_kept() const;
 
   ExecutorOptions options;
   CompiledPlan plan;
@@ -152,19 +156,32 @@ StepResult Executor::train_step(const DataSource& data, std::int64_t step, doubl
   s.store.begin_step();
   const double loss = s.run_actions({.data = &data, .step = step, .loss_scale = 1.0 / static_cast<double>(data.counted_items(step))});
   const StepResult result = s.update.run(loss, learning_rate, ++s.updates, s.keep);
-  if (!s.options.check_collectives) return result;
-  s.world.record(nullptr);
-  std::vector<CommRecord> expected = expected_collectives();
-  std::ranges::sort(executed), std::ranges::sort(expected);
-  if (executed != expected) {
-    const auto [got, want] = std::ranges::mismatch(executed, expected);
-    const auto text = [](auto at, auto end) {
-      return at == end ? std::string("nothing") : fmt::format("{} among {} ranks of {} bytes", name_of(at->kind), at->group.size(), at->bytes.value);
-    };
-    fail(ExitCode::failure, "rank {}: executed collectives differ from the program's: {} executed, {} expected; first: {} instead of {}",
-         s.world.rank(), executed.size(), expected.size(), text(got, executed.end()), text(want, expected.end()));
+  if (s.options.check_collectives) {
+    s.world.record(nullptr);
+    s.check_executed(std::move(executed), expected_collectives());
+    s.check_kept();
   }
   return result;
+}
+
+void Executor::State::check_executed(std::vector<CommRecord> executed, std::vector<CommRecord> expected) const {
+  std::ranges::sort(executed), std::ranges::sort(expected);
+  if (executed == expected) return;
+  const auto [got, want] = std::ranges::mismatch(executed, expected);
+  const auto text = [](auto at, auto end) {
+    return at == end ? std::string("nothing")
+                     : fmt::format("{} among {} ranks of {} bytes", name_of(at->kind), at->group.size(), at->bytes.value);
+  };
+  fail(ExitCode::failure,
+       "rank {}: executed collectives differ from the program's: {} executed, {} expected; first: {} instead of {}",
+       world.rank(), executed.size(), expected.size(), text(got, executed.end()), text(want, expected.end()));
+}
+
+void Executor::State::check_kept() const {
+  const Bytes replayed = replay_memory(stage, actions, plan.context.dtype).kept;
+  if (kept != replayed)
+    fail(ExitCode::failure, "rank {}: bytes kept for backward differ from the replayed ones: {} instead of {}",
+         world.rank(), kept.value, replayed.value);
 }
 
 double Executor::evaluate(const DataSource& data, std::int64_t step) {

@@ -42,7 +42,7 @@ struct MemoryReplay {
   std::map<Purpose, Bytes> at_peak;   // what the peak consists of
   std::string where;                  // "backward of micro-batch 0, layer 3 attn.q"
   Bytes states{0};                    // BucketMemory of all buckets
-  Bytes kept{0};                      // alive right after the forward of a micro-batch, because of it
+  Bytes kept{0};                      // by the slots of a micro-batch right after its forward
 };
 // Replays one step of a stage: every allocation of one rank, in the order in which the executor makes them.
 TRELLIS_API MemoryReplay replay_memory(const StageProgram&, const std::vector<Action>&, Dtype compute);
