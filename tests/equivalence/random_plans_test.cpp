@@ -1,13 +1,9 @@
 // The equivalence gate in small: random per-layer plans, all dimensions mixed, against one rank.
 #include <ATen/Parallel.h>
-#include <doctest/doctest.h>
 
 #include <cstdlib>
 
-#include "run/verify/random_plan.h"
-#include "run/verify/verify.h"
-#include "support/plugins.h"
-#include "trellis/plan/model_family.h"
+#include "equivalence/equivalence.h"
 
 namespace trellis {
 namespace {
