@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "run/plugin/load_kernels.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
@@ -36,6 +37,7 @@ void Setup::plan(const TrainRequest& request, int devices) {
   dimensions = request.catalog->dimensions();
   model = describe_model(run, *request.catalog);
   request.catalog->load_ops(ops);
+  load_kernels(*request.catalog, kernels);
   const Plan plan = plan_of(run, model, dimensions, devices, request.plan_file);
   compiled = compile(plan, model, dimensions, ops, run.train.dtype);
   schedule = &schedule_of(dimensions, plan.schedule);
