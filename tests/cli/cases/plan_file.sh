@@ -1,0 +1,34 @@
+quick=configs/runs/quickstart.yaml
+plan() { { echo 'apiVersion: trellis/v1'; echo 'kind: Plan'; cat; } >"$work/plan.yaml"; }
+
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 2}
+layers: [{layers: 0-3, tp: {degree: 2}}]
+END
+refuse 4 "layer" train $quick --plan "$work/plan.yaml"
+refuse 4 "plan.yaml:4" train $quick --plan "$work/plan.yaml"
+
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 3}
+layers: [{layers: 0-5, tp: {degree: 3}}]
+END
+refuse 4 "do not divide by 3" train $quick --plan "$work/plan.yaml"
+
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 2}
+layers: [{layers: 0-5, tp: {degre: 2}}]
+END
+refuse 4 "did you mean 'degree'?" explain "$work/plan.yaml" --run $quick
+
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 2}
+layers: [{layers: 0-5, zero: {stage: 4}}]
+END
+refuse 4 "stage" explain "$work/plan.yaml" --run $quick
+
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 2}
+layers: [{layers: 0-5, zero: {stage: 1}}]
+END
+refuse 4 "3 ranks" train $quick --nproc 3 --plan "$work/plan.yaml"
+refuse 4 "batch" train $quick --plan "$work/plan.yaml" train.batch=7
