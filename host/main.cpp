@@ -16,6 +16,7 @@ using AddVerb = void (*)(CLI::App&, Context&);
 constexpr AddVerb kVerbs[] = {
     add_plugins_verb,
     add_run_verb,
+    add_profile_verb,
     add_search_verb,
     add_explain_verb,
     add_train_verb,

@@ -41,6 +41,7 @@ void add_plugins_verb(CLI::App& app, Context& context);
 void add_run_verb(CLI::App& app, Context& context);
 void add_train_verb(CLI::App& app, Context& context);
 void add_verify_verb(CLI::App& app, Context& context);
+void add_profile_verb(CLI::App& app, Context& context);
 void add_search_verb(CLI::App& app, Context& context);
 void add_explain_verb(CLI::App& app, Context& context);
 

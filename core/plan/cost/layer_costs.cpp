@@ -1,12 +1,25 @@
 #include "plan/cost/layer_costs.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "plan/cost/timeline.h"
 #include "plan/program/derivation.h"
 #include "plan/program/passes.h"
 
 namespace trellis {
+
+DeriveContext context_of(const GlobalChoice& choice, const std::vector<const Placement*>& placements, const OpLibrary& ops, Dtype dtype) {
+  DeriveContext context{.dtype = dtype, .ops = &ops};
+  std::int64_t multiple = 1;
+  for (const Placement* p : placements) {
+    multiple = std::lcm(multiple, p->multiple(kBatch));
+    context.sequence_multiple = std::lcm(context.sequence_multiple, p->multiple(kSequence));
+  }
+  const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
+  context.micro_batch = (samples + multiple - 1) / multiple * multiple;
+  return context;
+}
 
 StageProgram alone(const LayerProgram& layer) {
   StageProgram stage;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <numeric>
 #include <unordered_map>
 
 #include "plan/cost/layer_costs.h"
@@ -145,15 +144,7 @@ struct Oracle::State {
   Memo<TransitionCost> transitions;
 
   DeriveContext context(const GlobalChoice& choice, const std::vector<const Placement*>& placements) const {
-    DeriveContext context{.dtype = dtype, .ops = ops.get()};
-    std::int64_t multiple = 1;
-    for (const Placement* p : placements) {
-      multiple = std::lcm(multiple, p->multiple(kBatch));
-      context.sequence_multiple = std::lcm(context.sequence_multiple, p->multiple(kSequence));
-    }
-    const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
-    context.micro_batch = (samples + multiple - 1) / multiple * multiple;
-    return context;
+    return context_of(choice, placements, *ops, dtype);
   }
   const std::shared_ptr<const LayerSpec>& spec(int layer) const { return model.layers.at(static_cast<std::size_t>(layer)); }
   static std::string key(const LayerSpec* spec, const Placement& placement, const DeriveContext& context) {

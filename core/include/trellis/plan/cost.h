@@ -124,6 +124,16 @@ struct LeastMemory {
 };
 TRELLIS_API std::optional<LeastMemory> least_memory(const Problem&, const CostOracle&);
 
+// One kernel to be measured: an instruction of a layer on its own.
+struct Measurement {
+  std::string key;                              // compute_key()
+  std::shared_ptr<const StageProgram> stage;
+  Instruction instruction;
+  DeriveContext context;
+};
+// Every distinct kernel that some candidate of the problem would run, by key. OpLibrary must outlive it.
+TRELLIS_API std::vector<Measurement> measurements(const Problem&, const OpLibrary&, Dtype);
+
 // Layers cut into stages: those between the first and the last evenly by number, these two on top.
 TRELLIS_API std::vector<StageRange> even_stages(int layers, int stages);
 
