@@ -15,15 +15,14 @@ constexpr std::size_t kMostSets = 8;
 constexpr double kSeconds = 0.03;               // of measuring a kernel, at the least
 constexpr std::size_t kFewest = 5, kMost = 300; // calls
 
-// Integer fields are ids: any row of the table that reads them.
-std::int64_t rows_of(const StageProgram& stage, const LayerSpec& spec, const Op& op, int layer) {
+// Integer fields are ids: any row of the table that reads them, but for those that only pad it.
+std::int64_t rows_of(const StageProgram& stage, const Op& op, int layer) {
   std::int64_t rows = 1;
   for (ParameterId p : op.parameters) {
     const ParameterPlace place = stage.parameters[static_cast<std::size_t>(layer)].at(p);
     rows = std::max(rows, stage.buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)].front());
   }
-  (void)spec;
-  return rows;
+  return std::min(rows, op.integer("real_vocab", rows));
 }
 
 }  // namespace
@@ -43,7 +42,7 @@ KernelCall::KernelCall(const Measurement& m, const KernelLibrary& kernels, const
 at::Tensor KernelCall::value_of(SlotId s) const {
   if (s < 0) return {};
   const Slot& slot = measurement_.stage->slots[static_cast<std::size_t>(s)];
-  if (slot.field) return at::randint(rows_of(*measurement_.stage, spec_, op_, measurement_.instruction.layer), slot.shape, device_.dtype(at::kLong));
+  if (slot.field) return at::randint(rows_of(*measurement_.stage, op_, measurement_.instruction.layer), slot.shape, device_.dtype(at::kLong));
   return at::randn(slot.shape, device_.dtype(at::kFloat)).to(scalar_type(slot.dtype));
 }
 
