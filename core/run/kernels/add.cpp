@@ -10,7 +10,8 @@ TRELLIS_INLINE void add_range(T* z, const T* x, const T* y, std::int64_t begin, 
 }
 
 TRELLIS_CLONES void add_loop(Real real, void* z, const void* x, const void* y, std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(real, T, add_range(static_cast<T*>(z), static_cast<const T*>(x), static_cast<const T*>(y), begin, end))
+  TRELLIS_BY_REAL(real, T,
+                  add_range(static_cast<T*>(z), static_cast<const T*>(x), static_cast<const T*>(y), begin, end))
 }
 
 struct Add final : OpKernel {

@@ -14,7 +14,8 @@ namespace {
 double dropout_of(const KernelContext& c) { return c.training ? c.op->real("dropout") : 0; }
 
 AttentionShape shape_of(const KernelContext& c, const at::Tensor& q, const at::Tensor& k) {
-  return {q.size(0), q.size(1), k.size(1), q.size(2), q.size(3), q.size(4), c.op->integer("causal") != 0, dropout_of(c)};
+  return {q.size(0),    q.size(1), k.size(1), q.size(2), q.size(3), q.size(4), c.op->integer("causal") != 0,
+          dropout_of(c)};
 }
 
 AttentionRandom random_of(const KernelContext& c, const AttentionShape& shape) {
@@ -22,7 +23,8 @@ AttentionRandom random_of(const KernelContext& c, const AttentionShape& shape) {
   const auto& dims = c.op->input_dims[0];
   const auto g = static_cast<std::size_t>(dims[2]), r = static_cast<std::size_t>(dims[3]);
   const auto start = [&](std::size_t d) { return d < c.offset.size() ? c.offset[d] : 0; };
-  const std::int64_t queries = std::max(shape.r, c.layer->dims[r].size), groups = std::max(shape.g, c.layer->dims[g].size);
+  const std::int64_t queries = std::max(shape.r, c.layer->dims[r].size),
+                     groups = std::max(shape.g, c.layer->dims[g].size);
   const auto t = static_cast<std::size_t>(c.op->input_dims[1][1]);
   const std::int64_t keys = c.layer->dims[t].size > 0 ? c.layer->dims[t].size : shape.t;
   return {random_key(c), data<std::int64_t>(c.samples), start(g), start(r), queries, groups * queries, keys};
@@ -35,9 +37,9 @@ at::Tensor heads_first(const at::Tensor& t) {
 
 // q: b s g r d; k, v: b t g d -> b s g r d. extras: lse [b g r s], the logarithm of each softmax's denominator.
 //
-// f32 and f64 take blocks of queries on BLAS (attention_blocked.h). bf16 takes LibTorch's flash kernel, which has matrix
-// instructions for it; but with dropout, which that kernel lacks, and in backward of short sequences, where it is slow,
-// bf16 is computed in f32. Backward in ms on one core of a Xeon with AMX, flash and f32 (b s heads, causal):
+// f32 and f64 take blocks of queries on BLAS (attention_blocked.h). bf16 takes LibTorch's flash kernel, which has
+// matrix instructions for it; but with dropout, which that kernel lacks, and in backward of short sequences, where it
+// is slow, bf16 is computed in f32. Backward in ms on one core of a Xeon with AMX, flash and f32 (b s heads, causal):
 //   8 128 4: 9.1 2.3    4 256 8: 12.7 11.1; with a fourth of the key heads 12.4 7.0
 // The contract's scratch (plan/model/ops/attention.cpp) has the same rule.
 struct Attention final : OpKernel {
@@ -53,8 +55,8 @@ struct Attention final : OpKernel {
     at::Tensor& lse = prepare(c.extras[0], {shape.b, shape.g, shape.r, shape.s}, stats_type(c));
     prepare(c.output, q.sizes(), q.scalar_type());
     if (flash(c, shape, false)) {
-      const auto [y, stats] = at::_scaled_dot_product_flash_attention_for_cpu(heads_first(q), heads_first(k), heads_first(v),
-                                                                              0, shape.causal);
+      const auto [y, stats] = at::_scaled_dot_product_flash_attention_for_cpu(heads_first(q), heads_first(k),
+                                                                              heads_first(v), 0, shape.causal);
       c.output.copy_(y.transpose(1, 2).reshape(c.output.sizes()));
       lse.copy_(stats.reshape(lse.sizes()));
       return;
@@ -75,14 +77,16 @@ struct Attention final : OpKernel {
     gradient_slot(c, 1, k), gradient_slot(c, 2, v);
     at::Tensor &dk = c.input_gradients[1], &dv = c.input_gradients[2];
     if (flash(c, shape, true)) return flash_backward(c, shape);
-    const at::Tensor cq = computed(q), ck = computed(k), cv = computed(v), y = computed(c.output), dy = computed(output_gradient(c));
+    const at::Tensor cq = computed(q), ck = computed(k), cv = computed(v), y = computed(c.output),
+                     dy = computed(output_gradient(c));
     const bool copies = !cq.is_same(q);
-    at::Tensor slot_q = copies ? at::Tensor() : dq, slot_k = copies ? at::Tensor() : dk, slot_v = copies ? at::Tensor() : dv;
+    at::Tensor slot_q = copies ? at::Tensor() : dq, slot_k = copies ? at::Tensor() : dk,
+               slot_v = copies ? at::Tensor() : dv;
     prepare(slot_q, q.sizes(), cq.scalar_type()), prepare(slot_k, k.sizes(), cq.scalar_type());
     prepare(slot_v, v.sizes(), cq.scalar_type());
-    attention_backward({real_of(cq), shape, random_of(c, shape), cq.const_data_ptr(), ck.const_data_ptr(), cv.const_data_ptr(),
-                        y.const_data_ptr(), lse.const_data_ptr(), dy.const_data_ptr(), pointer(slot_q), pointer(slot_k),
-                        pointer(slot_v)});
+    attention_backward({real_of(cq), shape, random_of(c, shape), cq.const_data_ptr(), ck.const_data_ptr(),
+                        cv.const_data_ptr(), y.const_data_ptr(), lse.const_data_ptr(), dy.const_data_ptr(),
+                        pointer(slot_q), pointer(slot_k), pointer(slot_v)});
     if (copies) dq.copy_(slot_q), dk.copy_(slot_k), dv.copy_(slot_v);
   }
 

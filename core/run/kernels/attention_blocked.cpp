@@ -10,17 +10,22 @@
 #include "trellis/plan/error.h"
 
 extern "C" {  // Fortran BLAS, exported by libtorch_cpu
-void sgemm_(const char* ta, const char* tb, const int* m, const int* n, const int* k, const float* alpha, const float* a,
-            const int* lda, const float* b, const int* ldb, const float* beta, float* c, const int* ldc);
-void dgemm_(const char* ta, const char* tb, const int* m, const int* n, const int* k, const double* alpha, const double* a,
-            const int* lda, const double* b, const int* ldb, const double* beta, double* c, const int* ldc);
+void sgemm_(const char* ta, const char* tb, const int* m, const int* n, const int* k, const float* alpha,
+            const float* a, const int* lda, const float* b, const int* ldb, const float* beta, float* c,
+            const int* ldc);
+void dgemm_(const char* ta, const char* tb, const int* m, const int* n, const int* k, const double* alpha,
+            const double* a, const int* lda, const double* b, const int* ldb, const double* beta, double* c,
+            const int* ldc);
 }
 
 namespace trellis {
 namespace {
 
 template <class T>
-struct Matrix { T* data; std::int64_t stride; };  // row-major
+struct Matrix {
+  T* data;
+  std::int64_t stride;
+};  // row-major
 enum class Form : char { plain = 'N', transposed = 'T' };
 
 void gemm(const char* ta, const char* tb, const int* m, const int* n, const int* k, float alpha, const float* a,
@@ -68,10 +73,12 @@ template <class T>
 TRELLIS_INLINE void mask_row(T* row, const std::uint32_t* words, std::uint32_t threshold, T factor, std::int64_t n) {
   for (std::int64_t j = 0; j < n; ++j) row[j] = words[j] >= threshold ? row[j] * factor : T(0);
 }
-TRELLIS_CLONES void mask(float* row, const std::uint32_t* words, std::uint32_t threshold, float factor, std::int64_t n) {
+TRELLIS_CLONES void mask(float* row, const std::uint32_t* words, std::uint32_t threshold, float factor,
+                         std::int64_t n) {
   mask_row(row, words, threshold, factor, n);
 }
-TRELLIS_CLONES void mask(double* row, const std::uint32_t* words, std::uint32_t threshold, double factor, std::int64_t n) {
+TRELLIS_CLONES void mask(double* row, const std::uint32_t* words, std::uint32_t threshold, double factor,
+                         std::int64_t n) {
   mask_row(row, words, threshold, factor, n);
 }
 
@@ -163,8 +170,8 @@ void forward_block(const AttentionForward& f, const Geometry& at, std::int64_t b
 }
 
 template <class T>
-void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t b, std::int64_t head, std::int64_t begin,
-                    T* p, T* dp, std::uint32_t* words) {
+void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t b, std::int64_t head,
+                    std::int64_t begin, T* p, T* dp, std::uint32_t* words) {
   const AttentionShape& a = f.shape;
   const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin, width = at.visible(end - 1);
   const std::int64_t q_at = at.q_at(b, head, begin), k_at = at.k_at(b, head / a.r);
@@ -185,8 +192,8 @@ void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t
       row_words(f.random, a, b, head, begin + i, visible, words);
       mask(dp + i * width, words, rule.threshold, static_cast<T>(rule.scale), visible);
     }
-    gradient(p + i * width, dp + i * width, lse[i], output.data + i * output.stride, d_output.data + i * d_output.stride,
-             a.d, visible, width);
+    gradient(p + i * width, dp + i * width, lse[i], output.data + i * output.stride,
+             d_output.data + i * d_output.stride, a.d, visible, width);
     if (a.dropout > 0) mask(p + i * width, words, rule.threshold, static_cast<T>(rule.scale), visible);
   }
   product<T>(Form::transposed, Form::plain, width, a.d, rows, 1, {p, width}, d_output, 1, dv);
@@ -198,9 +205,11 @@ void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t
 template <class T>
 struct Scratch {
   Scratch(const Geometry& at, int tables)
-      : size((at.block * at.a.t + 15) / 16 * 16), words_size(at.a.dropout > 0 ? at.a.t : 0),
+      : size((at.block * at.a.t + 15) / 16 * 16),
+        words_size(at.a.dropout > 0 ? at.a.t : 0),
         scores(at::empty({thread_count() * tables * size}, c10::CppTypeToScalarType<T>::value)),
-        words(at::empty({thread_count() * words_size}, at::kInt)), tables(tables) {
+        words(at::empty({thread_count() * words_size}, at::kInt)),
+        tables(tables) {
     data = scores.template mutable_data_ptr<T>();
     word_data = reinterpret_cast<std::uint32_t*>(words.template mutable_data_ptr<std::int32_t>());
   }
@@ -244,7 +253,11 @@ void backward_of(const AttentionBackward& f) {
 
 }  // namespace
 
-void attention_forward(const AttentionForward& f) { f.real == Real::f64 ? forward_of<double>(f) : forward_of<float>(f); }
-void attention_backward(const AttentionBackward& b) { b.real == Real::f64 ? backward_of<double>(b) : backward_of<float>(b); }
+void attention_forward(const AttentionForward& f) {
+  f.real == Real::f64 ? forward_of<double>(f) : forward_of<float>(f);
+}
+void attention_backward(const AttentionBackward& b) {
+  b.real == Real::f64 ? backward_of<double>(b) : backward_of<float>(b);
+}
 
 }  // namespace trellis

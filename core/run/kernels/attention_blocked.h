@@ -10,17 +10,17 @@ namespace trellis {
 // q, output: [b s g r d]; k, v: [b t g d]; lse: [b g r s]; all contiguous, of `real` (f32 or f64), lse likewise.
 struct AttentionShape {
   std::int64_t b, s, t, g, r, d;
-  bool causal;      // query i sees keys 0 to i
+  bool causal;  // query i sees keys 0 to i
   double dropout;
 };
 
 // Dropout's coordinates are global and unpadded, so that a mask does not depend on how heads or the sequence are split.
 struct AttentionRandom {
   std::uint64_t key = 0;
-  const std::int64_t* samples = nullptr;         // [b]
-  std::int64_t first_group = 0, first_query = 0; // of the local kv heads, of the local queries per kv head
-  std::int64_t queries = 0, heads = 0;           // queries per kv head and heads of the whole layer
-  std::int64_t keys = 0;                         // of an unpadded sequence
+  const std::int64_t* samples = nullptr;          // [b]
+  std::int64_t first_group = 0, first_query = 0;  // of the local kv heads, of the local queries per kv head
+  std::int64_t queries = 0, heads = 0;            // queries per kv head and heads of the whole layer
+  std::int64_t keys = 0;                          // of an unpadded sequence
 };
 
 struct AttentionForward {

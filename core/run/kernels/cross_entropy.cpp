@@ -14,8 +14,8 @@ namespace {
 // A chunk of tokens' logits over the vocabulary rows that this rank holds. Statistics have type C.
 struct Chunk {
   Real real;
-  void* logits;                  // [tokens, columns], of which `real_columns` exist and the rest is padding
-  const std::int64_t* labels;    // global; negative ones do not count
+  void* logits;                // [tokens, columns], of which `real_columns` exist and the rest is padding
+  const std::int64_t* labels;  // global; negative ones do not count
   std::int64_t tokens, columns, real_columns, first_column;
 };
 
@@ -29,14 +29,16 @@ TRELLIS_INLINE void statistics_of(const Chunk& chunk, Compute<T>* stats, std::in
     const std::int64_t label = chunk.labels[token] - chunk.first_column;
     const bool here = chunk.labels[token] >= 0 && label >= 0 && label < chunk.real_columns;
     stats[token] = top;
-    stats[chunk.tokens + token] = lane_sum<C>(chunk.real_columns, [&](std::int64_t j) { return fast_exp(load(row[j]) - top); });
+    stats[chunk.tokens + token] =
+        lane_sum<C>(chunk.real_columns, [&](std::int64_t j) { return fast_exp(load(row[j]) - top); });
     stats[2 * chunk.tokens + token] = here ? load(row[label]) : C(0);
   }
 }
 
 // Logits become their gradients: scale (softmax - one at the label).
 template <class T>
-TRELLIS_INLINE void gradient_of(const Chunk& chunk, const double* lse, double scale, std::int64_t begin, std::int64_t end) {
+TRELLIS_INLINE void gradient_of(const Chunk& chunk, const double* lse, double scale, std::int64_t begin,
+                                std::int64_t end) {
   using C = Compute<T>;
   for (std::int64_t token = begin; token < end; ++token) {
     T* row = static_cast<T*>(chunk.logits) + token * chunk.columns;
@@ -51,10 +53,9 @@ TRELLIS_INLINE void gradient_of(const Chunk& chunk, const double* lse, double sc
   }
 }
 
-TRELLIS_CLONES void statistics_loop(const Chunk& chunk, void* stats, std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(chunk.real, T, statistics_of<T>(chunk, static_cast<Compute<T>*>(stats), begin, end))
-}
-TRELLIS_CLONES void gradient_loop(const Chunk& chunk, const double* lse, double scale, std::int64_t begin, std::int64_t end) {
+TRELLIS_CLONES void statistics_loop(const Chunk& chunk, void* stats, std::int64_t begin, std::int64_t end){
+    TRELLIS_BY_REAL(chunk.real, T, statistics_of<T>(chunk, static_cast<Compute<T>*>(stats), begin, end))} TRELLIS_CLONES
+    void gradient_loop(const Chunk& chunk, const double* lse, double scale, std::int64_t begin, std::int64_t end) {
   TRELLIS_BY_REAL(chunk.real, T, gradient_of<T>(chunk, lse, scale, begin, end))
 }
 
@@ -64,7 +65,9 @@ double join(const C* stats, std::int64_t ranks, const std::int64_t* labels, std:
   double loss = 0;
   for (std::int64_t token = 0; token < tokens; ++token) {
     double top = -INFINITY, sum = 0, target = 0;
-    const auto part = [&](std::int64_t rank, int i) { return static_cast<double>(stats[(rank * 3 + i) * tokens + token]); };
+    const auto part = [&](std::int64_t rank, int i) {
+      return static_cast<double>(stats[(rank * 3 + i) * tokens + token]);
+    };
     for (std::int64_t rank = 0; rank < ranks; ++rank) top = std::max(top, part(rank, 0));
     for (std::int64_t rank = 0; rank < ranks; ++rank) {
       if (part(rank, 1) > 0) sum += part(rank, 1) * std::exp(part(rank, 0) - top);
@@ -89,7 +92,8 @@ class CrossEntropy final : public OpKernel {
     const auto v = static_cast<std::size_t>(parameter_dims(c, 0)[0]);
     const std::int64_t first = v < c.offset.size() ? c.offset[v] : 0;
     const std::int64_t real_vocab = c.op->integer("real_vocab", c.layer->dims[v].size);
-    const std::int64_t size = std::clamp<std::int64_t>(c.op->integer("chunk", 1024), 1, std::max<std::int64_t>(tokens, 1));
+    const std::int64_t size =
+        std::clamp<std::int64_t>(c.op->integer("chunk", 1024), 1, std::max<std::int64_t>(tokens, 1));
     for (std::int64_t i = 0; i < tokens; ++i)
       if (const std::int64_t label = data<std::int64_t>(labels)[i]; label >= real_vocab)
         fail("op '{}': label {} is not below the vocabulary of {}", c.op->name, label, real_vocab);
@@ -105,14 +109,20 @@ class CrossEntropy final : public OpKernel {
     double loss = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += size) {
       const std::int64_t n = std::min(size, tokens - begin);
-      const Chunk chunk = {real_of(x), logits.mutable_data_ptr(), data<std::int64_t>(labels) + begin, n, table.size(0),
-                           std::clamp<std::int64_t>(real_vocab - first, 0, table.size(0)), first};
+      const Chunk chunk = {real_of(x),
+                           logits.mutable_data_ptr(),
+                           data<std::int64_t>(labels) + begin,
+                           n,
+                           table.size(0),
+                           std::clamp<std::int64_t>(real_vocab - first, 0, table.size(0)),
+                           first};
       const at::Tensor part = logits.narrow(0, 0, n), x_part = rows.narrow(0, begin, n);
       products_->forward(x_part, table, {}, part);
       std::vector<double> lse(static_cast<std::size_t>(n));
       loss += losses(c, chunk, v, lse.data());
       if (!dw.defined()) continue;
-      for_tokens(chunk, [&](std::int64_t from, std::int64_t to) { gradient_loop(chunk, lse.data(), c.loss_scale, from, to); });
+      for_tokens(chunk,
+                 [&](std::int64_t from, std::int64_t to) { gradient_loop(chunk, lse.data(), c.loss_scale, from, to); });
       products_->input_gradient(part, table, dx.narrow(0, begin, n));
       products_->weight_gradient(dw, part, x_part, begin == 0 && is_fresh(c, 0));
     }
@@ -126,12 +136,14 @@ class CrossEntropy final : public OpKernel {
   // Each token's log-sum-exp over the whole vocabulary; returns the sum of the counted losses.
   static double losses(const KernelContext& c, const Chunk& chunk, std::size_t v, double* lse) {
     const at::Tensor local = at::empty({3, chunk.tokens}, at::TensorOptions().dtype(stats_type(c)));
-    for_tokens(chunk, [&](std::int64_t from, std::int64_t to) { statistics_loop(chunk, local.mutable_data_ptr(), from, to); });
+    for_tokens(chunk,
+               [&](std::int64_t from, std::int64_t to) { statistics_loop(chunk, local.mutable_data_ptr(), from, to); });
     at::Tensor all = local;
     std::int64_t ranks = 1;
     if (v < c.sizes->axes.size() && !c.sizes->axes[v].empty()) {
       const auto found = c.inner.find(c.sizes->axes[v]);
-      if (found == c.inner.end()) fail(ExitCode::failure, "op '{}' has no communicator over its vocabulary", c.op->name);
+      if (found == c.inner.end())
+        fail(ExitCode::failure, "op '{}' has no communicator over its vocabulary", c.op->name);
       ranks = found->second->size();
       all = at::empty({ranks * local.numel()}, local.options());
       found->second->all_gather(all, local.view({-1}))->wait();

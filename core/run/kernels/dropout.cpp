@@ -19,7 +19,8 @@ TRELLIS_INLINE void mask_range(T* y, const T* x, const std::uint32_t* words, std
 
 TRELLIS_CLONES void mask_loop(Real real, void* y, const void* x, std::int64_t at, const std::uint32_t* words,
                               std::uint32_t threshold, double scale, std::int64_t n) {
-  TRELLIS_BY_REAL(real, T, mask_range(static_cast<T*>(y) + at, static_cast<const T*>(x) + at, words, threshold, scale, n))
+  TRELLIS_BY_REAL(real, T,
+                  mask_range(static_cast<T*>(y) + at, static_cast<const T*>(x) + at, words, threshold, scale, n))
 }
 
 // How the local elements lie in the sample: runs of consecutive global indices. An index within the sample is position
@@ -53,7 +54,9 @@ class Runs {
   }
 
  private:
-  struct Outer { std::int64_t size, stride; };
+  struct Outer {
+    std::int64_t size, stride;
+  };
   std::vector<Outer> outer_;  // innermost first
   std::int64_t length_ = 1, runs_ = 1;
   std::uint64_t first_ = 0;

@@ -21,7 +21,8 @@ void map(Loop loop, const at::Tensor& out, const at::Tensor& x, const at::Tensor
   const Real real = real_of(x);
   void* to = out.mutable_data_ptr();
   const void *first = x.const_data_ptr(), *second = y.const_data_ptr();
-  parallel_for(x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) { loop(real, to, first, second, begin, end); });
+  parallel_for(x.numel(), kGrain,
+               [&](std::int64_t begin, std::int64_t end) { loop(real, to, first, second, begin, end); });
 }
 
 // The tensor for input gradient `index`, shaped as `like`.

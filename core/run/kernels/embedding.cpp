@@ -27,11 +27,10 @@ TRELLIS_INLINE void scatter_range(G* table, const T* dy, const Scatter& s, std::
   }
 }
 TRELLIS_CLONES void scatter_to_float(Real real, float* table, const void* dy, const Scatter& s, std::int64_t begin,
-                                     std::int64_t end) {
-  TRELLIS_BY_REAL(real, T, scatter_range(table, static_cast<const T*>(dy), s, begin, end))
-}
-TRELLIS_CLONES void scatter_to_double(Real real, double* table, const void* dy, const Scatter& s, std::int64_t begin,
-                                      std::int64_t end) {
+                                     std::int64_t end){
+    TRELLIS_BY_REAL(real, T, scatter_range(table, static_cast<const T*>(dy), s, begin, end))} TRELLIS_CLONES
+    void scatter_to_double(Real real, double* table, const void* dy, const Scatter& s, std::int64_t begin,
+                           std::int64_t end) {
   TRELLIS_BY_REAL(real, T, scatter_range(table, static_cast<const T*>(dy), s, begin, end))
 }
 
@@ -39,9 +38,11 @@ TRELLIS_CLONES void scatter_to_double(Real real, double* table, const void* dy, 
 struct Embedding final : OpKernel {
   static Scatter scatter(const KernelContext& c, const at::Tensor& table) {
     const at::Tensor& ids = input(c, 0);
-    if (ids.scalar_type() != at::kLong) fail(ExitCode::failure, "the ids of op '{}' are not 64-bit integers", c.op->name);
+    if (ids.scalar_type() != at::kLong)
+      fail(ExitCode::failure, "the ids of op '{}' are not 64-bit integers", c.op->name);
     const auto rows = static_cast<std::size_t>(parameter_dims(c, 0)[0]);
-    return {data<std::int64_t>(ids), ids.numel(), rows < c.offset.size() ? c.offset[rows] : 0, table.size(0), table.size(1)};
+    return {data<std::int64_t>(ids), ids.numel(), rows < c.offset.size() ? c.offset[rows] : 0, table.size(0),
+            table.size(1)};
   }
 
   void forward(KernelContext& c) const override {
@@ -78,8 +79,7 @@ struct Embedding final : OpKernel {
                  [&](std::int64_t begin, std::int64_t end) {
                    if (gradient.scalar_type() == at::kDouble)
                      scatter_to_double(real, mutable_data<double>(gradient), dy.const_data_ptr(), s, begin, end);
-                   else
-                     scatter_to_float(real, mutable_data<float>(gradient), dy.const_data_ptr(), s, begin, end);
+                   else scatter_to_float(real, mutable_data<float>(gradient), dy.const_data_ptr(), s, begin, end);
                  });
   }
   void input_gradient(KernelContext&) const override {}  // ids have none

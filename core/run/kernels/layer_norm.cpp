@@ -14,9 +14,9 @@ struct LayerNorm final : OpKernel {
     c.extras.resize(2);
     for (at::Tensor& extra : c.extras) prepare(extra, rows, stats_type(c));
     prepare(c.output, x.sizes(), x.scalar_type());
-    norm_forward({real_of(x), x.const_data_ptr(), weight.const_data_ptr(), bias.defined() ? bias.const_data_ptr() : nullptr,
-                  pointer(c.output), pointer(c.extras[0]), pointer(c.extras[1]), x.numel() / weight.numel(), weight.numel(),
-                  c.op->real("eps", 1e-5)});
+    norm_forward({real_of(x), x.const_data_ptr(), weight.const_data_ptr(),
+                  bias.defined() ? bias.const_data_ptr() : nullptr, pointer(c.output), pointer(c.extras[0]),
+                  pointer(c.extras[1]), x.numel() / weight.numel(), weight.numel(), c.op->real("eps", 1e-5)});
   }
 
   void backward(KernelContext& c) const override {

@@ -43,7 +43,8 @@ const OpKernel& KernelLibrary::find(std::string_view kind) const {
   if (const auto found = kernels_.find(kind); found != kernels_.end()) return *found->second;
   std::vector<std::string> kinds;
   for (const auto& [known, kernel] : kernels_) kinds.push_back(known);
-  throw Error(ExitCode::plugin, fmt::format("no kernel for ops of kind '{}'", kind), suggestion_hint(kind, kinds, "kernels"));
+  throw Error(ExitCode::plugin, fmt::format("no kernel for ops of kind '{}'", kind),
+              suggestion_hint(kind, kinds, "kernels"));
 }
 
 }  // namespace trellis

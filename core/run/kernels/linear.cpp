@@ -14,12 +14,15 @@ struct Folded {
     const auto& weight_dims = parameter_dims(c, 0);
     for (DimId d : weight_dims) weight.push_back(c.size(d));
     const auto& in = c.op->input_dims[0];
-    const auto is_free = [&](DimId d) { return std::find(weight_dims.begin(), weight_dims.end(), d) == weight_dims.end(); };
+    const auto is_free = [&](DimId d) {
+      return std::find(weight_dims.begin(), weight_dims.end(), d) == weight_dims.end();
+    };
     leading = static_cast<std::size_t>(std::count_if(in.begin(), in.end(), is_free));
     out_dims = weight_dims.size() - (in.size() - leading);
     if (!std::equal(in.begin() + static_cast<std::ptrdiff_t>(leading), in.end(),
                     weight_dims.begin() + static_cast<std::ptrdiff_t>(out_dims), weight_dims.end()))
-      fail(ExitCode::unsupported, "op '{}': the dims that a linear contracts must be the last ones of its input", c.op->name);
+      fail(ExitCode::unsupported, "op '{}': the dims that a linear contracts must be the last ones of its input",
+           c.op->name);
     for (std::size_t i = 0; i < out_dims; ++i) n *= weight[i];
     for (std::size_t i = out_dims; i < weight_dims.size(); ++i) k *= weight[i];
     for (std::size_t i = 0; i < leading; ++i) lead.push_back(c.size(in[i])), m *= lead.back();
@@ -61,7 +64,8 @@ struct Linear final : OpKernel {
     const Folded f(c);
     c.input_gradients.resize(std::max<std::size_t>(c.input_gradients.size(), 1));
     at::Tensor& dx = c.input_gradients[0];
-    const at::Tensor result = products->input_gradient(output_gradient(c).view({f.m, f.n}), f.matrix(c), flat(dx, f.m, f.k));
+    const at::Tensor result =
+        products->input_gradient(output_gradient(c).view({f.m, f.n}), f.matrix(c), flat(dx, f.m, f.k));
     if (!dx.defined()) dx = result.view(f.in_shape());
   }
 
@@ -69,7 +73,8 @@ struct Linear final : OpKernel {
     const at::Tensor dw = parameter_gradient(c, 0);
     if (!dw.defined()) return;
     const Folded f(c);
-    products->weight_gradient(dw.view({f.n, f.k}), output_gradient(c).view({f.m, f.n}), input(c, 0).view({f.m, f.k}), is_fresh(c, 0));
+    products->weight_gradient(dw.view({f.n, f.k}), output_gradient(c).view({f.m, f.n}), input(c, 0).view({f.m, f.k}),
+                              is_fresh(c, 0));
   }
   bool overwrites_gradients() const override { return true; }
 
@@ -78,6 +83,8 @@ struct Linear final : OpKernel {
 
 }  // namespace
 
-std::shared_ptr<const OpKernel> make_linear(std::shared_ptr<Products> p) { return std::make_shared<Linear>(std::move(p)); }
+std::shared_ptr<const OpKernel> make_linear(std::shared_ptr<Products> p) {
+  return std::make_shared<Linear>(std::move(p));
+}
 
 }  // namespace trellis

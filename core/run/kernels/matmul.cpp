@@ -1,9 +1,9 @@
 #include "run/kernels/matmul.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <dlfcn.h>
@@ -26,8 +26,9 @@ constexpr std::array<std::pair<std::string_view, at::ScalarType>, 3> kTypes = {
     {{"f32", at::kFloat}, {"f64", at::kDouble}, {"bf16", at::kBFloat16}}};
 
 // x w^T + bias on oneDNN; strided arguments are allowed.
-using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, c10::string_view,
-                                   c10::List<std::optional<at::Scalar>>, std::optional<c10::string_view>);
+using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
+                                   c10::string_view, c10::List<std::optional<at::Scalar>>,
+                                   std::optional<c10::string_view>);
 
 const std::optional<c10::TypedOperatorHandle<LinearPointwise>>& linear_pointwise() {
   static const auto handle = []() -> std::optional<c10::TypedOperatorHandle<LinearPointwise>> {
@@ -60,12 +61,14 @@ void mkl_accumulate(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor
 }
 
 bool fits_int(const at::Tensor& t) {
-  return std::all_of(t.sizes().begin(), t.sizes().end(), [](std::int64_t n) { return n <= std::numeric_limits<int>::max(); });
+  return std::all_of(t.sizes().begin(), t.sizes().end(),
+                     [](std::int64_t n) { return n <= std::numeric_limits<int>::max(); });
 }
 
 at::Tensor placed(at::Tensor result, const at::Tensor& out) { return out.defined() ? out.copy_(result) : result; }
 
-at::Tensor run_forward(ProductChoice choice, const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::Tensor out) {
+at::Tensor run_forward(ProductChoice choice, const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                       at::Tensor out) {
   if (choice == ProductChoice::onednn) return placed(onednn_product(x, w, bias), out);
   if (!out.defined()) out = at::empty({x.size(0), w.size(0)}, x.options());
   if (bias.defined()) return at::addmm_out(out, bias, x, w.t());
@@ -114,8 +117,8 @@ ProductChoice Products::choose(const Key& key, const std::vector<ProductChoice>&
   const std::lock_guard lock(mutex_);
   if (const auto known = choices_.find(key); known != choices_.end()) return known->second;
   // LibTorch's default wins unless another is clearly faster, so that noise seldom decides.
-  constexpr double kMargin = 0.95;
-  constexpr int kRepeats = 3;
+  constexpr double kMargin = 0.9;
+  constexpr int kRepeats = 5;
   ProductChoice chosen = candidates.front();
   double best = 0;
   for (const ProductChoice choice : candidates.size() > 1 ? candidates : std::vector<ProductChoice>()) {
@@ -135,8 +138,8 @@ ProductChoice Products::choose(const Key& key, const std::vector<ProductChoice>&
 
 at::Tensor Products::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::Tensor out) {
   const Key key = {0, static_cast<std::int64_t>(x.scalar_type()), x.size(0), x.size(1), w.size(0)};
-  const auto choice = choose(key, candidates(ProductKind::forward, x),
-                             [&](ProductChoice c) { run_forward(c, x, w, bias, out); });
+  const auto choice =
+      choose(key, candidates(ProductKind::forward, x), [&](ProductChoice c) { run_forward(c, x, w, bias, out); });
   return run_forward(choice, x, w, bias, std::move(out));
 }
 
@@ -163,8 +166,8 @@ std::vector<std::string> Products::lines() const {
   for (const auto& [key, choice] : choices_) {
     const auto type = std::find_if(kTypes.begin(), kTypes.end(),
                                    [&](const auto& t) { return static_cast<std::int64_t>(t.second) == key[1]; });
-    lines.push_back(fmt::format("{} {} {} {} {} {}", kKinds[static_cast<std::size_t>(key[0])], type->first, key[2], key[3],
-                                key[4], kChoices[static_cast<std::size_t>(choice)]));
+    lines.push_back(fmt::format("{} {} {} {} {} {}", kKinds[static_cast<std::size_t>(key[0])], type->first, key[2],
+                                key[3], key[4], kChoices[static_cast<std::size_t>(choice)]));
   }
   std::sort(lines.begin(), lines.end());
   return lines;
@@ -181,13 +184,16 @@ void Products::preset(const std::vector<std::string>& lines) {
     const auto type_at = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& t) { return t.first == type; });
     const auto choice_at = std::find(kChoices.begin(), kChoices.end(), choice);
     if (!text || text >> rest || kind_at == kKinds.end() || type_at == kTypes.end() || choice_at == kChoices.end())
-      fail("a product's choice reads '{}'; expected '<forward|input_gradient|weight_gradient> <f32|f64|bf16> M K N "
-           "<aten|onednn|mkl_accumulate>'", line);
+      fail(
+          "a product's choice reads '{}'; expected '<forward|input_gradient|weight_gradient> <f32|f64|bf16> M K N "
+          "<aten|onednn|mkl_accumulate>'",
+          line);
     key[0] = kind_at - kKinds.begin();
     key[1] = static_cast<std::int64_t>(type_at->second);
     const auto wanted = static_cast<ProductChoice>(choice_at - kChoices.begin());
     const bool fits = wanted != ProductChoice::mkl_accumulate || (kind == kKinds[2] && type == "bf16");
-    if (!fits || (wanted != ProductChoice::aten && type == "f64")) fail("'{}': {} does not compute this product", line, choice);
+    if (!fits || (wanted != ProductChoice::aten && type == "f64"))
+      fail("'{}': {} does not compute this product", line, choice);
     const bool here = wanted == ProductChoice::onednn ? linear_pointwise().has_value()
                                                       : wanted == ProductChoice::aten || gemm_bf16() != nullptr;
     if (!here) fail(ExitCode::unsupported, "'{}': this LibTorch does not offer {}", line, choice);

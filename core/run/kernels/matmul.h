@@ -22,9 +22,9 @@ namespace trellis {
 
 enum class ProductKind { forward, input_gradient, weight_gradient };
 enum class ProductChoice {
-  aten,             // LibTorch's default: MKL for f32 and f64, oneDNN for bf16 where the processor supports it
-  onednn,           // oneDNN by name
-  mkl_accumulate,   // weight gradient of bf16: MKL adds into the fp32 gradient
+  aten,            // LibTorch's default: MKL for f32 and f64, oneDNN for bf16 where the processor supports it
+  onednn,          // oneDNN by name
+  mkl_accumulate,  // weight gradient of bf16: MKL adds into the fp32 gradient
 };
 
 // Thread-safe. Matrices are 2-D and contiguous; x [M, K], w [N, K], y [M, N].

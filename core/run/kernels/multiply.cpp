@@ -9,7 +9,8 @@ TRELLIS_INLINE void multiply_range(T* z, const T* x, const T* y, std::int64_t be
   for (std::int64_t i = begin; i < end; ++i) store(z[i], load(x[i]) * load(y[i]));
 }
 
-TRELLIS_CLONES void multiply_loop(Real real, void* z, const void* x, const void* y, std::int64_t begin, std::int64_t end) {
+TRELLIS_CLONES void multiply_loop(Real real, void* z, const void* x, const void* y, std::int64_t begin,
+                                  std::int64_t end) {
   TRELLIS_BY_REAL(real, T,
                   multiply_range(static_cast<T*>(z), static_cast<const T*>(x), static_cast<const T*>(y), begin, end))
 }

@@ -45,9 +45,8 @@ TRELLIS_INLINE void input_row(const NormBackward& b, std::int64_t row, Compute<T
   T* dx = static_cast<T*>(b.dx) + row * h;
   C mean_g = 0;
   if (b.mean) mean_g = lane_sum<C>(h, [&](std::int64_t j) { return load(dy[j]) * load(weight[j]); }) / C(h);
-  const C mean_gn = lane_sum<C>(h, [&](std::int64_t j) {
-                      return load(dy[j]) * load(weight[j]) * (load(x[j]) - mean);
-                    }) * rstd / C(h);
+  const C mean_gn =
+      lane_sum<C>(h, [&](std::int64_t j) { return load(dy[j]) * load(weight[j]) * (load(x[j]) - mean); }) * rstd / C(h);
   const C slope = rstd * rstd * mean_gn, shift = rstd * mean_g;
   for (std::int64_t j = 0; j < h; ++j)
     store(dx[j], load(dy[j]) * load(weight[j]) * rstd - shift - (load(x[j]) - mean) * slope);
@@ -72,11 +71,9 @@ TRELLIS_INLINE void backward_rows(const NormBackward& b, void* weight_sum, void*
   }
 }
 
-TRELLIS_CLONES void forward_loop(const NormForward& f, std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(f.real, T, forward_rows<T>(f, begin, end))
-}
-TRELLIS_CLONES void backward_loop(const NormBackward& b, void* weight_sum, void* bias_sum, std::int64_t begin,
-                                  std::int64_t end) {
+TRELLIS_CLONES void forward_loop(const NormForward& f, std::int64_t begin, std::int64_t end){
+    TRELLIS_BY_REAL(f.real, T, forward_rows<T>(f, begin, end))} TRELLIS_CLONES
+    void backward_loop(const NormBackward& b, void* weight_sum, void* bias_sum, std::int64_t begin, std::int64_t end) {
   TRELLIS_BY_REAL(b.real, T, backward_rows<T>(b, weight_sum, bias_sum, begin, end))
 }
 

@@ -7,9 +7,9 @@ namespace trellis {
 
 struct NormForward {
   Real real;
-  const void *x, *weight, *bias;   // bias may be null
+  const void *x, *weight, *bias;  // bias may be null
   void* y;
-  void *mean, *rstd;               // stats type; mean is null for RMS norm
+  void *mean, *rstd;  // stats type; mean is null for RMS norm
   std::int64_t rows, hidden;
   double eps;
 };

@@ -49,7 +49,8 @@ void next_tasks(void* data) {
 
 void run_ranges(std::int64_t n, std::int64_t grain, RangeBody body, void* closure) {
   if (n <= 0) return;
-  const std::int64_t threads = n <= grain ? 1 : std::min<std::int64_t>(thread_count(), n / std::max<std::int64_t>(grain, 1));
+  const std::int64_t threads =
+      n <= grain ? 1 : std::min<std::int64_t>(thread_count(), n / std::max<std::int64_t>(grain, 1));
   if (threads <= 1) return body(closure, 0, n);
   Region region{n, body, closure};
   GOMP_parallel(one_range, &region, static_cast<unsigned>(threads), 0);

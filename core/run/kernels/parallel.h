@@ -25,7 +25,8 @@ template <class Body>
 void parallel_for(std::int64_t n, std::int64_t grain, Body&& body) {
   using Closure = std::remove_reference_t<Body>;
   detail::run_ranges(
-      n, grain, [](void* closure, std::int64_t begin, std::int64_t end) { (*static_cast<Closure*>(closure))(begin, end); },
+      n, grain,
+      [](void* closure, std::int64_t begin, std::int64_t end) { (*static_cast<Closure*>(closure))(begin, end); },
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 

@@ -14,7 +14,7 @@ void philox_words(std::uint64_t key, std::uint64_t high, std::uint64_t first, st
 struct DropoutRule {
   explicit DropoutRule(double p);  // 0 <= p <= 1, else Error
   std::uint32_t threshold;
-  double scale;                    // 1 / (1 - p); 0 where p is 1
+  double scale;  // 1 / (1 - p); 0 where p is 1
 };
 
 }  // namespace trellis

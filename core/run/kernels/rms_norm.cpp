@@ -18,8 +18,8 @@ struct RmsNorm final : OpKernel {
 
   void backward(KernelContext& c) const override {
     const at::Tensor &x = input(c, 0), &weight = c.parameters[0];
-    norm_backward({real_of(x), output_gradient(c).const_data_ptr(), x.const_data_ptr(), weight.const_data_ptr(), nullptr,
-                   c.extras.at(0).const_data_ptr(), wants(c, 0) ? pointer(gradient_slot(c, 0, x)) : nullptr,
+    norm_backward({real_of(x), output_gradient(c).const_data_ptr(), x.const_data_ptr(), weight.const_data_ptr(),
+                   nullptr, c.extras.at(0).const_data_ptr(), wants(c, 0) ? pointer(gradient_slot(c, 0, x)) : nullptr,
                    pointer(parameter_gradient(c, 0)), nullptr, x.numel() / weight.numel(), weight.numel()});
   }
 };

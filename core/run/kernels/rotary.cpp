@@ -13,7 +13,7 @@ namespace {
 struct Table {
   double theta = 0;
   std::int64_t half = 0, positions = 0;
-  std::vector<float> f32;   // [position][cos, sin][half]
+  std::vector<float> f32;  // [position][cos, sin][half]
   std::vector<double> f64;
 
   const float* row(std::int64_t position, float) const { return f32.data() + position * 2 * half; }
@@ -27,7 +27,8 @@ std::shared_ptr<const Table> make_table(double theta, std::int64_t half, std::in
   for (std::int64_t position = 0; position < positions; ++position) {
     double* row = table->f64.data() + position * 2 * half;
     for (std::int64_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(position) * std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
+      const double angle =
+          static_cast<double>(position) * std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
       row[i] = std::cos(angle), row[half + i] = std::sin(angle);
     }
   }
@@ -37,8 +38,8 @@ std::shared_ptr<const Table> make_table(double theta, std::int64_t half, std::in
 
 // y = x rotated by the angle of its token; sign -1 turns it back. Halves are paired: i with i + d / 2.
 template <class T>
-TRELLIS_INLINE void rotate_tokens(T* y, const T* x, const Table& table, const std::int64_t* positions, std::int64_t heads,
-                                  Compute<T> sign, std::int64_t begin, std::int64_t end) {
+TRELLIS_INLINE void rotate_tokens(T* y, const T* x, const Table& table, const std::int64_t* positions,
+                                  std::int64_t heads, Compute<T> sign, std::int64_t begin, std::int64_t end) {
   using C = Compute<T>;
   const std::int64_t half = table.half;
   for (std::int64_t token = begin; token < end; ++token) {
@@ -58,8 +59,9 @@ TRELLIS_INLINE void rotate_tokens(T* y, const T* x, const Table& table, const st
 
 TRELLIS_CLONES void rotate_loop(Real real, void* y, const void* x, const Table& table, const std::int64_t* positions,
                                 std::int64_t heads, int sign, std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(real, T, rotate_tokens(static_cast<T*>(y), static_cast<const T*>(x), table, positions, heads,
-                                         Compute<T>(sign), begin, end))
+  TRELLIS_BY_REAL(real, T,
+                  rotate_tokens(static_cast<T*>(y), static_cast<const T*>(x), table, positions, heads, Compute<T>(sign),
+                                begin, end))
 }
 
 // The rotate-half convention of LLaMA's public weights. A negative position (padding) is not rotated.
@@ -83,12 +85,14 @@ class Rotary final : public OpKernel {
     const std::int64_t tokens = positions.numel(), width = x.size(-1);
     if (tokens == 0) return;
     if (width % 2) fail("op '{}': rotary needs an even head dim; found {}", c.op->name, width);
-    const auto table = table_for(c.op->real("theta", 10000), width / 2, *std::max_element(position, position + tokens) + 1);
+    const auto table =
+        table_for(c.op->real("theta", 10000), width / 2, *std::max_element(position, position + tokens) + 1);
     const std::int64_t heads = x.numel() / (tokens * width);
     const Real real = real_of(x);
-    parallel_for(tokens, std::max<std::int64_t>(1, kGrain / (heads * width)), [&](std::int64_t begin, std::int64_t end) {
-      rotate_loop(real, y.mutable_data_ptr(), x.const_data_ptr(), *table, position, heads, sign, begin, end);
-    });
+    parallel_for(
+        tokens, std::max<std::int64_t>(1, kGrain / (heads * width)), [&](std::int64_t begin, std::int64_t end) {
+          rotate_loop(real, y.mutable_data_ptr(), x.const_data_ptr(), *table, position, heads, sign, begin, end);
+        });
   }
 
   // Computing a table costs more than using it; one is kept for each (theta, width) and grows with the positions.

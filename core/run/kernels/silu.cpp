@@ -22,10 +22,9 @@ TRELLIS_INLINE void backward_range(T* dx, const T* dy, const T* x, std::int64_t 
   }
 }
 
-TRELLIS_CLONES void forward_loop(Real real, void* y, const void* x, std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(real, T, forward_range(static_cast<T*>(y), static_cast<const T*>(x), begin, end))
-}
-TRELLIS_CLONES void backward_loop(Real real, void* dx, const void* dy, const void* x, std::int64_t begin, std::int64_t end) {
+TRELLIS_CLONES void forward_loop(Real real, void* y, const void* x, std::int64_t begin, std::int64_t end){
+    TRELLIS_BY_REAL(real, T, forward_range(static_cast<T*>(y), static_cast<const T*>(x), begin, end))} TRELLIS_CLONES
+    void backward_loop(Real real, void* dx, const void* dy, const void* x, std::int64_t begin, std::int64_t end) {
   TRELLIS_BY_REAL(real, T,
                   backward_range(static_cast<T*>(dx), static_cast<const T*>(dy), static_cast<const T*>(x), begin, end))
 }

@@ -1,4 +1,5 @@
-// What the kernels' own loops are made of: plain loops that the compiler vectorizes, one clone for each instruction set.
+// What the kernels' own loops are made of: plain loops that the compiler vectorizes, one clone for each instruction
+// set.
 //
 // A function marked TRELLIS_CLONES is compiled for AVX-512, AVX2 and the baseline, and chosen when the library is
 // loaded. Templates cannot be cloned: write the loop as a TRELLIS_INLINE template, and call it from a cloned function
@@ -24,19 +25,40 @@ enum class Real { f32, f64, bf16 };  // an element type of computation
 Real real_of(const at::Tensor&);     // Error where it is none of these
 
 // Runs the statement with `T` as the element type.
-#define TRELLIS_BY_REAL(real, T, ...)                      \
-  switch (real) {                                          \
-    case Real::f32: { using T = float; __VA_ARGS__; break; }  \
-    case Real::f64: { using T = double; __VA_ARGS__; break; } \
-    case Real::bf16: { using T = Bf16; __VA_ARGS__; break; }  \
+#define TRELLIS_BY_REAL(real, T, ...) \
+  switch (real) {                     \
+    case Real::f32: {                 \
+      using T = float;                \
+      __VA_ARGS__;                    \
+      break;                          \
+    }                                 \
+    case Real::f64: {                 \
+      using T = double;               \
+      __VA_ARGS__;                    \
+      break;                          \
+    }                                 \
+    case Real::bf16: {                \
+      using T = Bf16;                 \
+      __VA_ARGS__;                    \
+      break;                          \
+    }                                 \
   }
 
-struct Bf16 { std::uint16_t bits; };
+struct Bf16 {
+  std::uint16_t bits;
+};
 
 // Elements are computed in float, those of double in double.
-template <class T> struct ComputeOf { using type = float; };
-template <> struct ComputeOf<double> { using type = double; };
-template <class T> using Compute = typename ComputeOf<T>::type;
+template <class T>
+struct ComputeOf {
+  using type = float;
+};
+template <>
+struct ComputeOf<double> {
+  using type = double;
+};
+template <class T>
+using Compute = typename ComputeOf<T>::type;
 
 TRELLIS_INLINE float load(float v) { return v; }
 TRELLIS_INLINE double load(double v) { return v; }

@@ -13,11 +13,16 @@ namespace trellis {
 
 at::ScalarType scalar_type(Dtype dtype) {
   switch (dtype) {
-    case Dtype::f32: return at::kFloat;
-    case Dtype::f64: return at::kDouble;
-    case Dtype::bf16: return at::kBFloat16;
-    case Dtype::i64: return at::kLong;
-    case Dtype::u8: return at::kByte;
+    case Dtype::f32:
+      return at::kFloat;
+    case Dtype::f64:
+      return at::kDouble;
+    case Dtype::bf16:
+      return at::kBFloat16;
+    case Dtype::i64:
+      return at::kLong;
+    case Dtype::u8:
+      return at::kByte;
   }
   fail(ExitCode::failure, "no element type {}", static_cast<int>(dtype));
 }
@@ -27,19 +32,23 @@ at::ScalarType stats_type(const KernelContext& c) { return c.dtype == Dtype::f64
 Real real_of(const at::Tensor& tensor) {
   if (!tensor.is_cpu()) fail(ExitCode::unsupported, "a CPU kernel was given a tensor of another device");
   switch (tensor.scalar_type()) {
-    case at::kFloat: return Real::f32;
-    case at::kDouble: return Real::f64;
-    case at::kBFloat16: return Real::bf16;
-    default: fail(ExitCode::failure, "a kernel was given a tensor of {}; expected float, double or bfloat16",
-                  c10::toString(tensor.scalar_type()));
+    case at::kFloat:
+      return Real::f32;
+    case at::kDouble:
+      return Real::f64;
+    case at::kBFloat16:
+      return Real::bf16;
+    default:
+      fail(ExitCode::failure, "a kernel was given a tensor of {}; expected float, double or bfloat16",
+           c10::toString(tensor.scalar_type()));
   }
 }
 
 at::Tensor& prepare(at::Tensor& slot, at::IntArrayRef shape, at::ScalarType type) {
   if (!slot.defined()) return slot = at::empty(shape, at::TensorOptions().dtype(type));
   if (slot.sizes() != shape || slot.scalar_type() != type || !slot.is_contiguous())
-    fail(ExitCode::failure, "a kernel's output is {} [{}]; expected contiguous {} [{}]", c10::toString(slot.scalar_type()),
-         fmt::join(slot.sizes(), " "), c10::toString(type), fmt::join(shape, " "));
+    fail(ExitCode::failure, "a kernel's output is {} [{}]; expected contiguous {} [{}]",
+         c10::toString(slot.scalar_type()), fmt::join(slot.sizes(), " "), c10::toString(type), fmt::join(shape, " "));
   return slot;
 }
 
@@ -80,9 +89,8 @@ TRELLIS_INLINE void add_range(G* to, const T* from, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) to[i] += static_cast<G>(load(from[i]));
 }
 
-TRELLIS_CLONES void add_to_float(float* to, Real real, const void* from, std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(real, T, add_range(to + begin, static_cast<const T*>(from) + begin, end - begin))
-}
+TRELLIS_CLONES void add_to_float(float* to, Real real, const void* from, std::int64_t begin, std::int64_t end){
+    TRELLIS_BY_REAL(real, T, add_range(to + begin, static_cast<const T*>(from) + begin, end - begin))}
 
 TRELLIS_CLONES void add_to_double(double* to, Real real, const void* from, std::int64_t begin, std::int64_t end) {
   TRELLIS_BY_REAL(real, T, add_range(to + begin, static_cast<const T*>(from) + begin, end - begin))
@@ -108,9 +116,8 @@ TRELLIS_INLINE void sum_columns(G* to, const T* from, std::int64_t rows, std::in
 }
 
 TRELLIS_CLONES void columns_to_float(float* to, Real real, const void* from, std::int64_t rows, std::int64_t columns,
-                                     std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(real, T, sum_columns(to, static_cast<const T*>(from), rows, columns, begin, end))
-}
+                                     std::int64_t begin, std::int64_t end){
+    TRELLIS_BY_REAL(real, T, sum_columns(to, static_cast<const T*>(from), rows, columns, begin, end))}
 
 TRELLIS_CLONES void columns_to_double(double* to, Real real, const void* from, std::int64_t rows, std::int64_t columns,
                                       std::int64_t begin, std::int64_t end) {
@@ -126,8 +133,9 @@ TRELLIS_INLINE void add_row_range(T* y, const T* x, const T* bias, std::int64_t 
 
 TRELLIS_CLONES void add_rows_of(Real real, void* y, const void* x, const void* bias, std::int64_t columns,
                                 std::int64_t begin, std::int64_t end) {
-  TRELLIS_BY_REAL(real, T, add_row_range(static_cast<T*>(y), static_cast<const T*>(x), static_cast<const T*>(bias),
-                                         columns, begin, end))
+  TRELLIS_BY_REAL(
+      real, T,
+      add_row_range(static_cast<T*>(y), static_cast<const T*>(x), static_cast<const T*>(bias), columns, begin, end))
 }
 
 }  // namespace
@@ -148,7 +156,8 @@ void accumulate_rows(const at::Tensor& to, const at::Tensor& from) {
   const bool wide = to.scalar_type() == at::kDouble;
   parallel_for(columns, std::max<std::int64_t>(64, kGrain / std::max<std::int64_t>(rows, 1)),
                [&](std::int64_t begin, std::int64_t end) {
-                 if (wide) columns_to_double(mutable_data<double>(to), real, from.const_data_ptr(), rows, columns, begin, end);
+                 if (wide)
+                   columns_to_double(mutable_data<double>(to), real, from.const_data_ptr(), rows, columns, begin, end);
                  else columns_to_float(mutable_data<float>(to), real, from.const_data_ptr(), rows, columns, begin, end);
                });
 }
@@ -158,7 +167,8 @@ void add_rows(const at::Tensor& y, const at::Tensor& x, const at::Tensor& bias) 
   const std::int64_t columns = bias.numel(), rows = columns ? x.numel() / columns : 0;
   parallel_for(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(columns, 1)),
                [&](std::int64_t begin, std::int64_t end) {
-                 add_rows_of(real, y.mutable_data_ptr(), x.const_data_ptr(), bias.const_data_ptr(), columns, begin, end);
+                 add_rows_of(real, y.mutable_data_ptr(), x.const_data_ptr(), bias.const_data_ptr(), columns, begin,
+                             end);
                });
 }
 

@@ -7,7 +7,8 @@ namespace trellis::test {
 namespace {
 
 // The literal formula, over the whole and then masked: what torch.optim.AdamW does.
-void plain_step(const AdamW& o, at::Tensor& p, const at::Tensor& g, at::Tensor& m, at::Tensor& v, const at::Tensor& decay, int step) {
+void plain_step(const AdamW& o, at::Tensor& p, const at::Tensor& g, at::Tensor& m, at::Tensor& v,
+                const at::Tensor& decay, int step) {
   p = p * (1 - o.learning_rate * o.weight_decay * decay);
   m = o.beta1 * m + (1 - o.beta1) * g;
   v = o.beta2 * v + (1 - o.beta2) * g * g;

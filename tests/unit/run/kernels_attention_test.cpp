@@ -12,7 +12,8 @@ LayerSpec attention_layer(std::int64_t s, bool causal, double dropout) {
   dims.push_back({"keys", std::string(kSequence), s});
   LayerBuilder b("layer", dims);
   const ValueId q = b.input("q", {"batch", "seq", "kv_heads", "queries_per_kv", "head_dim"});
-  const ValueId k = b.input("k", {"batch", "seq", "kv_heads", "head_dim"}), v = b.input("v", {"batch", "seq", "kv_heads", "head_dim"});
+  const ValueId k = b.input("k", {"batch", "seq", "kv_heads", "head_dim"}),
+                v = b.input("v", {"batch", "seq", "kv_heads", "head_dim"});
   b.output("y", b.attention("attention", q, k, v, causal, dropout));
   return b.build();
 }
@@ -29,7 +30,9 @@ at::Tensor plain(const Tensors& x, bool causal, const at::Tensor& mask = {}) {
   return at::einsum("bgrst,btgd->bsgrd", {p, x[2]});
 }
 
-Tensors random_qkv(std::int64_t s) { return {random({2, s, 2, 3, 8}), random({2, s, 2, 8}, 2), random({2, s, 2, 8}, 3)}; }
+Tensors random_qkv(std::int64_t s) {
+  return {random({2, s, 2, 3, 8}), random({2, s, 2, 8}, 2), random({2, s, 2, 8}, 3)};
+}
 
 TEST_CASE("attention with fewer key heads agrees with autograd, causal or not") {
   for (const bool causal : {true, false})
@@ -82,7 +85,8 @@ TEST_CASE("attention with dropout over the second half of the heads is half of t
     half.layer.ops[0].name = "half";
     whole.give(x);
     half.cut("kv_heads", 1, 1);
-    half.give({x[0].narrow(2, 1, 1).contiguous(), x[1].narrow(2, 1, 1).contiguous(), x[2].narrow(2, 1, 1).contiguous()});
+    half.give(
+        {x[0].narrow(2, 1, 1).contiguous(), x[1].narrow(2, 1, 1).contiguous(), x[2].narrow(2, 1, 1).contiguous()});
     CHECK(difference(half.forward(), whole.forward().narrow(2, 1, 1)) < tolerance(dtype));
     const at::Tensor dy = random({2, 24, 2, 3, 8}, 5);
     whole.backward(dy), half.backward(dy.narrow(2, 1, 1).contiguous());
@@ -97,7 +101,8 @@ TEST_CASE("rotary agrees with autograd of the rotate-half formula") {
   b.output("y", b.rotary("rotary", x, b.field("positions", {"batch", "seq"}), 10000));
   const at::Tensor positions = at::arange(24, at::kLong).add(5).expand({2, 24}).contiguous();
   check_against_autograd(b.build(), 2, {random({2, 24, 2, 8}), positions}, {}, [&](auto& in, auto&) {
-    const auto angle = at::einsum("bs,i->bsi", {positions.to(at::kDouble), at::pow(10000.0, at::arange(4, at::kDouble) / -4.0)});
+    const auto angle =
+        at::einsum("bs,i->bsi", {positions.to(at::kDouble), at::pow(10000.0, at::arange(4, at::kDouble) / -4.0)});
     const auto both = at::cat({angle, angle}, -1).unsqueeze(2);
     const auto turned = at::cat({-in[0].narrow(-1, 4, 4), in[0].narrow(-1, 0, 4)}, -1);
     return in[0] * both.cos() + turned * both.sin();

@@ -9,7 +9,8 @@ std::vector<std::uint32_t> words(Philox::Words w) { return {w.w[0], w.w[1], w.w[
 
 TEST_CASE("Philox yields the published words") {  // Random123's known answers for philox4x32, 10 rounds
   CHECK(words(Philox{0}(0, 0)) == std::vector<std::uint32_t>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(words(Philox{~0ull}(~0ull, ~0ull)) == std::vector<std::uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(words(Philox{~0ull}(~0ull, ~0ull)) ==
+        std::vector<std::uint32_t>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
   CHECK(words(Philox{0x299f31d0a4093822}(0x0370734413198a2e, 0x85a308d3243f6a88)) ==
         std::vector<std::uint32_t>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }

@@ -9,7 +9,8 @@ namespace {
 
 TEST_CASE("a linear into heads agrees with autograd") {
   LayerBuilder b("layer", block_dims());
-  b.output("y", b.linear("q", b.input("x", {"batch", "seq", "hidden"}), {"kv_heads", "queries_per_kv", "head_dim"}, false, 0.02));
+  b.output("y", b.linear("q", b.input("x", {"batch", "seq", "hidden"}), {"kv_heads", "queries_per_kv", "head_dim"},
+                         false, 0.02));
   check_against_autograd(b.build(), 2, {random({2, 24, 40})}, {random({2, 3, 8, 40}, 4)}, [](auto& x, auto& p) {
     return at::linear(x[0], p[0].view({48, 40})).view({2, 24, 2, 3, 8});
   });
@@ -39,7 +40,8 @@ TEST_CASE("a fused bias is the bias op's sum") {
 TEST_CASE("every choice of a product computes the same product") {
   for (const std::string type : {"f32", "bf16"}) {
     const auto dtype = type == "f32" ? at::kFloat : at::kBFloat16;
-    const at::Tensor x = random({96, 64}).to(dtype), w = random({48, 64}, 2).to(dtype), dy = random({96, 48}, 3).to(dtype);
+    const at::Tensor x = random({96, 64}).to(dtype), w = random({48, 64}, 2).to(dtype),
+                     dy = random({96, 48}, 3).to(dtype);
     const at::Tensor bias = random({48}, 4).to(dtype);
     const auto wide = [](const at::Tensor& t) { return t.to(at::kDouble); };
     for (const std::string choice : {"aten", "onednn", "mkl_accumulate"}) {
@@ -95,7 +97,8 @@ TEST_CASE("a line that is no choice of a product is refused") {
   Products products;
   CHECK_THROWS_WITH_AS(products.preset({"forward f32 32 16 onednn"}), doctest::Contains("expected '<forward|"), Error);
   CHECK_THROWS_WITH_AS(products.preset({"forward f64 32 16 8 onednn"}), doctest::Contains("does not compute"), Error);
-  CHECK_THROWS_WITH_AS(products.preset({"forward f32 32 16 8 mkl_accumulate"}), doctest::Contains("does not compute"), Error);
+  CHECK_THROWS_WITH_AS(products.preset({"forward f32 32 16 8 mkl_accumulate"}), doctest::Contains("does not compute"),
+                       Error);
   CHECK(products.lines().empty());
 }
 

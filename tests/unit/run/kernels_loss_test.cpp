@@ -13,9 +13,12 @@ LayerSpec loss_layer(std::int64_t real_vocab) {
   return layer;
 }
 
-struct Expected { at::Tensor loss, dx, dw; };
+struct Expected {
+  at::Tensor loss, dx, dw;
+};
 
-Expected plain_loss(const at::Tensor& x_in, const at::Tensor& w_in, const at::Tensor& labels, std::int64_t real_vocab, double scale) {
+Expected plain_loss(const at::Tensor& x_in, const at::Tensor& w_in, const at::Tensor& labels, std::int64_t real_vocab,
+                    double scale) {
   const at::Tensor x = x_in.clone().requires_grad_(), w = w_in.clone().requires_grad_();
   const at::Tensor logits = at::linear(x.view({-1, x.size(-1)}), w.narrow(0, 0, real_vocab));
   const at::Tensor loss = at::cross_entropy_loss(logits, labels.view({-1}), {}, at::Reduction::Sum, -100) * scale;
@@ -67,7 +70,8 @@ LayerSpec embedding_layer() {
 
 TEST_CASE("an embedding agrees with autograd, with repeated ids") {
   const at::Tensor ids = at::arange(48, at::kLong).remainder(19).view({2, 24});
-  check_against_autograd(embedding_layer(), 2, {ids}, {random({30, 40})}, [&](auto&, auto& p) { return p[0].index({ids}); });
+  check_against_autograd(embedding_layer(), 2, {ids}, {random({30, 40})},
+                         [&](auto&, auto& p) { return p[0].index({ids}); });
 }
 
 TEST_CASE("pieces of a split table add up to the whole, and negative ids give zero rows") {

@@ -19,9 +19,9 @@ TEST_CASE("layer norm agrees with autograd, with and without a bias") {
 TEST_CASE("rms norm agrees with autograd") {
   LayerBuilder b("layer", block_dims());
   b.output("y", b.rms_norm("norm", b.input("x", {"batch", "seq", "hidden"}), 1e-6));
-  check_against_autograd(b.build(), 6, {0.5 + 2 * random({6, 24, 40})}, {1 + 0.3 * random({40}, 2)}, [](auto& x, auto& p) {
-    return x[0] * (x[0].square().mean({-1}, true) + 1e-6).rsqrt() * p[0];
-  });
+  check_against_autograd(
+      b.build(), 6, {0.5 + 2 * random({6, 24, 40})}, {1 + 0.3 * random({40}, 2)},
+      [](auto& x, auto& p) { return x[0] * (x[0].square().mean({-1}, true) + 1e-6).rsqrt() * p[0]; });
 }
 
 TEST_CASE("layer norm's statistics are those of the rows, in the type of statistics") {

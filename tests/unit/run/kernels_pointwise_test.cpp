@@ -18,17 +18,20 @@ LayerSpec of_two(const std::function<ValueId(LayerBuilder&, ValueId, ValueId)>& 
 
 TEST_CASE("gelu in its tanh form agrees with autograd") {
   const auto layer = of_one([](auto& b, auto x) { return b.gelu("gelu", x, true); });
-  check_against_autograd(layer, 2, {3 * random({2, 24, 40})}, {}, [](auto& x, auto&) { return at::gelu(x[0], "tanh"); });
+  check_against_autograd(layer, 2, {3 * random({2, 24, 40})}, {},
+                         [](auto& x, auto&) { return at::gelu(x[0], "tanh"); });
 }
 
 TEST_CASE("gelu in its erf form agrees with autograd") {
   const auto layer = of_one([](auto& b, auto x) { return b.gelu("gelu", x, false); });
-  check_against_autograd(layer, 2, {3 * random({2, 24, 40})}, {}, [](auto& x, auto&) { return at::gelu(x[0], "none"); });
+  check_against_autograd(layer, 2, {3 * random({2, 24, 40})}, {},
+                         [](auto& x, auto&) { return at::gelu(x[0], "none"); });
 }
 
 TEST_CASE("gelu keeps its relative precision in both tails") {
   const auto layer = of_one([](auto& b, auto x) { return b.gelu("gelu", x, true); });
-  const at::Tensor x = at::tensor({-4.0, -2.5, -1.0, -1e-3, 0.0, 1e-3, 1.0, 2.5, 4.0, 60.0, -60.0}, at::kDouble).to(at::kFloat);
+  const at::Tensor x =
+      at::tensor({-4.0, -2.5, -1.0, -1e-3, 0.0, 1e-3, 1.0, 2.5, 4.0, 60.0, -60.0}, at::kDouble).to(at::kFloat);
   OneOp one(layer, 1, Dtype::f32);
   one.give({x});
   const at::Tensor expected = at::gelu(x.to(at::kDouble), "tanh"), y = one.forward().to(at::kDouble);
@@ -59,7 +62,8 @@ TEST_CASE("a bias is added to each row, and its gradient is the sum of the rows"
   b.output("y", b.linear("up", b.input("x", {"batch", "seq", "hidden"}), {"kv_heads", "head_dim"}, true, 0.02));
   LayerSpec layer = b.build();
   layer.ops.erase(layer.ops.begin());
-  check_against_autograd(layer, 2, {random({2, 24, 2, 8})}, {random({2, 8}, 3)}, [](auto& x, auto& p) { return x[0] + p[0]; });
+  check_against_autograd(layer, 2, {random({2, 24, 2, 8})}, {random({2, 8}, 3)},
+                         [](auto& x, auto& p) { return x[0] + p[0]; });
 }
 
 TEST_CASE("an element-wise kernel writes into the output that it was given") {

@@ -6,7 +6,8 @@
 namespace trellis::test {
 namespace {
 
-TEST_CASE("the loss over a split vocabulary is that of the whole, and its gradients are pieces and partial sums of it") {
+TEST_CASE(
+    "the loss over a split vocabulary is that of the whole, and its gradients are pieces and partial sums of it") {
   LayerBuilder b("layer", block_dims());
   const ValueId hidden = b.input("x", {"batch", "seq", "hidden"});
   b.loss(b.cross_entropy("loss", hidden, b.field("labels", {"batch", "seq"}), "vocab", 19, 0.02));
@@ -14,7 +15,8 @@ TEST_CASE("the loss over a split vocabulary is that of the whole, and its gradie
   layer.ops.at(0).attributes["chunk"] = std::int64_t{10};
 
   // Three ranks of ten rows, of which 19 exist: the second rank has one padded row, the third nothing else.
-  const at::Tensor x = random({2, 24, 40}), w = random({30, 40}, 2), labels = at::arange(48, at::kLong).remainder(19).view({2, 24});
+  const at::Tensor x = random({2, 24, 40}), w = random({30, 40}, 2),
+                   labels = at::arange(48, at::kLong).remainder(19).view({2, 24});
   labels[1][7] = -100;
   const at::Tensor leaf_x = x.clone().requires_grad_(), leaf_w = w.clone().requires_grad_();
   const at::Tensor logits = at::linear(leaf_x.view({48, 40}), leaf_w.narrow(0, 0, 19));

@@ -118,9 +118,10 @@ inline void check_against_autograd(const LayerSpec& layer, std::int64_t batch, c
 }
 
 inline std::vector<Dim> block_dims() {
-  return {{"batch", std::string(kBatch), 0},     {"seq", std::string(kSequence), 24}, {"hidden", std::string(kHidden), 40},
-          {"ffn", std::string(kFfn), 56},        {"kv_heads", std::string(kHeads), 2}, {"queries_per_kv", std::string(kOther), 3},
-          {"head_dim", std::string(kOther), 8},  {"vocab", std::string(kVocab), 30}};
+  return {{"batch", std::string(kBatch), 0},    {"seq", std::string(kSequence), 24},
+          {"hidden", std::string(kHidden), 40}, {"ffn", std::string(kFfn), 56},
+          {"kv_heads", std::string(kHeads), 2}, {"queries_per_kv", std::string(kOther), 3},
+          {"head_dim", std::string(kOther), 8}, {"vocab", std::string(kVocab), 30}};
 }
 
 }  // namespace trellis::test
