@@ -1,25 +1,49 @@
 // trellis explain PLAN.yaml --run RUN.yaml: what a plan costs, and because of what.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "host/planning.h"
+#include "trellis/plan/files.h"
 
 namespace trellis::host {
 namespace {
 
 struct ExplainArgs {
-  std::filesystem::path plan, run_file;
+  std::filesystem::path plan, run_file, json;
   std::vector<std::string> overrides;
   std::optional<int> layer;
   bool program = false;
 };
+
+std::string to_json(const DetailedCost& cost, const Plan& plan) {
+  nlohmann::json json;
+  json["step_seconds"] = to_seconds(cost.step);
+  json["samples_per_second"] = cost.samples_per_second;
+  for (std::size_t s = 0; s < cost.stages.size(); ++s) {
+    const StageCost& stage = cost.stages[s];
+    nlohmann::json entry = {{"layers", format(Range{plan.stages[s].first, plan.stages[s].last})},
+                            {"forward_seconds", to_seconds(stage.forward)},
+                            {"backward_seconds", to_seconds(stage.backward)},
+                            {"update_seconds", to_seconds(stage.update)},
+                            {"exposed_seconds", to_seconds(stage.exposed)},
+                            {"peak_bytes", stage.memory.peak.value},
+                            {"peak_at", stage.memory.where}};
+    for (const auto& [purpose, bytes] : stage.memory.at_peak) entry["bytes"][std::string(name_of(purpose))] = bytes.value;
+    json["stages"].push_back(std::move(entry));
+  }
+  for (const Strategy& strategy : plan.layers) json["layers"].push_back(to_string(strategy));
+  return json.dump(2) + "\n";
+}
 
 ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const Options file = Options::from_file(args.plan);
   const Planning p = Planning::load(context, args.run_file, args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
   const CompiledPlan compiled = compile(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype);
-  fmt::print("{}\n{}\n", p.model.summary,
-             explain(compiled, p.model, find_schedule(p.dimensions, plan.schedule), *p.prices, {.layer = args.layer, .program = args.program}));
+  const PipelineSchedule& schedule = find_schedule(p.dimensions, plan.schedule);
+  fmt::print("{}\n{}\n", p.model.summary, explain(compiled, p.model, schedule, *p.prices, {.layer = args.layer, .program = args.program}));
+  if (!args.json.empty()) write_file_atomically(args.json, to_json(price_plan(compiled, schedule, *p.prices), plan));
   return ExitCode::success;
 }
 
@@ -33,6 +57,7 @@ void add_explain_verb(CLI::App& app, Context& context) {
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--layer", args->layer, "This layer only")->type_name("N");
   verb->add_flag("--program", args->program, "Print the instruction lists, too");
+  verb->add_option("--json", args->json, "Also write the costs to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return explain_plan(context, *args); }; });
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "host/planning.h"
 #include "host/run_side.h"
@@ -13,10 +14,24 @@ namespace trellis::host {
 namespace {
 
 struct ProfileArgs {
-  std::filesystem::path run_file, out;
+  std::filesystem::path run_file, out, json;
   std::vector<std::string> overrides;
   std::optional<int> devices;
 };
+
+std::string to_json(const Profile& profile, const std::filesystem::path& file) {
+  nlohmann::json json;
+  json["profile"] = file.string();
+  json["fingerprint"] = profile.fingerprint();
+  json["machine"] = profile.machine;
+  for (const auto& [key, time] : profile.compute) json["compute_seconds"][key] = to_seconds(time);
+  for (const LinkFit& fit : profile.links)
+    json["links"].push_back({{"kind", name_of(fit.kind)}, {"ranks", fit.ranks}, {"latency_seconds", to_seconds(fit.link.latency)},
+                             {"bytes_per_second", fit.link.bandwidth}});
+  json["copy_bytes_per_second"] = profile.copy_bandwidth;
+  json["adamw_seconds_per_million"] = to_seconds(profile.adamw);
+  return json.dump(2) + "\n";
+}
 
 ExitCode profile(const Context& context, const ProfileArgs& args) {
   const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
@@ -42,6 +57,7 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
              result.links.size(), result.copy_bandwidth / 1e9, result.adamw);
   for (const LinkFit& fit : result.links)
     fmt::print("  {} among {}: {} + bytes / {:.2f} GB/s\n", name_of(fit.kind), fit.ranks, fit.link.latency, fit.link.bandwidth / 1e9);
+  if (!args.json.empty()) write_file_atomically(args.json, to_json(result, file));
   return ExitCode::success;
 }
 
@@ -55,6 +71,7 @@ void add_profile_verb(CLI::App& app, Context& context) {
   verb->add_option("--nproc", args->devices, "Devices to plan for. Default: devices.count, else the cores, 4 at most")
       ->check(CLI::PositiveNumber)->type_name("N");
   verb->add_option("--out", args->out, "Write the profile to FILE. Default: profile.file, else runs/NAME.profile.yaml")->type_name("FILE");
+  verb->add_option("--json", args->json, "Also write all figures to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return profile(context, *args); }; });
 }
 
