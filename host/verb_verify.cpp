@@ -87,7 +87,7 @@ void add_verify_verb(CLI::App& app, Context& context) {
   verb->add_flag("--full", args->full, "The model as it is, not shrunk to test size; checks memory, too");
   verb->add_option("--dtype", args->dtype, "f64, f32 or bf16. Default: f64; with --plan, the run's")->type_name("DTYPE");
   verb->add_flag("--processes", args->processes, "Ranks are processes instead of threads");
-  verb->add_flag("--gloo", args->gloo, "Thread ranks communicate over Gloo instead of memory");
+  verb->add_flag("--gloo", args->gloo, "Thread ranks communicate over Gloo instead of memory; with --full they always do");
   verb->add_option("--json", args->json, "Also write the result to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return verify(context, *args); }; });
 }

@@ -34,6 +34,7 @@ void check_plans(const Variant& variant, int devices, VerifyOptions options, int
     const PlanCheck check = verifier.check(plan);
     INFO(variant.name, ", seed 17, plan ", i, ": ", one_line(plan), "\n", check.where, " ", check.error);
     CHECK(check.worst < options.gate());
+    if (!options.in_memory) CHECK(check.memory_error < 0.05);  // memory as a transport holds copies of its own
   }
 }
 
@@ -51,7 +52,7 @@ TEST_CASE("random plans train like one rank, to 1e-4 in float32") {
     for (int devices : {2, 4, 8}) check_plans(variant, devices, {.dtype = Dtype::f32}, 4);
 }
 
-TEST_CASE("random plans train like one rank over Gloo") {
+TEST_CASE("random plans train like one rank over Gloo, in the memory that was predicted") {
   at::set_num_threads(1);
   for (const Variant& variant : kVariants)
     for (int devices : {2, 4}) check_plans(variant, devices, {.in_memory = false}, 2);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "plan/program/staging.h"
 #include "trellis/plan/cost.h"
 
 namespace trellis {
@@ -24,7 +25,9 @@ BucketMemory bucket_memory(const Bucket& bucket, Dtype compute) {
 }
 
 Bytes reduction_staging(const Bucket& bucket, Dtype compute) {
-  if (bucket.degree == 1 || !(bucket.split_gradient || bucket.split_optimizer)) return Bytes{0};
+  if (bucket.degree == 1) return Bytes{0};
+  if (!bucket.split_gradient && !bucket.split_optimizer)
+    return allocated(all_reduce_staging(size_of(gradient_dtype(compute)) * bucket.elements, bucket.degree));
   const Bytes shard = size_of(gradient_dtype(compute)) * bucket.shard();
   // Others' pieces, received beside the rank's own; under ZeRO-2 and 3 the sum is made apart and then added to the shard.
   return bucket.degree * allocated(shard);

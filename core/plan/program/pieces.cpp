@@ -1,6 +1,7 @@
 // How the pieces of a move lie in the local source and destination, for packing and unpacking on any backend.
 #include <algorithm>
 
+#include "plan/program/staging.h"
 #include "trellis/plan/program.h"
 
 namespace trellis {
@@ -57,6 +58,7 @@ Bytes staging_bytes(const Move& move, const DeviceLine& line) {
     case MoveKind::all_gather: return contiguous_order(move, line, true) ? Bytes{0} : out;
     case MoveKind::reduce_scatter: return in + (contiguous_order(move, line, false) ? Bytes{0} : in);  // received, packed
     case MoveKind::all_to_all: return in + out;
+    case MoveKind::all_reduce: return all_reduce_staging(in, line.degree(move.axes));
     default: return Bytes{0};
   }
 }

@@ -5,6 +5,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
+#include "plan/program/staging.h"
 #include "run/comm/checked_comm.h"
 #include "run/comm/rank_sum.h"
 #include "run/comm/serial_worker.h"
@@ -25,7 +26,7 @@ using Milliseconds = std::chrono::milliseconds;
 constexpr int kExchangeTag = 1 << 30, kScatterTag = kExchangeTag + 1, kGatherTag = kExchangeTag + 2;
 
 // Up to this size everyone sends all of its summands to everyone: one round of messages instead of two.
-constexpr std::size_t kOneRoundBytes = 64 * 1024;
+constexpr auto kOneRoundBytes = static_cast<std::size_t>(kOneRoundAllReduce.value);
 
 // The p-th of n pieces, equal but for rounding.
 at::Tensor piece(const at::Tensor& tensor, int p, int n) {

@@ -23,7 +23,7 @@ struct VerifyRequest {
   bool full = false;                // the model as it is, instead of shrunk
   std::optional<Dtype> dtype;       // else f64
   bool as_rank = false;             // this process is one rank of those that the environment tells of
-  bool gloo = false;                // thread ranks over Gloo instead of memory
+  bool gloo = false;                // thread ranks over Gloo instead of memory; always with `full`, which checks memory
   std::filesystem::path json_file;  // empty: none
 };
 

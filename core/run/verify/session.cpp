@@ -53,7 +53,7 @@ VerifySession::VerifySession(const VerifyRequest& request, CommWorld* world)
   } else if (!request.full) {
     model_ = shrunk(request);
   }
-  options_ = {.dtype = dtype_, .seed = request.seed, .in_memory = !request.gloo};
+  options_ = {.dtype = dtype_, .seed = request.seed, .in_memory = !request.gloo && !request.full};
   verifier_ = std::make_unique<Verifier>(model_, dimensions_, kernels_, ops_, options_);
 }
 

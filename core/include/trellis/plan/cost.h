@@ -34,7 +34,7 @@ struct BucketMemory {
 };
 TRELLIS_API BucketMemory bucket_memory(const Bucket&, Dtype compute);
 // What a bucket's gradient reduction holds from its start to its wait: a reduce-scatter receives the pieces of the
-// others beside its result; an all-reduce is in place.
+// others beside its result, an all-reduce beside the tensor.
 TRELLIS_API Bytes reduction_staging(const Bucket&, Dtype compute);
 
 struct MemoryReplay {
