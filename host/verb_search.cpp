@@ -80,9 +80,10 @@ void print(const Planning& p, const Found& found) {
   for (const auto& [what, note] : found.log.notes) fmt::print("{}: {}\n", what, note);
 }
 
-std::string to_json(const Planning& p, const Found& found) {
+std::string to_json(const Planning& p, const Found& found, const std::filesystem::path& file) {
   nlohmann::json json;
-  json["plan"] = to_yaml(found.plan);
+  json["plan"] = file.empty() ? nlohmann::json() : nlohmann::json(file.string());
+  json["plan_yaml"] = to_yaml(found.plan);
   json["step_seconds"] = to_seconds(found.cost.step);
   json["samples_per_second"] = found.cost.samples_per_second;
   for (const Bytes bytes : found.cost.memory) json["memory_bytes"].push_back(bytes.value);
@@ -105,7 +106,7 @@ ExitCode search(const Context& context, const SearchArgs& args) {
   const Found found = run_search(p, name);
   print(p, found);
   if (!args.out.empty()) write_file_atomically(args.out, to_yaml(found.plan));
-  if (!args.json.empty()) write_file_atomically(args.json, to_json(p, found));
+  if (!args.json.empty()) write_file_atomically(args.json, to_json(p, found, args.out));
   return ExitCode::success;
 }
 

@@ -105,7 +105,7 @@ std::string to_yaml(const Profile& profile) {
   std::string text = "apiVersion: trellis/v1\nkind: Profile\n";
   text += fmt::format("fingerprint: {}\nmachine:\n", yaml_text(profile.fingerprint()));
   for (const auto& [name, value] : profile.machine) text += fmt::format("  {}: {}\n", name, yaml_text(value));
-  if (profile.copy_bandwidth > 0) text += fmt::format("copy_bandwidth: {:.6g}GB/s\n", profile.copy_bandwidth / 1e9);
+  if (profile.copy_bandwidth > 0) text += fmt::format("copy_bandwidth: {:.6f}GB/s\n", profile.copy_bandwidth / 1e9);
   if (profile.adamw.value > 0) text += fmt::format("adamw: {}  # a million elements\n", exact(profile.adamw));
   if (profile.slowdown > 0) text += fmt::format("slowdown: {:.4g}\n", profile.slowdown);
   if (!profile.links.empty()) text += "links:\n";

@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
+#include <string>
+#include <vector>
 
+#include "run/kernels/matmul.h"
 #include "run/plugin/load_kernels.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
+#include "trellis/plan/files.h"
 
 namespace trellis::train {
 namespace {
@@ -29,6 +34,7 @@ Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run) {
   if (!run.train.steps) run.document.section("train").reject("steps", "required, and not given");
   plan(request, world.size());
   read_text();
+  take_products();
   const CountMemory counting(memory, Purpose::transient);
   executor = std::make_unique<Executor>(compiled, model, *schedule, kernels, ops, world, executor_options());
 }
@@ -61,6 +67,18 @@ void Setup::read_text() {
     const std::string part = training ? "held-out text" : "training text";
     throw Error(error.code(), fmt::format("data: {}: {}", part, error.message()), error.hint(), run.data.mark);
   }
+}
+
+std::filesystem::path Setup::products_file() const { return run.output / "products.txt"; }
+
+// A run into the folder of an earlier one computes each product with the same library: the same numbers, bit for bit.
+void Setup::take_products() {
+  if (!std::filesystem::exists(products_file())) return;
+  std::istringstream text(read_file(products_file()));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);)
+    if (!line.empty()) lines.push_back(line);
+  kernels.products().preset(lines);
 }
 
 ExecutorOptions Setup::executor_options() const {

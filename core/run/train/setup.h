@@ -37,11 +37,13 @@ class TRELLIS_API Setup {
 
   std::int64_t steps() const { return *run.train.steps; }
   int ranks_per_stage() const { return compiled.plan.line().size(); }
+  std::filesystem::path products_file() const;  // the choices of earlier runs into this folder, and of this one
   std::vector<Bytes> predicted_memory() const;  // peak of one rank, per stage
 
  private:
   void plan(const TrainRequest& request, int devices);
   void read_text();
+  void take_products();
   ExecutorOptions executor_options() const;
 };
 

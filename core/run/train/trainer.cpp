@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "run/comm/cuda_room.h"
+#include "run/kernels/matmul.h"
 #include "run/train/learning_rate.h"
 #include "run/train/result.h"
 #include "trellis/plan/error.h"
@@ -101,6 +102,8 @@ void Trainer::run() {
   const std::int64_t every = setup_.run.train.evaluate_every;
   for (std::int64_t number = 1; number <= setup_.steps(); ++number) {
     tell(step(number));
+    if (number == 1 && tells())
+      write_file_atomically(setup_.products_file(), fmt::format("{}\n", fmt::join(setup_.kernels.products().lines(), "\n")));
     if ((every > 0 && number % every == 0) || number == setup_.steps()) evaluate(number);
   }
   conclude();
