@@ -3,6 +3,8 @@
 #include <memory>
 
 #include "run/comm/cuda_room.h"
+#include "run/comm/environment.h"
+#include "run/kernels/machine.h"
 #include "run/memory/guards.h"
 #include "run/train/trainer.h"
 #include "trellis/run/train.h"
@@ -24,7 +26,8 @@ std::unique_ptr<CommWorld> connect(const DevicesSection& devices) {
 
 extern "C" TRELLIS_API void trellis_train(const trellis::TrainRequest& request) {
   static_assert(std::is_same_v<decltype(trellis_train), trellis::TrainEntry>);
-  trellis::prepare_process({.threads = request.run.devices.threads});
+  const int threads = trellis::prepare_process({.threads = request.run.devices.threads});
+  if (trellis::environment_number("RANK").value_or(0) == 0 && request.run.devices.kind == "cpu") trellis::require_fast_products(threads);
   const std::unique_ptr<trellis::CommWorld> world = trellis::train::connect(request.run.devices);
   trellis::train::Trainer(request, *world).run();
   world->shutdown();
