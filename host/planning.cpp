@@ -8,8 +8,8 @@
 namespace trellis::host {
 namespace {
 
-constexpr double kMargin = 0.05;      // of the budget: allocators and libraries take some that no replay sees
-constexpr int kMostRanks = 4;         // as train starts by itself
+constexpr double kMargin = 0.05;  // of the budget: allocators and libraries take some that no replay sees
+constexpr int kMostRanks = 4;     // as train starts by itself
 
 // A CPU that nobody described: modest figures, so that search works before profile has run. All are marked as
 // estimated. The reasons are those of configs/clusters/this-cpu.yaml.
@@ -40,8 +40,8 @@ int devices_of(const RunFile& run, std::optional<int> asked) {
 
 }  // namespace
 
-Planning Planning::load(const Context& context, const std::filesystem::path& run_file, const std::vector<std::string>& overrides,
-                        std::optional<int> devices) {
+Planning Planning::load(const Context& context, const std::filesystem::path& run_file,
+                        const std::vector<std::string>& overrides, std::optional<int> devices) {
   Planning p;
   p.run = RunFile::load(run_file, overrides);
   p.catalog = std::make_unique<Catalog>(context.catalog(p.run.document));
@@ -55,12 +55,13 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
   const Options section = p.run.profile.with_owner("section 'profile'");
   if (const auto cluster = section.find<std::string>("cluster"))
     p.cluster = read_cluster(Options::from_file(beside(section, "cluster", *cluster)));
-  else if (p.run.devices.kind == "cpu")
-    p.cluster = undescribed_cpu();
+  else if (p.run.devices.kind == "cpu") p.cluster = undescribed_cpu();
   else
-    section.reject("cluster", "required for devices that are not CPUs", "name a description, as configs/clusters/a100-80g.yaml");
+    section.reject("cluster", "required for devices that are not CPUs",
+                   "name a description, as configs/clusters/a100-80g.yaml");
   const auto file = section.find<std::string>("file");
-  p.profile_file = file ? beside(section, "file", *file) : std::filesystem::path(p.run.output.string() + ".profile.yaml");
+  p.profile_file =
+      file ? beside(section, "file", *file) : std::filesystem::path(p.run.output.string() + ".profile.yaml");
   section.finish();
   if (std::filesystem::exists(p.profile_file)) p.profile = read_profile(Options::from_file(p.profile_file));
   else if (file) log().info("there is no {} yet: times are estimated; run trellis profile", p.profile_file.string());
@@ -70,7 +71,8 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
 
 SpaceOptions Planning::space() const {
   const Options& section = run.search.algorithm.options;
-  if (!run.train.batch) run.document.section("train").reject("batch", "required, and not given", "samples of a step, over all devices");
+  if (!run.train.batch)
+    run.document.section("train").reject("batch", "required, and not given", "samples of a step, over all devices");
   SpaceOptions space;
   space.batch = *run.train.batch;
   space.devices = devices;

@@ -20,15 +20,15 @@ struct Planning {
   std::shared_ptr<const OpLibrary> ops;
   int devices = 1;
   Cluster cluster;
-  std::filesystem::path profile_file;   // where the profile is, or is to be written
-  std::optional<Profile> profile;       // what the file has
+  std::filesystem::path profile_file;  // where the profile is, or is to be written
+  std::optional<Profile> profile;      // what the file has
   std::shared_ptr<const Prices> prices;
 
   // Reads the sections `search` (but for the algorithm's own options) and `profile`.
   static Planning load(const Context&, const std::filesystem::path& run_file, const std::vector<std::string>& overrides,
                        std::optional<int> devices);
 
-  SpaceOptions space() const;   // of the section `search`
+  SpaceOptions space() const;  // of the section `search`
   Problem problem() const { return make_problem(model, dimensions, space()); }
 };
 

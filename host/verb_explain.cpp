@@ -29,7 +29,8 @@ std::string to_json(const DetailedCost& cost, const Plan& plan) {
                             {"exposed_seconds", to_seconds(stage.exposed)},
                             {"peak_bytes", stage.memory.peak.value},
                             {"peak_at", stage.memory.where}};
-    for (const auto& [purpose, bytes] : stage.memory.at_peak) entry["bytes"][std::string(name_of(purpose))] = bytes.value;
+    for (const auto& [purpose, bytes] : stage.memory.at_peak)
+      entry["bytes"][std::string(name_of(purpose))] = bytes.value;
     json["stages"].push_back(std::move(entry));
   }
   for (const Strategy& strategy : plan.layers) json["layers"].push_back(to_string(strategy));
@@ -42,7 +43,8 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
   const CompiledPlan compiled = compile(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype);
   const PipelineSchedule& schedule = find_schedule(p.dimensions, plan.schedule);
-  fmt::print("{}\n{}\n", p.model.summary, explain(compiled, p.model, schedule, *p.prices, {.layer = args.layer, .program = args.program}));
+  fmt::print("{}\n{}\n", p.model.summary,
+             explain(compiled, p.model, schedule, *p.prices, {.layer = args.layer, .program = args.program}));
   if (!args.json.empty()) write_file_atomically(args.json, to_json(price_plan(compiled, schedule, *p.prices), plan));
   return ExitCode::success;
 }
@@ -51,7 +53,8 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
 
 void add_explain_verb(CLI::App& app, Context& context) {
   auto args = std::make_shared<ExplainArgs>();
-  CLI::App* verb = app.add_subcommand("explain", "Tell what a plan costs in time, memory and communication, and because of what.");
+  CLI::App* verb =
+      app.add_subcommand("explain", "Tell what a plan costs in time, memory and communication, and because of what.");
   verb->add_option("plan", args->plan, "The plan file")->required()->type_name("PLAN.yaml");
   verb->add_option("--run", args->run_file, "The run file that the plan is for")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");

@@ -26,7 +26,9 @@ std::string to_json(const Profile& profile, const std::filesystem::path& file) {
   json["machine"] = profile.machine;
   for (const auto& [key, time] : profile.compute) json["compute_seconds"][key] = to_seconds(time);
   for (const LinkFit& fit : profile.links)
-    json["links"].push_back({{"kind", name_of(fit.kind)}, {"ranks", fit.ranks}, {"latency_seconds", to_seconds(fit.link.latency)},
+    json["links"].push_back({{"kind", name_of(fit.kind)},
+                             {"ranks", fit.ranks},
+                             {"latency_seconds", to_seconds(fit.link.latency)},
                              {"bytes_per_second", fit.link.bandwidth}});
   json["copy_bytes_per_second"] = profile.copy_bandwidth;
   json["adamw_seconds_per_million"] = to_seconds(profile.adamw);
@@ -53,10 +55,11 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   const std::filesystem::path file = args.out.empty() ? p.profile_file : args.out;
   if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
   write_file_atomically(file, to_yaml(result));
-  fmt::print("{}: {} kernels, {} links, copies {:.1f} GB/s, AdamW {} a million elements\n", file.string(), result.compute.size(),
-             result.links.size(), result.copy_bandwidth / 1e9, result.adamw);
+  fmt::print("{}: {} kernels, {} links, copies {:.1f} GB/s, AdamW {} a million elements\n", file.string(),
+             result.compute.size(), result.links.size(), result.copy_bandwidth / 1e9, result.adamw);
   for (const LinkFit& fit : result.links)
-    fmt::print("  {} among {}: {} + bytes / {:.2f} GB/s\n", name_of(fit.kind), fit.ranks, fit.link.latency, fit.link.bandwidth / 1e9);
+    fmt::print("  {} among {}: {} + bytes / {:.2f} GB/s\n", name_of(fit.kind), fit.ranks, fit.link.latency,
+               fit.link.bandwidth / 1e9);
   if (!args.json.empty()) write_file_atomically(args.json, to_json(result, file));
   return ExitCode::success;
 }
@@ -65,12 +68,15 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
 
 void add_profile_verb(CLI::App& app, Context& context) {
   auto args = std::make_shared<ProfileArgs>();
-  CLI::App* verb = app.add_subcommand("profile", "Measure the kernels and collectives that a search for this run asks for.");
+  CLI::App* verb =
+      app.add_subcommand("profile", "Measure the kernels and collectives that a search for this run asks for.");
   verb->add_option("run", args->run_file, "The run file")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--nproc", args->devices, "Devices to plan for. Default: devices.count, else the cores, 4 at most")
-      ->check(CLI::PositiveNumber)->type_name("N");
-  verb->add_option("--out", args->out, "Write the profile to FILE. Default: profile.file, else runs/NAME.profile.yaml")->type_name("FILE");
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  verb->add_option("--out", args->out, "Write the profile to FILE. Default: profile.file, else runs/NAME.profile.yaml")
+      ->type_name("FILE");
   verb->add_option("--json", args->json, "Also write all figures to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return profile(context, *args); }; });
 }

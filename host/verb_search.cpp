@@ -29,8 +29,10 @@ struct Found {
   const auto least = least_memory(problem, oracle);
   std::string hint = "raise search.budget or devices.memory, use more devices, or a smaller batch";
   if (least && least->budget > budget)
-    hint = fmt::format("the nearest budget at which a plan was seen to fit is {}MiB a device ({} stages, {} micro-batches, '{}'); {}",
-                       (least->budget.value >> 20) + 1, least->plan.stages.size(), least->plan.micro_batches, to_string(least->plan.layers.back()), hint);
+    hint = fmt::format(
+        "the nearest budget at which a plan was seen to fit is {}MiB a device ({} stages, {} micro-batches, '{}'); {}",
+        (least->budget.value >> 20) + 1, least->plan.stages.size(), least->plan.micro_batches,
+        to_string(least->plan.layers.back()), hint);
   throw Error(ExitCode::infeasible, fmt::format("no plan fits in {} a device", budget), hint);
 }
 
@@ -42,7 +44,8 @@ Found run_search(const Planning& p, const std::string& name) {
   Found found;
   found.log.progress = [](const std::string& line) { log().info("{}", line); };
   const auto start = std::chrono::steady_clock::now();
-  std::optional<Plan> plan = algorithm->solve(problem, oracle, choice.options.with_owner(fmt::format("search '{}'", name)), found.log);
+  std::optional<Plan> plan =
+      algorithm->solve(problem, oracle, choice.options.with_owner(fmt::format("search '{}'", name)), found.log);
   found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!plan) nothing_fits(problem, oracle, problem.budget);
   found.plan = std::move(*plan);
@@ -64,11 +67,14 @@ void print(const Planning& p, const Found& found) {
   fmt::print("{}\n{}", p.model.summary, plan_table(plan, p.model));
   std::vector<std::string> stages;
   for (const StageRange& s : plan.stages) stages.push_back(format(Range{s.first, s.last}));
-  fmt::print("{} stages of {} devices (layers {}), atoms [{}], batch {} in {} micro-batches, schedule {}\n", plan.stages.size(),
-             plan.line().size(), fmt::join(stages, ", "), fmt::join(plan.atoms, ", "), plan.batch, plan.micro_batches, plan.schedule);
+  fmt::print("{} stages of {} devices (layers {}), atoms [{}], batch {} in {} micro-batches, schedule {}\n",
+             plan.stages.size(), plan.line().size(), fmt::join(stages, ", "), fmt::join(plan.atoms, ", "), plan.batch,
+             plan.micro_batches, plan.schedule);
   const auto estimated = p.prices->estimated().size();
   fmt::print("predicted: {} a step, {:.4g} samples/s{}\n", found.cost.step, found.cost.samples_per_second,
-             !p.profile ? " (estimated: nothing was profiled)" : estimated > 0 ? fmt::format(" ({} times estimated)", estimated) : "");
+             !p.profile      ? " (estimated: nothing was profiled)"
+             : estimated > 0 ? fmt::format(" ({} times estimated)", estimated)
+                             : "");
   for (std::size_t s = 0; s < found.cost.memory.size(); ++s) {
     std::vector<std::string> parts;
     for (const auto& [purpose, bytes] : found.cost.purposes[s]) parts.push_back(fmt::format("{} {}", purpose, bytes));
@@ -118,7 +124,8 @@ void add_search_verb(CLI::App& app, Context& context) {
   verb->add_option("run", args->run_file, "The run file")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--nproc", args->devices, "Devices to plan for. Default: devices.count, else the cores, 4 at most")
-      ->check(CLI::PositiveNumber)->type_name("N");
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   verb->add_option("--out", args->out, "Write the plan to FILE")->type_name("FILE");
   verb->add_option("--json", args->json, "Also write plan, costs and what was explored to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return search(context, *args); }; });

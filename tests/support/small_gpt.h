@@ -12,15 +12,18 @@ namespace trellis::test {
 
 inline ModelSpec small_gpt(int blocks = 4) {
   return family("gpt")->describe(Options::from_text(
-      "shape: gpt2\nhidden: 64\nheads: 4\nvocab: 256\nsequence: 32\nlayers: " + std::to_string(blocks) + "\n", "small gpt"));
+      "shape: gpt2\nhidden: 64\nheads: 4\nvocab: 256\nsequence: 32\nlayers: " + std::to_string(blocks) + "\n",
+      "small gpt"));
 }
 
 inline std::shared_ptr<const OpLibrary> op_library() { return std::make_shared<const OpLibrary>(); }
 
-inline Strategy strategy(const std::string& yaml) { return read_strategy(Options::from_text(yaml, "strategy"), dimensions()); }
+inline Strategy strategy(const std::string& yaml) {
+  return read_strategy(Options::from_text(yaml, "strategy"), dimensions());
+}
 
-inline Plan uniform(const ModelSpec& model, std::vector<int> atoms, const Strategy& all, int stages = 1, int micro_batches = 1,
-                    std::int64_t batch = 8) {
+inline Plan uniform(const ModelSpec& model, std::vector<int> atoms, const Strategy& all, int stages = 1,
+                    int micro_batches = 1, std::int64_t batch = 8) {
   Plan plan{.batch = batch, .micro_batches = micro_batches, .atoms = std::move(atoms)};
   plan.devices = plan.line().size() * stages;
   plan.stages = even_stages(static_cast<int>(model.layers.size()), stages);

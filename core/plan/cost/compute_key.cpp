@@ -17,7 +17,9 @@ std::string text(const Attribute& attribute) {
 class LocalSizes {
  public:
   LocalSizes(const StageProgram& stage, const Instruction& i)
-      : stage_(stage), spec_(*stage.specs[static_cast<std::size_t>(i.layer)]), op_(spec_.ops[static_cast<std::size_t>(i.op)]) {
+      : stage_(stage),
+        spec_(*stage.specs[static_cast<std::size_t>(i.layer)]),
+        op_(spec_.ops[static_cast<std::size_t>(i.op)]) {
     const auto& output = spec_.values[static_cast<std::size_t>(op_.output)].dims;
     if (i.kind == InstructionKind::forward) {
       for (std::size_t k = 0; k < op_.input_dims.size(); ++k) note(op_.input_dims[k], at(i.in, k));
@@ -42,7 +44,8 @@ class LocalSizes {
     std::string made, read;
     const auto& output = spec_.values[static_cast<std::size_t>(op_.output)].dims;
     for (const auto& [dim, size] : sizes_)
-      (std::ranges::count(output, dim) ? made : read) += fmt::format(" {} {}", spec_.dims[static_cast<std::size_t>(dim)].name, size);
+      (std::ranges::count(output, dim) ? made : read) +=
+          fmt::format(" {} {}", spec_.dims[static_cast<std::size_t>(dim)].name, size);
     return read.empty() ? made : made + " of" + read;
   }
 

@@ -23,7 +23,9 @@ std::vector<Group> groups(const Plan& plan, const ModelSpec& model) {
   for (int i = 0; i < static_cast<int>(plan.layers.size()); ++i) {
     const auto at = static_cast<std::size_t>(i);
     const bool border = std::ranges::any_of(plan.stages, [i](const StageRange& s) { return s.first == i; });
-    if (!border && !result.empty() && plan.layers[at] == plan.layers[at - 1] && model.layers[at] == model.layers[at - 1]) result.back().last = i;
+    if (!border && !result.empty() && plan.layers[at] == plan.layers[at - 1] &&
+        model.layers[at] == model.layers[at - 1])
+      result.back().last = i;
     else result.push_back({i, i});
   }
   return result;
@@ -52,10 +54,12 @@ class LayerStory {
   }
 
   std::string text() const {
-    std::string out = fmt::format("  a micro-batch: forward {}, backward {}; states {}\n", forward_, backward_, states_);
+    std::string out =
+        fmt::format("  a micro-batch: forward {}, backward {}; states {}\n", forward_, backward_, states_);
     for (const Traffic& t : traffic_)
-      out += fmt::format("    {:>2} x {:<22} {:>10}  {:>10}   {}\n", t.count, fmt::format("{} among {}", t.what, t.ranks), format(t.bytes),
-                         format(t.time), t.because.empty() ? "" : "because " + t.because);
+      out +=
+          fmt::format("    {:>2} x {:<22} {:>10}  {:>10}   {}\n", t.count, fmt::format("{} among {}", t.what, t.ranks),
+                      format(t.bytes), format(t.time), t.because.empty() ? "" : "because " + t.because);
     return out;
   }
 
@@ -77,20 +81,29 @@ class LayerStory {
   void note(const Instruction& i) {
     Traffic t;
     if (i.kind == InstructionKind::start) {
-      t = {.what = std::string(name_of(i.move.kind)), .because = i.because, .ranks = stage_->line.degree(i.move.axes), .bytes = i.move.bytes};
+      t = {.what = std::string(name_of(i.move.kind)),
+           .because = i.because,
+           .ranks = stage_->line.degree(i.move.axes),
+           .bytes = i.move.bytes};
     } else if (i.kind == InstructionKind::gather_start || i.kind == InstructionKind::reduce_start) {
       const Bucket& b = stage_->buckets[static_cast<std::size_t>(i.bucket)];
       const bool gathers = i.kind == InstructionKind::gather_start;
-      const MoveKind kind = gathers ? MoveKind::all_gather : b.split_gradient || b.split_optimizer ? MoveKind::reduce_scatter : MoveKind::all_reduce;
+      const MoveKind kind = gathers                                 ? MoveKind::all_gather
+                            : b.split_gradient || b.split_optimizer ? MoveKind::reduce_scatter
+                                                                    : MoveKind::all_reduce;
       const Dtype dtype = gathers ? plan_.context.dtype : gradient_dtype(plan_.context.dtype);
-      t = {.what = std::string(name_of(kind)), .because = i.because + (i.last_only ? "; once a step" : ""), .ranks = b.degree,
+      t = {.what = std::string(name_of(kind)),
+           .because = i.because + (i.last_only ? "; once a step" : ""),
+           .ranks = b.degree,
            .bytes = received_bytes(kind, size_of(dtype) * b.elements, b.degree)};
     } else {
       return;
     }
     t.time = prices_.price(*stage_, i, plan_.context, at_).transfer;
-    auto same = std::ranges::find_if(traffic_, [&](const Traffic& o) { return o.what == t.what && o.because == t.because && o.ranks == t.ranks; });
-    if (same == traffic_.end()) same = traffic_.insert(traffic_.end(), t), same->bytes = Bytes{0}, same->time = Picoseconds{0};
+    auto same = std::ranges::find_if(
+        traffic_, [&](const Traffic& o) { return o.what == t.what && o.because == t.because && o.ranks == t.ranks; });
+    if (same == traffic_.end())
+      same = traffic_.insert(traffic_.end(), t), same->bytes = Bytes{0}, same->time = Picoseconds{0};
     ++same->count, same->bytes += t.bytes, same->time += t.time;
   }
 
@@ -111,8 +124,10 @@ std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost) {
     std::vector<std::string> parts;
     for (const auto& [purpose, bytes] : stage.memory.at_peak)
       if (bytes.value > 0) parts.push_back(fmt::format("{} {}", name_of(purpose), bytes));
-    out += fmt::format("stage {}  layers {}-{}  forward {}, backward {} a micro-batch ({} waiting for communication), update {}\n", s,
-                       plan.plan.stages[s].first, plan.plan.stages[s].last, stage.forward, stage.backward, stage.exposed, stage.update);
+    out += fmt::format(
+        "stage {}  layers {}-{}  forward {}, backward {} a micro-batch ({} waiting for communication), update {}\n", s,
+        plan.plan.stages[s].first, plan.plan.stages[s].last, stage.forward, stage.backward, stage.exposed,
+        stage.update);
     out += fmt::format("  peak memory {} in {}: {}\n", stage.memory.peak, stage.memory.where, fmt::join(parts, ", "));
   }
   return out;
@@ -129,16 +144,17 @@ std::string plan_table(const Plan& plan, const ModelSpec& model) {
   return out;
 }
 
-std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const PipelineSchedule& schedule, const Prices& prices,
-                    const ExplainOptions& options) {
+std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const PipelineSchedule& schedule,
+                    const Prices& prices, const ExplainOptions& options) {
   const Plan& plan = compiled.plan;
   if (options.layer && (*options.layer < 0 || *options.layer >= static_cast<int>(plan.layers.size())))
     fail(ExitCode::usage, "there is no layer {}; the plan has layers 0-{}", *options.layer, plan.layers.size() - 1);
   std::string out;
   if (!options.layer) {
     const DetailedCost cost = price_plan(compiled, schedule, prices);
-    out += fmt::format("{} devices, batch {} in {} micro-batches of {}, schedule {}: {} a step, {:.4g} samples/s\n", plan.devices, plan.batch,
-                       plan.micro_batches, compiled.context.micro_batch, plan.schedule, cost.step, cost.samples_per_second);
+    out += fmt::format("{} devices, batch {} in {} micro-batches of {}, schedule {}: {} a step, {:.4g} samples/s\n",
+                       plan.devices, plan.batch, plan.micro_batches, compiled.context.micro_batch, plan.schedule,
+                       cost.step, cost.samples_per_second);
     out += stage_lines(compiled, cost);
   }
   for (const Group& g : groups(plan, model)) {
@@ -150,7 +166,8 @@ std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const 
     if (options.program) out += program_text(compiled, shown, prices);
   }
   const auto estimated = prices.estimated().size();
-  if (estimated > 0) out += fmt::format("\n{} times are estimated from cluster {}, not measured\n", estimated, prices.cluster().name);
+  if (estimated > 0)
+    out += fmt::format("\n{} times are estimated from cluster {}, not measured\n", estimated, prices.cluster().name);
   return out;
 }
 

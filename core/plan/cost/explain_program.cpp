@@ -23,7 +23,9 @@ class Listing {
     return stage_.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)];
   }
   static std::string number(SlotId s) { return s < 0 ? "-" : fmt::format("%{}", s); }
-  std::string shape(SlotId s) const { return fmt::format("[{}]", fmt::join(stage_.slots[static_cast<std::size_t>(s)].shape, " ")); }
+  std::string shape(SlotId s) const {
+    return fmt::format("[{}]", fmt::join(stage_.slots[static_cast<std::size_t>(s)].shape, " "));
+  }
   std::string numbers(const std::vector<SlotId>& slots) const {
     std::vector<std::string> texts;
     for (SlotId s : slots)
@@ -33,12 +35,19 @@ class Listing {
 
   std::string what(const Instruction& i) const {
     switch (i.kind) {
-      case InstructionKind::forward: return op(i).kind + (i.fused >= 0 ? "+bias" : "") + (i.recomputed ? " again" : "");
+      case InstructionKind::forward:
+        return op(i).kind + (i.fused >= 0 ? "+bias" : "") + (i.recomputed ? " again" : "");
       case InstructionKind::input_gradient:
       case InstructionKind::weight_gradient:
-      case InstructionKind::backward: return fmt::format("{} {}", op(i).kind, i.kind == InstructionKind::input_gradient ? "dx" : i.kind == InstructionKind::weight_gradient ? "dw" : "backward");
-      case InstructionKind::start: return fmt::format("{} >", name_of(i.move.kind));
-      default: return std::string(name_of(i.kind));
+      case InstructionKind::backward:
+        return fmt::format("{} {}", op(i).kind,
+                           i.kind == InstructionKind::input_gradient    ? "dx"
+                           : i.kind == InstructionKind::weight_gradient ? "dw"
+                                                                        : "backward");
+      case InstructionKind::start:
+        return fmt::format("{} >", name_of(i.move.kind));
+      default:
+        return std::string(name_of(i.kind));
     }
   }
 
@@ -46,9 +55,12 @@ class Listing {
     const Price price = prices_.price(stage_, i, context_, at_);
     const SlotId out = i.out.empty() ? -1 : i.out.front();
     std::string values = numbers(i.in);
-    if (out >= 0 && i.kind != InstructionKind::wait && i.kind != InstructionKind::gather_wait) values += fmt::format(" -> {}", shape(out));
-    std::string text = fmt::format("  {:>5}  {:<22} {:<12} {:<34}", number(out), what(i), i.op >= 0 ? op(i).name : "", values);
-    if (const Picoseconds time = price.compute + price.transfer; time.value > 0) text += fmt::format(" {:>9}", format(time));
+    if (out >= 0 && i.kind != InstructionKind::wait && i.kind != InstructionKind::gather_wait)
+      values += fmt::format(" -> {}", shape(out));
+    std::string text =
+        fmt::format("  {:>5}  {:<22} {:<12} {:<34}", number(out), what(i), i.op >= 0 ? op(i).name : "", values);
+    if (const Picoseconds time = price.compute + price.transfer; time.value > 0)
+      text += fmt::format(" {:>9}", format(time));
     if (i.kind == InstructionKind::start) text += fmt::format("  {}", format(i.move.bytes));
     if (i.last_only) text += "  last micro-batch";
     if (!i.because.empty()) text += fmt::format("   because {}", i.because);
@@ -70,11 +82,15 @@ std::string program_text(const CompiledPlan& compiled, int layer, const Prices& 
   while (layer > compiled.plan.stages[s].last) ++s;
   const StageProgram& stage = *compiled.stages[s];
   const int local = layer - compiled.plan.stages[s].first;
-  const Listing listing(stage, local, compiled.context, prices, {.first_device = static_cast<int>(s) * stage.line.size()});
-  const std::string title = fmt::format("layer {} {}   {}   micro-batch {}", layer, stage.specs[static_cast<std::size_t>(local)]->type,
-                                        to_string(compiled.plan.layers[static_cast<std::size_t>(layer)]), compiled.context.micro_batch);
-  std::string text = fmt::format("{}   forward\n{}{}   backward\n{}", title, listing.list(stage.forward), title, listing.list(stage.backward));
-  if (const std::string update = listing.list(stage.update); !update.empty()) text += fmt::format("{}   update\n{}", title, update);
+  const Listing listing(stage, local, compiled.context, prices,
+                        {.first_device = static_cast<int>(s) * stage.line.size()});
+  const std::string title =
+      fmt::format("layer {} {}   {}   micro-batch {}", layer, stage.specs[static_cast<std::size_t>(local)]->type,
+                  to_string(compiled.plan.layers[static_cast<std::size_t>(layer)]), compiled.context.micro_batch);
+  std::string text = fmt::format("{}   forward\n{}{}   backward\n{}", title, listing.list(stage.forward), title,
+                                 listing.list(stage.backward));
+  if (const std::string update = listing.list(stage.update); !update.empty())
+    text += fmt::format("{}   update\n{}", title, update);
   return text;
 }
 

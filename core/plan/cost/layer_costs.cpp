@@ -9,7 +9,8 @@
 
 namespace trellis {
 
-DeriveContext context_of(const GlobalChoice& choice, const std::vector<const Placement*>& placements, const OpLibrary& ops, Dtype dtype) {
+DeriveContext context_of(const GlobalChoice& choice, const std::vector<const Placement*>& placements,
+                         const OpLibrary& ops, Dtype dtype) {
   DeriveContext context{.dtype = dtype, .ops = &ops};
   std::int64_t multiple = 1;
   for (const Placement* p : placements) {
@@ -79,18 +80,24 @@ bool chains(const LayerProgram& layer) {
 
 // What overlaps with the neighbors (ZeRO-3 gathers, ZeRO-2 and 3 reductions) is seen as the second of two equal layers
 // sees it; a layer that cannot follow itself shows all of it.
-Passes steady_passes(const std::shared_ptr<const LayerProgram>& layer, const DeriveContext& context, const Prices& prices) {
-  const bool overlaps = std::ranges::any_of(layer->buckets, [](const Bucket& b) { return b.split_gradient || b.split_storage; });
+Passes steady_passes(const std::shared_ptr<const LayerProgram>& layer, const DeriveContext& context,
+                     const Prices& prices) {
+  const bool overlaps =
+      std::ranges::any_of(layer->buckets, [](const Bucket& b) { return b.split_gradient || b.split_storage; });
   if (!overlaps || !chains(*layer)) return time_passes(alone(*layer), context, prices);
-  const LinkContext link_context{.derive = context, .next_inputs = input_layouts(*layer), .first = false, .last = false};
+  const LinkContext link_context{
+      .derive = context, .next_inputs = input_layouts(*layer), .first = false, .last = false};
   const Passes one = time_passes(link({layer}, link_context), context, prices);
   const Passes two = time_passes(link({layer, layer}, link_context), context, prices);
-  return {.forward = two.forward - one.forward, .backward = two.backward - one.backward, .backlog = two.backlog - one.backlog};
+  return {.forward = two.forward - one.forward,
+          .backward = two.backward - one.backward,
+          .backlog = two.backlog - one.backlog};
 }
 
 }  // namespace
 
-LayerCost layer_cost(const std::shared_ptr<const LayerProgram>& layer, const DeriveContext& context, const Prices& prices) {
+LayerCost layer_cost(const std::shared_ptr<const LayerProgram>& layer, const DeriveContext& context,
+                     const Prices& prices) {
   const StageProgram stage = alone(*layer);
   const Passes passes = steady_passes(layer, context, prices);
   LayerCost cost{.forward = passes.forward, .backward = passes.backward};
@@ -110,8 +117,9 @@ LayerCost layer_cost(const std::shared_ptr<const LayerProgram>& layer, const Der
     for (ActionKind kind : {ActionKind::send_forward, ActionKind::receive_backward}) actions.push_back({kind, 0});
   actions.push_back({ActionKind::backward, 0});
   if (!stage.receive.empty()) actions.push_back({ActionKind::send_backward, 0});
-  StageProgram not_last = stage;   // the last micro-batch's reductions are counted apart
-  for (auto* list : {&not_last.forward, &not_last.backward}) std::erase_if(*list, [](const Instruction& i) { return i.last_only; });
+  StageProgram not_last = stage;  // the last micro-batch's reductions are counted apart
+  for (auto* list : {&not_last.forward, &not_last.backward})
+    std::erase_if(*list, [](const Instruction& i) { return i.last_only; });
   not_last.update.clear();
   const MemoryReplay memory = replay_memory(not_last, actions, context.dtype);
   cost.states = memory.states;
@@ -127,8 +135,8 @@ LayerCost layer_cost(const std::shared_ptr<const LayerProgram>& layer, const Der
 
 namespace {
 
-Picoseconds time_edge(const std::vector<std::pair<Slot, Layout>>& values, const DeviceLine& line, const DeriveContext& context,
-                      const Prices& prices) {
+Picoseconds time_edge(const std::vector<std::pair<Slot, Layout>>& values, const DeviceLine& line,
+                      const DeriveContext& context, const Prices& prices) {
   StageProgram stage;
   stage.line = line;
   for (const auto& [slot, to] : values) {
@@ -143,7 +151,8 @@ Picoseconds time_edge(const std::vector<std::pair<Slot, Layout>>& values, const 
 
 }  // namespace
 
-TransitionCost transition_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext& context, const Prices& prices) {
+TransitionCost transition_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext& context,
+                               const Prices& prices) {
   std::vector<std::pair<Slot, Layout>> forward, backward;
   const auto slot = [](const LayerProgram& p, SlotId s) -> const Slot& { return p.slots[static_cast<std::size_t>(s)]; };
   const auto name = [](const LayerProgram& p, ValueId v) { return p.spec->values[static_cast<std::size_t>(v)].name; };

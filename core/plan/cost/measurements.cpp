@@ -9,7 +9,7 @@ namespace trellis {
 
 std::vector<Measurement> measurements(const Problem& problem, const OpLibrary& ops, Dtype dtype) {
   std::map<std::string, Measurement> found;
-  std::set<std::string> seen;   // layer, placement and context: micro-batches of one size come from many choices
+  std::set<std::string> seen;  // layer, placement and context: micro-batches of one size come from many choices
   const auto& layers = problem.model->layers;
   for (const GlobalChoice& choice : problem.choices)
     for (std::size_t i = 0; i < layers.size(); ++i) {

@@ -9,9 +9,7 @@
 
 namespace trellis {
 
-Bytes allocated(Bytes bytes) {
-  return Bytes{(bytes.value + kAllocationUnit - 1) / kAllocationUnit * kAllocationUnit};
-}
+Bytes allocated(Bytes bytes) { return Bytes{(bytes.value + kAllocationUnit - 1) / kAllocationUnit * kAllocationUnit}; }
 
 BucketMemory bucket_memory(const Bucket& bucket, Dtype compute) {
   const Dtype full = gradient_dtype(compute);
@@ -29,7 +27,8 @@ Bytes reduction_staging(const Bucket& bucket, Dtype compute) {
   if (!bucket.split_gradient && !bucket.split_optimizer)
     return allocated(all_reduce_staging(size_of(gradient_dtype(compute)) * bucket.elements, bucket.degree));
   const Bytes shard = size_of(gradient_dtype(compute)) * bucket.shard();
-  // Others' pieces, received beside the rank's own; under ZeRO-2 and 3 the sum is made apart and then added to the shard.
+  // Others' pieces, received beside the rank's own; under ZeRO-2 and 3 the sum is made apart and then added to the
+  // shard.
   return bucket.degree * allocated(shard);
 }
 
@@ -71,8 +70,9 @@ class Replay {
     result_.at_peak = now_;
     result_.where = micro_batch < 0 ? std::string(pass) : fmt::format("{} of micro-batch {}", pass, micro_batch);
     if (i.op >= 0)
-      result_.where += fmt::format(", layer {} {}", stage_.first_layer + i.layer,
-                                   stage_.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)].name);
+      result_.where +=
+          fmt::format(", layer {} {}", stage_.first_layer + i.layer,
+                      stage_.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)].name);
   }
 
   void allocate(Alive& alive, SlotId s) {
@@ -95,8 +95,10 @@ class Replay {
       case ActionKind::receive_forward:
         for (SlotId s : stage_.receive) allocate(alive, s);
         return look("receiving", action.micro_batch, {});
-      case ActionKind::forward: return forward(action.micro_batch, last);
-      case ActionKind::send_forward: return send(alive, stage_.send);
+      case ActionKind::forward:
+        return forward(action.micro_batch, last);
+      case ActionKind::send_forward:
+        return send(alive, stage_.send);
       case ActionKind::receive_backward:
         for (SlotId s : stage_.receive_gradient) allocate(alive, s);
         return look("receiving gradients", action.micro_batch, {});
@@ -152,8 +154,11 @@ class Replay {
         allocate(alive, i.out.front());
         look(pass, micro_batch, i);
         return give(Purpose::communication, allocated(i.scratch));
-      case InstructionKind::reduce_start: take(Purpose::communication, staging(i)); break;
-      case InstructionKind::reduce_wait: return give(Purpose::communication, staging(i));
+      case InstructionKind::reduce_start:
+        take(Purpose::communication, staging(i));
+        break;
+      case InstructionKind::reduce_wait:
+        return give(Purpose::communication, staging(i));
       default:
         for (SlotId s : i.out) allocate(alive, s);
         take(Purpose::transient, allocated(i.scratch));
@@ -197,7 +202,7 @@ class Replay {
 
   const StageProgram& stage_;
   const Dtype compute_;
-  std::map<int, Alive> alive_;        // by micro-batch
+  std::map<int, Alive> alive_;  // by micro-batch
   std::deque<std::pair<Purpose, Bytes>> sent_;
   std::map<Purpose, Bytes> now_;
   Bytes total_{0};

@@ -22,7 +22,8 @@ const PipelineSchedule& find_schedule(const Dimensions& dimensions, std::string_
       names.push_back(found);
     }
   }
-  throw Error(ExitCode::bad_input, fmt::format("no schedule is named '{}'", name), suggestion_hint(name, names, "there are"));
+  throw Error(ExitCode::bad_input, fmt::format("no schedule is named '{}'", name),
+              suggestion_hint(name, names, "there are"));
 }
 
 namespace {
@@ -86,7 +87,9 @@ DetailedCost price_plan(const CompiledPlan& compiled, const PipelineSchedule& sc
     mine.exposed = exposed;
     t.last_backward = last.now(), t.backlog = last.backlog();
     const auto transfer = [&](const std::vector<SlotId>& slots, int to) {
-      return slots.empty() ? Picoseconds{0} : prices.collective(MoveKind::send_recv, total(stage, slots), {at.first_device, at.first_device + to});
+      return slots.empty()
+                 ? Picoseconds{0}
+                 : prices.collective(MoveKind::send_recv, total(stage, slots), {at.first_device, at.first_device + to});
     };
     t.send_forward = transfer(stage.send, width);
     t.send_backward = transfer(stage.send_gradient, -width);
@@ -146,7 +149,9 @@ struct Oracle::State {
   DeriveContext context(const GlobalChoice& choice, const std::vector<const Placement*>& placements) const {
     return context_of(choice, placements, *ops, dtype);
   }
-  const std::shared_ptr<const LayerSpec>& spec(int layer) const { return model.layers.at(static_cast<std::size_t>(layer)); }
+  const std::shared_ptr<const LayerSpec>& spec(int layer) const {
+    return model.layers.at(static_cast<std::size_t>(layer));
+  }
   static std::string key(const LayerSpec* spec, const Placement& placement, const DeriveContext& context) {
     return fmt::format("{}|{}|{}", static_cast<const void*>(spec), placement.key(), context.key());
   }
@@ -158,8 +163,14 @@ struct Oracle::State {
 
 Oracle::Oracle(const ModelSpec& model, Dimensions dimensions, std::shared_ptr<const OpLibrary> ops, Dtype dtype,
                std::shared_ptr<const Prices> prices)
-    : state_(new State{.model = model, .dimensions = std::move(dimensions), .ops = std::move(ops), .dtype = dtype,
-                       .prices = std::move(prices), .programs = {}, .layers = {}, .transitions = {}}) {}
+    : state_(new State{.model = model,
+                       .dimensions = std::move(dimensions),
+                       .ops = std::move(ops),
+                       .dtype = dtype,
+                       .prices = std::move(prices),
+                       .programs = {},
+                       .layers = {},
+                       .transitions = {}}) {}
 Oracle::~Oracle() = default;
 
 LayerCost Oracle::layer(int layer, const Candidate& candidate, const GlobalChoice& choice) const {
@@ -169,13 +180,14 @@ LayerCost Oracle::layer(int layer, const Candidate& candidate, const GlobalChoic
   });
 }
 
-TransitionCost Oracle::transition(int layer, const Candidate& from, const Candidate& to, const GlobalChoice& choice) const {
+TransitionCost Oracle::transition(int layer, const Candidate& from, const Candidate& to,
+                                  const GlobalChoice& choice) const {
   const DeriveContext context = state_->context(choice, {&from.placement, &to.placement});
   const std::string key = State::key(state_->spec(layer).get(), from.placement, context) +
                           State::key(state_->spec(layer + 1).get(), to.placement, context);
   return state_->transitions.get(key, [&] {
-    return transition_cost(*state_->program(layer, from.placement, context), *state_->program(layer + 1, to.placement, context),
-                           context, *state_->prices);
+    return transition_cost(*state_->program(layer, from.placement, context),
+                           *state_->program(layer + 1, to.placement, context), context, *state_->prices);
   });
 }
 

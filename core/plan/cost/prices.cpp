@@ -21,7 +21,10 @@ struct Prices::State {
 };
 
 Prices::Prices(Cluster cluster, std::optional<Profile> profile, std::shared_ptr<const OpLibrary> ops)
-    : cluster_(std::move(cluster)), profile_(std::move(profile)), ops_(std::move(ops)), state_(std::make_unique<State>()) {}
+    : cluster_(std::move(cluster)),
+      profile_(std::move(profile)),
+      ops_(std::move(ops)),
+      state_(std::make_unique<State>()) {}
 Prices::~Prices() = default;
 
 std::set<std::string> Prices::estimated() const {
@@ -84,12 +87,14 @@ Picoseconds Prices::roofline(const StageProgram& stage, const Instruction& i) co
   Dtype dtype = Dtype::f32;
   for (const auto* slots : {&i.in, &i.out})
     for (SlotId s : *slots)
-      if (s >= 0 && stage.slots[static_cast<std::size_t>(s)].shape.size() > 1 && !stage.slots[static_cast<std::size_t>(s)].field)
+      if (s >= 0 && stage.slots[static_cast<std::size_t>(s)].shape.size() > 1 &&
+          !stage.slots[static_cast<std::size_t>(s)].field)
         dtype = stage.slots[static_cast<std::size_t>(s)].dtype;
   const Op& op = stage.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)];
   for (ParameterId p : op.parameters) {
     const ParameterPlace place = stage.parameters[static_cast<std::size_t>(i.layer)].at(p);
-    const Shape& shape = stage.buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)];
+    const Shape& shape =
+        stage.buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)];
     // A table is read where its ids point, not whole.
     if (op.kind != "embedding") touched += size_of(dtype) * elements(shape);
   }
@@ -108,18 +113,20 @@ Picoseconds Prices::kernel(const StageProgram& stage, const Instruction& i) cons
 }
 
 // Communication inside a kernel: nothing hides it.
-Picoseconds Prices::inner(const StageProgram& stage, const Instruction& i, const DeriveContext& context, Location at) const {
+Picoseconds Prices::inner(const StageProgram& stage, const Instruction& i, const DeriveContext& context,
+                          Location at) const {
   const std::size_t layer = static_cast<std::size_t>(i.layer);
   const LayerSpec& spec = *stage.specs[layer];
   const Op& op = spec.ops[static_cast<std::size_t>(i.op)];
   const OpContract& contract = ops_->find(stage.placements[layer].contract_for(op.kind));
-  const Pass pass = i.kind == InstructionKind::forward          ? Pass::forward
-                    : i.kind == InstructionKind::input_gradient ? Pass::input_gradient
+  const Pass pass = i.kind == InstructionKind::forward           ? Pass::forward
+                    : i.kind == InstructionKind::input_gradient  ? Pass::input_gradient
                     : i.kind == InstructionKind::weight_gradient ? Pass::weight_gradient
                                                                  : Pass::backward;
   Picoseconds total{0};
   for (const InnerMove& move : contract.inner_moves(op_sizes(spec, op, stage.placements[layer], context), pass))
-    if (move.count > 0) total += collective(move.kind, move.bytes / move.count, devices(stage, move.axes, at)) * move.count;
+    if (move.count > 0)
+      total += collective(move.kind, move.bytes / move.count, devices(stage, move.axes, at)) * move.count;
   return total;
 }
 
@@ -130,16 +137,21 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
     case InstructionKind::forward:
     case InstructionKind::input_gradient:
     case InstructionKind::weight_gradient:
-    case InstructionKind::backward: return {.compute = kernel(stage, i) + inner(stage, i, context, at)};
-    case InstructionKind::add: return {.compute = cluster_.launch + copy(3 * out())};
-    case InstructionKind::slice: return {.compute = cluster_.launch + copy(2 * out())};
+    case InstructionKind::backward:
+      return {.compute = kernel(stage, i) + inner(stage, i, context, at)};
+    case InstructionKind::add:
+      return {.compute = cluster_.launch + copy(3 * out())};
+    case InstructionKind::slice:
+      return {.compute = cluster_.launch + copy(2 * out())};
     case InstructionKind::start: {
       // All but a gather put their pieces in order first: one copy.
       const Bytes packed = i.move.kind == MoveKind::all_gather ? Bytes{0} : in();
-      return {.compute = copy(2 * packed), .transfer = collective(i.move.kind, i.move.bytes, devices(stage, i.move.axes, at))};
+      return {.compute = copy(2 * packed),
+              .transfer = collective(i.move.kind, i.move.bytes, devices(stage, i.move.axes, at))};
     }
     case InstructionKind::wait: {
-      const bool unpacks = i.scratch.value > 0 && (i.move.kind == MoveKind::all_gather || i.move.kind == MoveKind::all_to_all);
+      const bool unpacks =
+          i.scratch.value > 0 && (i.move.kind == MoveKind::all_gather || i.move.kind == MoveKind::all_to_all);
       return {.compute = unpacks ? copy(2 * out()) : Picoseconds{0}};
     }
     case InstructionKind::gather_start: {
@@ -148,44 +160,56 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       return {.transfer = collective(MoveKind::all_gather, received_bytes(MoveKind::all_gather, whole, bucket.degree),
                                      devices(stage, bucket.axes, at))};
     }
-    case InstructionKind::open_gradient: return {.compute = copy(out())};
+    case InstructionKind::open_gradient:
+      return {.compute = copy(out())};
     case InstructionKind::reduce_start: {
       const Bucket& bucket = bucket_of(stage, i);
       const bool scatters = bucket.split_gradient || bucket.split_optimizer;
       const MoveKind kind = scatters ? MoveKind::reduce_scatter : MoveKind::all_reduce;
       const Bytes whole = size_of(gradient_of(context)) * bucket.elements;
-      return {.transfer = collective(kind, received_bytes(kind, whole, bucket.degree), devices(stage, bucket.axes, at))};
+      return {.transfer =
+                  collective(kind, received_bytes(kind, whole, bucket.degree), devices(stage, bucket.axes, at))};
     }
     case InstructionKind::reduce_wait: {
       const Bucket& bucket = bucket_of(stage, i);
-      return {.compute = bucket.split_gradient ? copy(3 * bucket.shard() * size_of(gradient_of(context))) : Picoseconds{0}};
+      return {.compute =
+                  bucket.split_gradient ? copy(3 * bucket.shard() * size_of(gradient_of(context))) : Picoseconds{0}};
     }
     case InstructionKind::gather_wait:
-    case InstructionKind::free: return {};
+    case InstructionKind::free:
+      return {};
     case InstructionKind::norm: {
       Bytes read{0};
       for (const Bucket& b : stage.buckets)
         read += size_of(gradient_of(context)) * (b.split_optimizer || b.split_gradient ? b.shard() : b.elements);
-      return {.compute = copy(read) + collective(MoveKind::all_reduce, Bytes{8}, devices(stage, [&] {
-                           AxisList all(stage.line.atoms.size());
-                           for (std::size_t a = 0; a < all.size(); ++a) all[a] = static_cast<Atom>(a);
-                           return all;
-                         }(), at))};
+      return {.compute = copy(read) + collective(MoveKind::all_reduce, Bytes{8},
+                                                 devices(
+                                                     stage,
+                                                     [&] {
+                                                       AxisList all(stage.line.atoms.size());
+                                                       for (std::size_t a = 0; a < all.size(); ++a)
+                                                         all[a] = static_cast<Atom>(a);
+                                                       return all;
+                                                     }(),
+                                                     at))};
     }
     case InstructionKind::adamw: {
       const Bucket& b = bucket_of(stage, i);
       const std::int64_t n = b.split_optimizer || b.split_gradient || b.split_storage ? b.shard() : b.elements;
-      if (profile_ && profile_->adamw.value > 0) return {.compute = scaled(profile_->adamw, static_cast<double>(n) * 1e-6)};
+      if (profile_ && profile_->adamw.value > 0)
+        return {.compute = scaled(profile_->adamw, static_cast<double>(n) * 1e-6)};
       // Reads gradient, moments and master; writes moments, master and the compute copy.
       return {.compute = cluster_.launch + copy(n * (7 * size_of(gradient_of(context)) + size_of(context.dtype)))};
     }
     case InstructionKind::tie_gradient:
-    case InstructionKind::tie_parameter: return update(stage, i, at);
+    case InstructionKind::tie_parameter:
+      return update(stage, i, at);
   }
   return {};
 }
 
-// A shared parameter between its owner and a further use: the moves on this stage's line, and a transfer between stages.
+// A shared parameter between its owner and a further use: the moves on this stage's line, and a transfer between
+// stages.
 Price Prices::update(const StageProgram& stage, const Instruction& i, Location at) const {
   const Tie& tie = stage.ties[static_cast<std::size_t>(i.tie)];
   const bool gradient = i.kind == InstructionKind::tie_gradient;
@@ -197,7 +221,8 @@ Price Prices::update(const StageProgram& stage, const Instruction& i, Location a
     const Bucket& bucket = stage.buckets[static_cast<std::size_t>(owner ? tie.owner : tie.use)];
     const int distance = stage.line.size() * std::abs(tie.owner_stage - tie.use_stage);
     const int other = owner ? at.first_device + distance : at.first_device - distance;
-    total += collective(MoveKind::send_recv, size_of(Dtype::f32) * elements(bucket.shapes.front()), {at.first_device, other});
+    total += collective(MoveKind::send_recv, size_of(Dtype::f32) * elements(bucket.shapes.front()),
+                        {at.first_device, other});
   }
   return {.compute = total};
 }

@@ -14,7 +14,8 @@ std::vector<std::string> all_schedules(const Dimensions& dimensions) {
   std::vector<std::string> names;
   for (const auto& dimension : dimensions)
     if (const void* extension = dimension->extension(kPipelineSchedule))
-      for (std::string& name : static_cast<const PipelineSchedule*>(extension)->names()) names.push_back(std::move(name));
+      for (std::string& name : static_cast<const PipelineSchedule*>(extension)->names())
+        names.push_back(std::move(name));
   return names;
 }
 
@@ -28,7 +29,8 @@ class Candidates {
     const LayerSpec* spec = model_.layers.at(static_cast<std::size_t>(layer)).get();
     const std::lock_guard lock(mutex_);
     const auto [entry, fresh] = known_.try_emplace({spec, choice.atoms});
-    if (fresh) entry->second = candidates(*spec, {.line = {choice.atoms}, .devices_in_node = devices_in_node_}, dimensions_);
+    if (fresh)
+      entry->second = candidates(*spec, {.line = {choice.atoms}, .devices_in_node = devices_in_node_}, dimensions_);
     return entry->second;
   }
 
@@ -44,7 +46,8 @@ std::vector<int> stage_counts(const SpaceOptions& options, int layers) {
   std::vector<int> counts = options.stages;
   for (int p : counts)
     if (p < 1 || options.devices % p != 0 || p > layers)
-      fail(ExitCode::bad_input, "{} pipeline stages: expected a divisor of {} devices, at most {} layers", p, options.devices, layers);
+      fail(ExitCode::bad_input, "{} pipeline stages: expected a divisor of {} devices, at most {} layers", p,
+           options.devices, layers);
   if (counts.empty())
     for (int p = 1; p <= std::min(options.devices, layers); ++p)
       if (options.devices % p == 0) counts.push_back(p);
@@ -54,7 +57,8 @@ std::vector<int> stage_counts(const SpaceOptions& options, int layers) {
 std::vector<int> micro_batch_counts(const SpaceOptions& options) {
   std::vector<int> counts = options.micro_batches;
   for (int m : counts)
-    if (m < 1 || m > options.batch) fail(ExitCode::bad_input, "{} micro-batches cannot be made of a batch of {}", m, options.batch);
+    if (m < 1 || m > options.batch)
+      fail(ExitCode::bad_input, "{} micro-batches cannot be made of a batch of {}", m, options.batch);
   if (counts.empty())
     for (int m = 1; m <= options.batch; m *= 2)
       if (options.batch % m == 0) counts.push_back(m);
@@ -78,24 +82,29 @@ Problem make_problem(const ModelSpec& model, const Dimensions& dimensions, const
       for (const int m : micro_batch_counts(options))
         for (const std::string& schedule : schedules) {
           // One stage has one order that is best in memory; schedules differ only where there is a pipeline.
-          if (p == 1 && options.schedules.empty() && schedule != (std::ranges::count(schedules, "1f1b") ? "1f1b" : schedules.front())) continue;
-          problem.choices.push_back({.batch = options.batch, .micro_batches = m, .atoms = atoms, .schedule = schedule, .stages = p});
+          if (p == 1 && options.schedules.empty() &&
+              schedule != (std::ranges::count(schedules, "1f1b") ? "1f1b" : schedules.front()))
+            continue;
+          problem.choices.push_back(
+              {.batch = options.batch, .micro_batches = m, .atoms = atoms, .schedule = schedule, .stages = p});
         }
     }
   auto shared = std::make_shared<Candidates>(model, dimensions, options.devices_in_node);
-  problem.candidates = [shared](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& { return shared->of(layer, choice); };
+  problem.candidates = [shared](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
+    return shared->of(layer, choice);
+  };
   return problem;
 }
 
 std::string objection(const Problem& problem, const Plan& plan, const PlanCost& cost) {
   const GlobalChoice* choice = nullptr;
   for (const GlobalChoice& c : problem.choices)
-    if (c.batch == plan.batch && c.micro_batches == plan.micro_batches && c.atoms == plan.atoms && c.schedule == plan.schedule &&
-        c.stages == static_cast<int>(plan.stages.size()))
+    if (c.batch == plan.batch && c.micro_batches == plan.micro_batches && c.atoms == plan.atoms &&
+        c.schedule == plan.schedule && c.stages == static_cast<int>(plan.stages.size()))
       choice = &c;
   if (!choice || plan.devices != problem.devices)
-    return fmt::format("batch {}, {} micro-batches, {} stages and schedule {} are not among the choices of the problem", plan.batch,
-                       plan.micro_batches, plan.stages.size(), plan.schedule);
+    return fmt::format("batch {}, {} micro-batches, {} stages and schedule {} are not among the choices of the problem",
+                       plan.batch, plan.micro_batches, plan.stages.size(), plan.schedule);
   if (plan.layers.size() != problem.model->layers.size())
     return fmt::format("it has {} layers, the model has {}", plan.layers.size(), problem.model->layers.size());
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
@@ -112,7 +121,7 @@ std::string objection(const Problem& problem, const Plan& plan, const PlanCost& 
 
 std::vector<StageRange> even_stages(int layers, int stages) {
   if (stages == 1) return {{0, layers - 1}};
-  const int around = layers - 2 >= stages ? 1 : 0;   // an embedding and a head are no layers to count
+  const int around = layers - 2 >= stages ? 1 : 0;  // an embedding and a head are no layers to count
   const int inner = layers - 2 * around;
   std::vector<StageRange> ranges;
   for (int s = 0, next = 0; s < stages; ++s) {
@@ -135,7 +144,10 @@ std::optional<PlanCost> step_if_possible(const CostOracle& oracle, const Plan& p
 std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle& oracle) {
   std::optional<LeastMemory> least;
   for (const GlobalChoice& choice : problem.choices) {
-    Plan plan{.batch = choice.batch, .micro_batches = choice.micro_batches, .devices = problem.devices, .atoms = choice.atoms,
+    Plan plan{.batch = choice.batch,
+              .micro_batches = choice.micro_batches,
+              .devices = problem.devices,
+              .atoms = choice.atoms,
               .schedule = choice.schedule};
     plan.stages = even_stages(static_cast<int>(problem.model->layers.size()), choice.stages);
     for (std::size_t i = 0; i < problem.model->layers.size(); ++i) {
@@ -143,7 +155,8 @@ std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle
       Bytes smallest{0};
       for (const Candidate& c : problem.candidates(static_cast<int>(i), choice)) {
         const LayerCost cost = oracle.layer(static_cast<int>(i), c, choice);
-        const Bytes memory = cost.states + cost.kept * std::min(choice.stages, choice.micro_batches) + cost.transient + cost.pending;
+        const Bytes memory =
+            cost.states + cost.kept * std::min(choice.stages, choice.micro_batches) + cost.transient + cost.pending;
         if (!best || memory < smallest) best = &c, smallest = memory;
       }
       if (!best) break;

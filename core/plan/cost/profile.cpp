@@ -110,10 +110,12 @@ std::string to_yaml(const Profile& profile) {
   if (profile.slowdown > 0) text += fmt::format("slowdown: {:.4g}\n", profile.slowdown);
   if (!profile.links.empty()) text += "links:\n";
   for (const LinkFit& fit : profile.links)
-    text += fmt::format("  - {{kind: {}, ranks: {}, between_nodes: {}, latency: {}, bandwidth: {:.6g}GB/s}}\n", name_of(fit.kind),
-                        fit.ranks, fit.between_nodes, exact(fit.link.latency), fit.link.bandwidth / 1e9);
+    text +=
+        fmt::format("  - {{kind: {}, ranks: {}, between_nodes: {}, latency: {}, bandwidth: {:.6g}GB/s}}\n",
+                    name_of(fit.kind), fit.ranks, fit.between_nodes, exact(fit.link.latency), fit.link.bandwidth / 1e9);
   if (!profile.compute.empty()) text += "compute:\n";
-  for (const auto& [key, time] : profile.compute) text += fmt::format("  - {{key: {}, time: {}}}\n", yaml_text(key), exact(time));
+  for (const auto& [key, time] : profile.compute)
+    text += fmt::format("  - {{key: {}, time: {}}}\n", yaml_text(key), exact(time));
   return text;
 }
 
@@ -123,7 +125,8 @@ Profile read_profile(const Options& file) {
   const Options machine = file.section("machine");
   for (const std::string& name : machine.keys()) profile.machine[name] = machine.raw(name);
   if (const auto found = file.find<std::string>("fingerprint"); found && *found != profile.fingerprint())
-    file.reject("fingerprint", fmt::format("the section 'machine' has fingerprint {}, found {}", profile.fingerprint(), *found),
+    file.reject("fingerprint",
+                fmt::format("the section 'machine' has fingerprint {}, found {}", profile.fingerprint(), *found),
                 "figures of one machine do not hold for another: profile again");
   if (file.has("copy_bandwidth")) profile.copy_bandwidth = read_rate(file, "copy_bandwidth", parse_bandwidth);
   profile.adamw = file.get("adamw", Picoseconds{0});
@@ -136,7 +139,8 @@ Profile read_profile(const Options& file) {
     fit.link = read_link(entry);
     profile.links.push_back(fit);
   }
-  for (const Options& entry : file.list("compute")) profile.compute[entry.required<std::string>("key")] = entry.required<Picoseconds>("time");
+  for (const Options& entry : file.list("compute"))
+    profile.compute[entry.required<std::string>("key")] = entry.required<Picoseconds>("time");
   file.finish();
   return profile;
 }

@@ -37,13 +37,19 @@ void ListRunner::run(const Instruction& i, Timeline& time) {
     case InstructionKind::wait:
       if (const auto started = moves.find(i.out.front()); started != moves.end()) time.wait(started->second);
       return time.compute(price.compute);
-    case InstructionKind::gather_start: gathers[i.bucket] = time.start(price.transfer); return;
-    case InstructionKind::gather_wait: return time.wait(gathers[i.bucket]);
-    case InstructionKind::reduce_start: reductions[i.bucket] = time.start(price.transfer); return;
+    case InstructionKind::gather_start:
+      gathers[i.bucket] = time.start(price.transfer);
+      return;
+    case InstructionKind::gather_wait:
+      return time.wait(gathers[i.bucket]);
+    case InstructionKind::reduce_start:
+      reductions[i.bucket] = time.start(price.transfer);
+      return;
     case InstructionKind::reduce_wait:
       if (const auto started = reductions.find(i.bucket); started != reductions.end()) time.wait(started->second);
       return time.compute(price.compute);
-    default: return time.compute(price.compute);
+    default:
+      return time.compute(price.compute);
   }
 }
 
@@ -80,12 +86,20 @@ class ScheduleReplay {
   bool act(std::size_t s, const Action& action) {
     const StageTimes& t = times_[s];
     switch (action.kind) {
-      case ActionKind::receive_forward: return receive(s, true, action.micro_batch);
-      case ActionKind::receive_backward: return receive(s, false, action.micro_batch);
-      case ActionKind::forward: now_[s] += t.forward; return true;
-      case ActionKind::backward: now_[s] += action.micro_batch == last_[s] ? t.last_backward : t.backward; return true;
-      case ActionKind::send_forward: return send(s, s + 1, true, action.micro_batch, t.send_forward);
-      case ActionKind::send_backward: return send(s, s - 1, false, action.micro_batch, t.send_backward);
+      case ActionKind::receive_forward:
+        return receive(s, true, action.micro_batch);
+      case ActionKind::receive_backward:
+        return receive(s, false, action.micro_batch);
+      case ActionKind::forward:
+        now_[s] += t.forward;
+        return true;
+      case ActionKind::backward:
+        now_[s] += action.micro_batch == last_[s] ? t.last_backward : t.backward;
+        return true;
+      case ActionKind::send_forward:
+        return send(s, s + 1, true, action.micro_batch, t.send_forward);
+      case ActionKind::send_backward:
+        return send(s, s - 1, false, action.micro_batch, t.send_backward);
     }
     return true;
   }
@@ -113,7 +127,8 @@ class ScheduleReplay {
 
 }  // namespace
 
-std::vector<Picoseconds> replay_schedule(const std::vector<StageTimes>& times, const std::vector<std::vector<Action>>& actions) {
+std::vector<Picoseconds> replay_schedule(const std::vector<StageTimes>& times,
+                                         const std::vector<std::vector<Action>>& actions) {
   return ScheduleReplay(times, actions).run();
 }
 

@@ -17,8 +17,8 @@ class Timeline {
   explicit Timeline(double slowdown) : slowdown_(slowdown) {}
 
   void compute(Picoseconds);
-  Picoseconds start(Picoseconds transfer);   // returns the transfer's place in the queue
-  void wait(Picoseconds place);              // until the queue is worked off up to there
+  Picoseconds start(Picoseconds transfer);  // returns the transfer's place in the queue
+  void wait(Picoseconds place);             // until the queue is worked off up to there
   void wait_all() { wait(queued_); }
 
   Picoseconds now() const { return now_; }
@@ -48,9 +48,9 @@ struct ListRunner {
 
 struct StageTimes {
   Picoseconds forward{0}, backward{0};
-  Picoseconds last_backward{0};        // with the start of the gradients' reductions
-  Picoseconds backlog{0};              // transfers left after it
-  Picoseconds send_forward{0}, send_backward{0};   // transfer to the next, to the previous stage
+  Picoseconds last_backward{0};                   // with the start of the gradients' reductions
+  Picoseconds backlog{0};                         // transfers left after it
+  Picoseconds send_forward{0}, send_backward{0};  // transfer to the next, to the previous stage
 };
 // When each stage has ended its last action. Sends do not block; one link an edge and direction carries them in order.
 std::vector<Picoseconds> replay_schedule(const std::vector<StageTimes>&, const std::vector<std::vector<Action>>&);

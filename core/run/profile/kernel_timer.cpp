@@ -10,17 +10,20 @@
 namespace trellis::profile {
 namespace {
 
-constexpr std::int64_t kColdBytes = 48 << 20;   // sets of tensors rotate until this much was touched: beyond a core's caches
+constexpr std::int64_t kColdBytes =
+    48 << 20;  // sets of tensors rotate until this much was touched: beyond a core's caches
 constexpr std::size_t kMostSets = 8;
-constexpr double kSeconds = 0.03;               // of measuring a kernel, at the least
-constexpr std::size_t kFewest = 5, kMost = 300; // calls
+constexpr double kSeconds = 0.03;                // of measuring a kernel, at the least
+constexpr std::size_t kFewest = 5, kMost = 300;  // calls
 
 // Integer fields are ids: any row of the table that reads them, but for those that only pad it.
 std::int64_t rows_of(const StageProgram& stage, const Op& op, int layer) {
   std::int64_t rows = 1;
   for (ParameterId p : op.parameters) {
     const ParameterPlace place = stage.parameters[static_cast<std::size_t>(layer)].at(p);
-    rows = std::max(rows, stage.buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)].front());
+    rows = std::max(
+        rows,
+        stage.buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)].front());
   }
   return std::min(rows, op.integer("real_vocab", rows));
 }
@@ -28,9 +31,11 @@ std::int64_t rows_of(const StageProgram& stage, const Op& op, int layer) {
 }  // namespace
 
 KernelCall::KernelCall(const Measurement& m, const KernelLibrary& kernels, const at::TensorOptions& device)
-    : measurement_(m), spec_(*m.stage->specs[static_cast<std::size_t>(m.instruction.layer)]),
+    : measurement_(m),
+      spec_(*m.stage->specs[static_cast<std::size_t>(m.instruction.layer)]),
       op_(spec_.ops[static_cast<std::size_t>(m.instruction.op)]),
-      kernel_(kernels.find(m.stage->placements[static_cast<std::size_t>(m.instruction.layer)].contract_for(op_.kind))), device_(device),
+      kernel_(kernels.find(m.stage->placements[static_cast<std::size_t>(m.instruction.layer)].contract_for(op_.kind))),
+      device_(device),
       sizes_(op_sizes(spec_, op_, m.stage->placements[static_cast<std::size_t>(m.instruction.layer)], m.context)) {
   // Local sizes as on one device: what the op would exchange with others is priced apart.
   for (AxisList& axes : sizes_.axes) axes.clear();
@@ -42,13 +47,17 @@ KernelCall::KernelCall(const Measurement& m, const KernelLibrary& kernels, const
 at::Tensor KernelCall::value_of(SlotId s) const {
   if (s < 0) return {};
   const Slot& slot = measurement_.stage->slots[static_cast<std::size_t>(s)];
-  if (slot.field) return at::randint(rows_of(*measurement_.stage, op_, measurement_.instruction.layer), slot.shape, device_.dtype(at::kLong));
+  if (slot.field)
+    return at::randint(rows_of(*measurement_.stage, op_, measurement_.instruction.layer), slot.shape,
+                       device_.dtype(at::kLong));
   return at::randn(slot.shape, device_.dtype(at::kFloat)).to(scalar_type(slot.dtype));
 }
 
 at::Tensor KernelCall::parameter_of(ParameterId p, bool gradient) const {
-  const ParameterPlace place = measurement_.stage->parameters[static_cast<std::size_t>(measurement_.instruction.layer)].at(p);
-  const Shape& shape = measurement_.stage->buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)];
+  const ParameterPlace place =
+      measurement_.stage->parameters[static_cast<std::size_t>(measurement_.instruction.layer)].at(p);
+  const Shape& shape = measurement_.stage->buckets[static_cast<std::size_t>(place.bucket)]
+                           .shapes[static_cast<std::size_t>(place.position)];
   const Dtype dtype = measurement_.context.dtype;
   if (gradient) return at::zeros(shape, device_.dtype(scalar_type(gradient_dtype(dtype))));
   return at::randn(shape, device_.dtype(at::kFloat)).mul_(0.02).to(scalar_type(dtype));
@@ -65,15 +74,17 @@ KernelContext KernelCall::context() const {
   k.samples = at::arange(sizes_.size[static_cast<std::size_t>(batch)], at::kLong);
   for (ParameterId p : op_.parameters) {
     k.parameters.push_back(i.kind == InstructionKind::weight_gradient ? at::Tensor() : parameter_of(p, false));
-    const bool makes_gradients = i.kind != InstructionKind::input_gradient &&
-                                 (i.kind != InstructionKind::forward || measurement_.context.ops->find(op_.kind).once());
+    const bool makes_gradients =
+        i.kind != InstructionKind::input_gradient &&
+        (i.kind != InstructionKind::forward || measurement_.context.ops->find(op_.kind).once());
     if (makes_gradients) k.parameter_gradients.push_back(parameter_of(p, true));
   }
   const std::size_t inputs = op_.inputs.size();
   if (i.kind == InstructionKind::forward) {
     k.inputs = in_;
     k.extras.resize(i.out.size() - 1);
-    if (i.fused >= 0) k.fused_bias = parameter_of(spec_.ops[static_cast<std::size_t>(i.fused)].parameters.front(), false);
+    if (i.fused >= 0)
+      k.fused_bias = parameter_of(spec_.ops[static_cast<std::size_t>(i.fused)].parameters.front(), false);
     return k;
   }
   k.output_gradient = in_.front();
@@ -88,10 +99,14 @@ KernelContext KernelCall::context() const {
 void KernelCall::run() {
   last_ = context_;
   switch (measurement_.instruction.kind) {
-    case InstructionKind::forward: return kernel_.forward(last_);
-    case InstructionKind::input_gradient: return kernel_.input_gradient(last_);
-    case InstructionKind::weight_gradient: return kernel_.weight_gradient(last_);
-    default: return kernel_.backward(last_);
+    case InstructionKind::forward:
+      return kernel_.forward(last_);
+    case InstructionKind::input_gradient:
+      return kernel_.input_gradient(last_);
+    case InstructionKind::weight_gradient:
+      return kernel_.weight_gradient(last_);
+    default:
+      return kernel_.backward(last_);
   }
 }
 
@@ -109,15 +124,16 @@ Bytes KernelCall::bytes() const {
 double time_kernel(const Measurement& m, const KernelLibrary& kernels, const at::TensorOptions& device, bool crowded) {
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
-  const bool queued = device.device().type() != at::kCPU;   // calls return before the device has finished
+  const bool queued = device.device().type() != at::kCPU;  // calls return before the device has finished
   const auto finish = [&] {
     if (queued) at::zeros({1}, device.dtype(at::kFloat)).item<float>();
   };
   std::vector<std::unique_ptr<KernelCall>> calls;
   calls.push_back(std::make_unique<KernelCall>(m, kernels, device));
-  const auto sets = static_cast<std::size_t>(std::clamp<std::int64_t>(kColdBytes / calls.front()->bytes().value, 1, kMostSets));
+  const auto sets =
+      static_cast<std::size_t>(std::clamp<std::int64_t>(kColdBytes / calls.front()->bytes().value, 1, kMostSets));
   while (calls.size() < sets) calls.push_back(std::make_unique<KernelCall>(m, kernels, device));
-  for (auto& call : calls) call->run();   // the first of a shape chooses a library, and pages are touched
+  for (auto& call : calls) call->run();  // the first of a shape chooses a library, and pages are touched
   finish();
   if (queued) {
     std::size_t count = 0;

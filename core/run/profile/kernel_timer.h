@@ -12,8 +12,8 @@ namespace trellis::profile {
 class KernelCall {
  public:
   KernelCall(const Measurement&, const KernelLibrary&, const at::TensorOptions& device);
-  void run();            // allocates its outputs, as in a run
-  Bytes bytes() const;   // that it reads or writes
+  void run();           // allocates its outputs, as in a run
+  Bytes bytes() const;  // that it reads or writes
 
  private:
   at::Tensor value_of(SlotId) const;
@@ -26,9 +26,9 @@ class KernelCall {
   const OpKernel& kernel_;
   at::TensorOptions device_;
   OpSizes sizes_;
-  std::vector<at::Tensor> in_;   // as the instruction's
-  KernelContext context_;        // with everything that does not change from call to call
-  KernelContext last_;           // holds the outputs until the next call, as slots do
+  std::vector<at::Tensor> in_;  // as the instruction's
+  KernelContext context_;       // with everything that does not change from call to call
+  KernelContext last_;          // holds the outputs until the next call, as slots do
 };
 
 // Seconds of one call. `crowded`: more ranks than cores, where single calls are long or short by chance and only their

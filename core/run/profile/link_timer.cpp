@@ -13,15 +13,21 @@
 namespace trellis::profile {
 namespace {
 
-constexpr std::int64_t kSizes[] = {1 << 10, 16 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20};  // bytes of the whole tensor
+constexpr std::int64_t kSizes[] = {1 << 10, 16 << 10, 256 << 10,
+                                   1 << 20, 4 << 20,  16 << 20};  // bytes of the whole tensor
 
 WorkPtr begin(Comm& comm, MoveKind kind, const at::Tensor& whole, const at::Tensor& other, const at::Tensor& part) {
   switch (kind) {
-    case MoveKind::all_gather: return comm.all_gather(whole, part);
-    case MoveKind::reduce_scatter: return comm.reduce_scatter(part, whole);
-    case MoveKind::all_reduce: return comm.all_reduce(whole);
-    case MoveKind::all_to_all: return comm.all_to_all(other, whole);
-    default: return comm.rank() == 0 ? comm.send(whole, 1, 0) : comm.receive(whole, 0, 0);
+    case MoveKind::all_gather:
+      return comm.all_gather(whole, part);
+    case MoveKind::reduce_scatter:
+      return comm.reduce_scatter(part, whole);
+    case MoveKind::all_reduce:
+      return comm.all_reduce(whole);
+    case MoveKind::all_to_all:
+      return comm.all_to_all(other, whole);
+    default:
+      return comm.rank() == 0 ? comm.send(whole, 1, 0) : comm.receive(whole, 0, 0);
   }
 }
 
@@ -63,8 +69,9 @@ Link fit(const std::vector<std::pair<Bytes, double>>& times) {
 
 std::vector<LinkFit> time_links(int ranks) {
   std::mutex mutex;
-  std::map<MoveKind, std::map<std::int64_t, double>> slowest;   // by whole bytes, over the ranks
-  std::vector<MoveKind> kinds{MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce, MoveKind::reduce_scatter};
+  std::map<MoveKind, std::map<std::int64_t, double>> slowest;  // by whole bytes, over the ranks
+  std::vector<MoveKind> kinds{MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce,
+                              MoveKind::reduce_scatter};
   if (ranks == 2) kinds.push_back(MoveKind::send_recv);
   run_threads(ranks, false, [&](CommWorld& world) {
     std::vector<int> all(static_cast<std::size_t>(ranks));

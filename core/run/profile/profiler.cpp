@@ -24,7 +24,7 @@
 namespace trellis::profile {
 namespace {
 
-constexpr const char* kKernels = "1";   // raised when kernels become faster or slower
+constexpr const char* kKernels = "1";  // raised when kernels become faster or slower
 
 std::string processor() {
   std::ifstream info("/proc/cpuinfo");
@@ -45,9 +45,13 @@ class Profiler {
 
   Profile run() {
     Profile profile;
-    profile.machine = {{"device", on_cpu_ ? processor() : request_.device}, {"dtype", std::string(name_of(request_.dtype))},
-                       {"kernels", kKernels}, {"ranks", fmt::format("{}", ranks_)}, {"threads", fmt::format("{}", threads_)},
-                       {"torch", fmt::format("{}.{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH)}};
+    profile.machine = {
+        {"device", on_cpu_ ? processor() : request_.device},
+        {"dtype", std::string(name_of(request_.dtype))},
+        {"kernels", kKernels},
+        {"ranks", fmt::format("{}", ranks_)},
+        {"threads", fmt::format("{}", threads_)},
+        {"torch", fmt::format("{}.{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH)}};
     if (request_.known && request_.known->fingerprint() == profile.fingerprint()) profile = *request_.known;
     at::set_num_threads(threads_);
     measure_kernels(profile);
@@ -129,8 +133,12 @@ class Profiler {
     const Dtype full = gradient_dtype(request_.dtype);
     return from_seconds(on_all_ranks([&] {
       const auto zeros = [&](Dtype dtype) { return at::zeros({kElements}, device_.dtype(scalar_type(dtype))); };
-      AdamWShard shard{.parameter = zeros(full), .gradient = zeros(full), .first_moment = zeros(full), .second_moment = zeros(full),
-                       .compute = request_.dtype == full ? at::Tensor() : zeros(request_.dtype), .decayed = kElements};
+      AdamWShard shard{.parameter = zeros(full),
+                       .gradient = zeros(full),
+                       .first_moment = zeros(full),
+                       .second_moment = zeros(full),
+                       .compute = request_.dtype == full ? at::Tensor() : zeros(request_.dtype),
+                       .decayed = kElements};
       return repeated(20, [&] { adamw_step({}, shard, 1, 1.0); });
     }));
   }

@@ -12,14 +12,14 @@
 namespace trellis {
 
 struct ProfileRequest {
-  std::vector<Measurement> kernels;     // those that `known` lacks are measured
+  std::vector<Measurement> kernels;  // those that `known` lacks are measured
   const OpLibrary* ops = nullptr;
   Dtype dtype = Dtype::f32;
-  std::string device = "cpu";           // cpu, cuda
-  int ranks = 1;                        // that a run starts on this machine: kernels run on all of them at once
-  int threads = 0;                      // of a rank on the CPU; 0: an equal share of the cores
-  std::vector<int> groups;              // sizes whose collectives are measured
-  std::optional<Profile> known;         // kept where it is of the same machine, else begun anew
+  std::string device = "cpu";    // cpu, cuda
+  int ranks = 1;                 // that a run starts on this machine: kernels run on all of them at once
+  int threads = 0;               // of a rank on the CPU; 0: an equal share of the cores
+  std::vector<int> groups;       // sizes whose collectives are measured
+  std::optional<Profile> known;  // kept where it is of the same machine, else begun anew
   std::function<void(const std::string&)> progress;
 };
 

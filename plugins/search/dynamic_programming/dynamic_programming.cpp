@@ -1,6 +1,7 @@
-// Per global choice and cut into stages: the best strategies of each stage by dynamic programming over layers, with costs
-// of single layers and edges; then the whole plan is replayed, and where the replay finds a stage smaller or larger than
-// the sum said, the stage's budget is corrected and the search repeated. A plan is returned only if its replay fits.
+// Per global choice and cut into stages: the best strategies of each stage by dynamic programming over layers, with
+// costs of single layers and edges; then the whole plan is replayed, and where the replay finds a stage smaller or
+// larger than the sum said, the stage's budget is corrected and the search repeated. A plan is returned only if its
+// replay fits.
 #include <algorithm>
 #include <limits>
 
@@ -102,7 +103,9 @@ class ChoiceCosts {
     return costs;
   }
 
-  Picoseconds whole_step(const LayerCost& cost) const { return (cost.forward + cost.backward) * choice_.micro_batches + cost.update; }
+  Picoseconds whole_step(const LayerCost& cost) const {
+    return (cost.forward + cost.backward) * choice_.micro_batches + cost.update;
+  }
 
   const Problem& problem_;
   const GlobalChoice& choice_;
@@ -113,10 +116,12 @@ class ChoiceCosts {
 // The cut whose slowest stage is the fastest, by the cheapest time of each layer.
 std::vector<StageRange> balanced_stages(const ChoiceCosts& costs, int layers, int stages) {
   std::vector<std::int64_t> sum(static_cast<std::size_t>(layers) + 1, 0);
-  for (int i = 0; i < layers; ++i) sum[static_cast<std::size_t>(i) + 1] = sum[static_cast<std::size_t>(i)] + costs.cheapest(i).value;
+  for (int i = 0; i < layers; ++i)
+    sum[static_cast<std::size_t>(i) + 1] = sum[static_cast<std::size_t>(i)] + costs.cheapest(i).value;
   // least[s][n]: the slowest of s stages that hold the first n layers; cut[s][n]: where the last of them begins.
   const auto size = static_cast<std::size_t>(layers) + 1;
-  std::vector least(static_cast<std::size_t>(stages) + 1, std::vector<std::int64_t>(size, std::numeric_limits<std::int64_t>::max()));
+  std::vector least(static_cast<std::size_t>(stages) + 1,
+                    std::vector<std::int64_t>(size, std::numeric_limits<std::int64_t>::max()));
   std::vector cut(static_cast<std::size_t>(stages) + 1, std::vector<std::size_t>(size, 0));
   least[0][0] = 0;
   for (std::size_t s = 1; s <= static_cast<std::size_t>(stages); ++s)
@@ -137,11 +142,15 @@ std::vector<StageRange> balanced_stages(const ChoiceCosts& costs, int layers, in
 class Solver {
  public:
   Solver(const Problem& problem, const CostOracle& oracle, const Settings& settings, SearchLog& log)
-      : problem_(problem), oracle_(oracle), settings_(settings), log_(log), layers_(static_cast<int>(problem.model->layers.size())) {}
+      : problem_(problem),
+        oracle_(oracle),
+        settings_(settings),
+        log_(log),
+        layers_(static_cast<int>(problem.model->layers.size())) {}
 
   std::optional<Plan> run() {
-    // No plan is faster than perfectly balanced stages of the cheapest candidates. The most promising choices first: what
-    // they find cuts the others short.
+    // No plan is faster than perfectly balanced stages of the cheapest candidates. The most promising choices first:
+    // what they find cuts the others short.
     std::vector<std::pair<Picoseconds, const GlobalChoice*>> order;
     std::map<const GlobalChoice*, ChoiceCosts> all_costs;
     for (const GlobalChoice& choice : problem_.choices) {
@@ -182,8 +191,8 @@ class Solver {
     return choice.micro_batches;
   }
 
-  // One strategy for all layers, the first few by their time until one fits. What layers share (a tied table) no sum over
-  // layers sees.
+  // One strategy for all layers, the first few by their time until one fits. What layers share (a tied table) no sum
+  // over layers sees.
   void try_uniform(const GlobalChoice& choice, const ChoiceCosts& costs, const std::vector<StageRange>& cut) {
     int tries = settings_.rounds;
     for (const auto& [time, strategy] : costs.common()) {
@@ -199,7 +208,8 @@ class Solver {
 
   void try_cut(const GlobalChoice& choice, const ChoiceCosts& costs, const std::vector<StageRange>& cut) {
     std::vector<StageProblem> stages;
-    for (int s = 0; s < choice.stages; ++s) stages.push_back(costs.stage(cut[static_cast<std::size_t>(s)], most_in_flight(choice, s)));
+    for (int s = 0; s < choice.stages; ++s)
+      stages.push_back(costs.stage(cut[static_cast<std::size_t>(s)], most_in_flight(choice, s)));
     // Sums of single layers are off by what only a whole plan shows; how far, the plan of least memory tells first.
     std::vector<Bytes> budgets(stages.size());
     Plan before;
@@ -207,8 +217,10 @@ class Solver {
       std::vector<StageSolution> solutions;
       for (std::size_t s = 0; s < stages.size(); ++s) {
         auto solution = round == 0 ? dynamic_programming::least_memory(stages[s])
-                                   : dynamic_programming::solve_stage(stages[s], budgets[s], limit(), settings_.cells, log_.counts["labels"]);
-        if (!solution) return void(++log_.counts[round == 0 ? "cuts that cannot be derived" : "cuts without a better plan"]);
+                                   : dynamic_programming::solve_stage(stages[s], budgets[s], limit(), settings_.cells,
+                                                                      log_.counts["labels"]);
+        if (!solution)
+          return void(++log_.counts[round == 0 ? "cuts that cannot be derived" : "cuts without a better plan"]);
         solutions.push_back(std::move(*solution));
       }
       Plan plan = plan_of(choice, cut, solutions);
@@ -226,23 +238,32 @@ class Solver {
   // No stage of a better plan works longer than the best step so far.
   Picoseconds limit() const { return best_ ? shortest_ : Picoseconds{std::numeric_limits<std::int64_t>::max() / 2}; }
 
-  Plan plan_of(const GlobalChoice& choice, const std::vector<StageRange>& cut, const std::vector<StageSolution>& solutions) const {
-    Plan plan{.batch = choice.batch, .micro_batches = choice.micro_batches, .devices = problem_.devices, .atoms = choice.atoms,
-              .schedule = choice.schedule, .stages = cut};
+  Plan plan_of(const GlobalChoice& choice, const std::vector<StageRange>& cut,
+               const std::vector<StageSolution>& solutions) const {
+    Plan plan{.batch = choice.batch,
+              .micro_batches = choice.micro_batches,
+              .devices = problem_.devices,
+              .atoms = choice.atoms,
+              .schedule = choice.schedule,
+              .stages = cut};
     for (const StageSolution& solution : solutions)
       for (const int candidate : solution.candidates)
-        plan.layers.push_back(problem_.candidates(static_cast<int>(plan.layers.size()), choice)[static_cast<std::size_t>(candidate)].strategy);
+        plan.layers.push_back(
+            problem_.candidates(static_cast<int>(plan.layers.size()), choice)[static_cast<std::size_t>(candidate)]
+                .strategy);
     return plan;
   }
 
-  // Equal layers of a stage with equal strategies side by side: as good where no cost depends on a neighbor, and easier to
-  // read. Taken only if the replay agrees.
+  // Equal layers of a stage with equal strategies side by side: as good where no cost depends on a neighbor, and easier
+  // to read. Taken only if the replay agrees.
   void regroup() {
     Plan plan = *best_;
     for (const StageRange& stage : plan.stages)
       for (int first = stage.first; first <= stage.last;) {
         int end = first;
-        while (end <= stage.last && problem_.model->layers[static_cast<std::size_t>(end)] == problem_.model->layers[static_cast<std::size_t>(first)]) ++end;
+        while (end <= stage.last && problem_.model->layers[static_cast<std::size_t>(end)] ==
+                                        problem_.model->layers[static_cast<std::size_t>(first)])
+          ++end;
         std::map<Strategy, int> appearance;
         for (int i = first; i < end; ++i) appearance.try_emplace(plan.layers[static_cast<std::size_t>(i)], i);
         std::stable_sort(plan.layers.begin() + first, plan.layers.begin() + end,
@@ -258,7 +279,8 @@ class Solver {
     if (*std::ranges::max_element(cost.memory) > problem_.budget) return ++log_.counts["plans over budget"], false;
     if (best_ && plan == *best_) return true;
     const auto describe = [](const Plan& p, const PlanCost& c) {
-      return fmt::format("{}: {} stages, {} micro-batches, {}", format(c.step), p.stages.size(), p.micro_batches, p.schedule);
+      return fmt::format("{}: {} stages, {} micro-batches, {}", format(c.step), p.stages.size(), p.micro_batches,
+                         p.schedule);
     };
     if (best_ && cost.step >= shortest_) {
       if (runner_up_.empty() || cost.step < second_) runner_up_ = describe(plan, cost), second_ = cost.step;
@@ -282,7 +304,8 @@ class Solver {
 
 class DynamicProgramming final : public SearchAlgorithm {
  public:
-  std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options, SearchLog& log) const override {
+  std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
+                            SearchLog& log) const override {
     const auto count = [&](const char* key, int otherwise) {
       const int value = options.get(key, otherwise);
       if (value < 1) options.reject(key, fmt::format("expected at least 1, found {}", value));

@@ -9,8 +9,8 @@ namespace {
 // The memory of the layers from some layer to the end of the stage.
 struct Footprint {
   Bytes states{0}, kept{0}, pending{0};
-  Bytes peak{0};        // of one micro-batch: what is kept, and the largest transient on top of it
-  Bytes last_peak{0};   // the same in the last backward, beside the reductions that it has started
+  Bytes peak{0};       // of one micro-batch: what is kept, and the largest transient on top of it
+  Bytes last_peak{0};  // the same in the last backward, beside the reductions that it has started
 
   void prepend(const StageProblem::Option& o) {
     states += o.states, kept += o.kept;
@@ -27,16 +27,17 @@ struct Label {
   Footprint footprint;
   Bytes total{0};
   Picoseconds time{0};
-  int next = -1;     // candidate of the layer after
-  int label = -1;    // and its label
+  int next = -1;   // candidate of the layer after
+  int label = -1;  // and its label
 };
 using Labels = std::vector<Label>;
 
 // No label is left that is neither faster nor smaller than another, and at most one in a cell.
 void thin_out(Labels& labels, int in_flight, Bytes budget, int cells) {
-  std::ranges::sort(labels, [](const Label& a, const Label& b) { return std::pair(a.total, a.time) < std::pair(b.total, b.time); });
+  std::ranges::sort(
+      labels, [](const Label& a, const Label& b) { return std::pair(a.total, a.time) < std::pair(b.total, b.time); });
   const double cell = std::max(1.0, static_cast<double>(budget.value) / cells);
-  std::map<Picoseconds, Bytes> stairs;   // of the labels so far: to a time the least base, falling
+  std::map<Picoseconds, Bytes> stairs;  // of the labels so far: to a time the least base, falling
   Labels kept;
   std::int64_t last_cell = -1;
   for (const Label& label : labels) {
@@ -60,10 +61,13 @@ std::optional<StageSolution> least_memory(const StageProblem& problem) {
   Footprint footprint;
   for (std::size_t i = problem.layers.size(); i-- > 0;) {
     const auto& layer = problem.layers[i];
-    const auto memory = [&](std::size_t c) { return layer[c].states + layer[c].kept * problem.in_flight + layer[c].transient + layer[c].pending; };
+    const auto memory = [&](std::size_t c) {
+      return layer[c].states + layer[c].kept * problem.in_flight + layer[c].transient + layer[c].pending;
+    };
     int best = -1;
     for (std::size_t c = 0; c < layer.size(); ++c)
-      if (layer[c].transient != kImpossible && (best < 0 || memory(c) < memory(static_cast<std::size_t>(best)))) best = static_cast<int>(c);
+      if (layer[c].transient != kImpossible && (best < 0 || memory(c) < memory(static_cast<std::size_t>(best))))
+        best = static_cast<int>(c);
     if (best < 0) return std::nullopt;
     solution.candidates.insert(solution.candidates.begin(), best);
     footprint.prepend(layer[static_cast<std::size_t>(best)]);
@@ -77,7 +81,8 @@ namespace {
 // The problem with its memory constraint relaxed: bytes (without transients, so never too many) cost `price` each.
 class Relaxation {
  public:
-  Relaxation(const StageProblem& problem, Bytes budget) : problem_(problem), budget_(static_cast<double>(budget.value)) {}
+  Relaxation(const StageProblem& problem, Bytes budget)
+      : problem_(problem), budget_(static_cast<double>(budget.value)) {}
 
   // Fills the table for a price; returns the lower bound of the time within the budget.
   double solve(double price) {
@@ -89,7 +94,9 @@ class Relaxation {
       best_[i].resize(layer.size()), from_[i].resize(layer.size());
       for (std::size_t c = 0; c < layer.size(); ++c) {
         const auto [before, from] = arrive(i, c);
-        best_[i][c] = layer[c].transient == kImpossible ? kNever : before + static_cast<double>(layer[c].time.value) + price * bytes(layer[c]);
+        best_[i][c] = layer[c].transient == kImpossible
+                          ? kNever
+                          : before + static_cast<double>(layer[c].time.value) + price * bytes(layer[c]);
         from_[i][c] = from;
       }
     }
@@ -115,7 +122,9 @@ class Relaxation {
     auto c = static_cast<int>(std::ranges::min_element(best_.back()) - best_.back().begin());
     for (std::size_t i = problem_.layers.size(); i-- > 0;) {
       const auto& option = problem_.layers[i][static_cast<std::size_t>(c)];
-      if (!solution.candidates.empty()) solution.time += (*problem_.edges[i])[static_cast<std::size_t>(c)][static_cast<std::size_t>(solution.candidates.front())];
+      if (!solution.candidates.empty())
+        solution.time +=
+            (*problem_.edges[i])[static_cast<std::size_t>(c)][static_cast<std::size_t>(solution.candidates.front())];
       solution.candidates.insert(solution.candidates.begin(), c);
       solution.time += option.time;
       footprint.prepend(option);
@@ -125,7 +134,9 @@ class Relaxation {
     return solution;
   }
 
-  double bytes(const StageProblem::Option& o) const { return static_cast<double>((o.states + o.kept * problem_.in_flight).value); }
+  double bytes(const StageProblem::Option& o) const {
+    return static_cast<double>((o.states + o.kept * problem_.in_flight).value);
+  }
   double price() const { return price_; }
   double budget() const { return budget_; }
 
@@ -153,19 +164,20 @@ double best_price(Relaxation& relaxation, Bytes budget, std::optional<StageSolut
     const double bound = relaxation.solve(middle);
     if (bound > best_bound) best_bound = bound, best = middle;
     (consider().memory <= budget ? high : low) = middle;
-    if (low >= high) break;   // not even the highest price makes it fit
+    if (low >= high) break;  // not even the highest price makes it fit
   }
   return relaxation.solve(best);
 }
 
 }  // namespace
 
-std::optional<StageSolution> solve_stage(const StageProblem& problem, Bytes budget, Picoseconds limit, int cells, std::int64_t& count) {
+std::optional<StageSolution> solve_stage(const StageProblem& problem, Bytes budget, Picoseconds limit, int cells,
+                                         std::int64_t& count) {
   std::optional<StageSolution> known;
   Relaxation relaxation(problem, budget);
   if (best_price(relaxation, budget, known, limit) >= static_cast<double>(limit.value)) return known;
 
-  std::vector<std::vector<Labels>> table(problem.layers.size());   // [layer][candidate]
+  std::vector<std::vector<Labels>> table(problem.layers.size());  // [layer][candidate]
   for (std::size_t i = problem.layers.size(); i-- > 0;) {
     const auto& layer = problem.layers[i];
     table[i].resize(layer.size());
@@ -177,8 +189,11 @@ std::optional<StageSolution> solve_stage(const StageProblem& problem, Bytes budg
         label.total = label.footprint.total(problem.in_flight);
         label.time += edge + layer[c].time;
         if (label.total > budget) return;
-        const double bytes = static_cast<double>((label.footprint.states + label.footprint.kept * problem.in_flight).value);
-        if (before + static_cast<double>(label.time.value) + relaxation.price() * bytes < static_cast<double>(limit.value)) table[i][c].push_back(label);
+        const double bytes =
+            static_cast<double>((label.footprint.states + label.footprint.kept * problem.in_flight).value);
+        if (before + static_cast<double>(label.time.value) + relaxation.price() * bytes <
+            static_cast<double>(limit.value))
+          table[i][c].push_back(label);
       };
       if (i + 1 == problem.layers.size()) {
         add({}, {});
@@ -204,7 +219,8 @@ std::optional<StageSolution> solve_stage(const StageProblem& problem, Bytes budg
   for (std::size_t i = 0; candidate >= 0; ++i) {
     solution.candidates.push_back(candidate);
     candidate = best->next;
-    if (candidate >= 0) best = &table[i + 1][static_cast<std::size_t>(candidate)][static_cast<std::size_t>(best->label)];
+    if (candidate >= 0)
+      best = &table[i + 1][static_cast<std::size_t>(candidate)][static_cast<std::size_t>(best->label)];
   }
   return solution;
 }

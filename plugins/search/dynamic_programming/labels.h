@@ -11,18 +11,18 @@ namespace trellis::dynamic_programming {
 // What the layers of a stage can choose from, as numbers.
 struct StageProblem {
   struct Option {
-    Picoseconds time{0};      // of a whole step: all micro-batches and the update
-    Bytes states{0}, kept{0}, transient{0}, pending{0};   // as in LayerCost
+    Picoseconds time{0};                                 // of a whole step: all micro-batches and the update
+    Bytes states{0}, kept{0}, transient{0}, pending{0};  // as in LayerCost
   };
   int in_flight = 1;
-  std::vector<std::vector<Option>> layers;                              // [layer][candidate]
-  std::vector<const std::vector<std::vector<Picoseconds>>*> edges;      // [layer - 1][from][to], of a whole step
+  std::vector<std::vector<Option>> layers;                          // [layer][candidate]
+  std::vector<const std::vector<std::vector<Picoseconds>>*> edges;  // [layer - 1][from][to], of a whole step
 };
 
 struct StageSolution {
-  std::vector<int> candidates;   // by layer
+  std::vector<int> candidates;  // by layer
   Picoseconds time{0};
-  Bytes memory{0};               // the peak, as far as sums of layers tell
+  Bytes memory{0};  // the peak, as far as sums of layers tell
 };
 
 // The fastest solution below `limit` within the budget, if there is one.
@@ -32,7 +32,8 @@ struct StageSolution {
 // layer's peak meets the activations of the layers before it and not those after it, whose backward has ended. A label
 // is dropped where another one dominates it or where the bound says that it cannot become better than what is known; of
 // those in one of `cells` equal parts of the budget the fastest is kept. Counts labels.
-std::optional<StageSolution> solve_stage(const StageProblem&, Bytes budget, Picoseconds limit, int cells, std::int64_t& labels);
+std::optional<StageSolution> solve_stage(const StageProblem&, Bytes budget, Picoseconds limit, int cells,
+                                         std::int64_t& labels);
 
 // The candidates that take the least memory, whatever their time. Nothing where a layer has none.
 std::optional<StageSolution> least_memory(const StageProblem&);

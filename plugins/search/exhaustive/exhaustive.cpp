@@ -1,5 +1,5 @@
-// Every plan there is: each choice, each cut into stages, each candidate of each layer. For problems of a few layers, and
-// as the judge of other searches.
+// Every plan there is: each choice, each cut into stages, each candidate of each layer. For problems of a few layers,
+// and as the judge of other searches.
 #include <algorithm>
 #include <functional>
 
@@ -42,8 +42,8 @@ double count_plans(const Problem& problem) {
 }
 
 // Calls back with every combination of the layers' candidates.
-void for_each_combination(const Problem& problem, const GlobalChoice& choice, Plan& plan, const std::function<void()>& visit,
-                          std::size_t layer = 0) {
+void for_each_combination(const Problem& problem, const GlobalChoice& choice, Plan& plan,
+                          const std::function<void()>& visit, std::size_t layer = 0) {
   if (layer == problem.model->layers.size()) return visit();
   for (const Candidate& candidate : problem.candidates(static_cast<int>(layer), choice)) {
     plan.layers[layer] = candidate.strategy;
@@ -59,14 +59,18 @@ class Exhaustive final : public SearchAlgorithm {
     options.finish();
     const double plans = count_plans(problem);
     if (plans > static_cast<double>(limit))
-      throw Error(ExitCode::unsupported,
-                  fmt::format("exhaustive search: the problem has {:.0f} plans, more than the limit of {}", plans, limit),
-                  "use dynamic_programming, fewer layers or choices, or raise search.limit");
+      throw Error(
+          ExitCode::unsupported,
+          fmt::format("exhaustive search: the problem has {:.0f} plans, more than the limit of {}", plans, limit),
+          "use dynamic_programming, fewer layers or choices, or raise search.limit");
     std::optional<Plan> best;
     Picoseconds shortest{0};
     for (const GlobalChoice& choice : problem.choices) {
-      Plan plan{.batch = choice.batch, .micro_batches = choice.micro_batches, .devices = problem.devices,
-                .atoms = choice.atoms, .schedule = choice.schedule};
+      Plan plan{.batch = choice.batch,
+                .micro_batches = choice.micro_batches,
+                .devices = problem.devices,
+                .atoms = choice.atoms,
+                .schedule = choice.schedule};
       plan.layers.resize(problem.model->layers.size());
       for (const auto& cut : all_cuts(static_cast<int>(plan.layers.size()), choice.stages)) {
         plan.stages = cut;

@@ -36,8 +36,11 @@ class Uniform final : public SearchAlgorithm {
     Picoseconds shortest{0};
     for (const GlobalChoice& choice : problem.choices) {
       for (const Strategy& strategy : strategies(problem, choice)) {
-        Plan plan{.batch = choice.batch, .micro_batches = choice.micro_batches, .devices = problem.devices,
-                  .atoms = choice.atoms, .schedule = choice.schedule};
+        Plan plan{.batch = choice.batch,
+                  .micro_batches = choice.micro_batches,
+                  .devices = problem.devices,
+                  .atoms = choice.atoms,
+                  .schedule = choice.schedule};
         plan.stages = even_stages(layers, choice.stages);
         plan.layers.assign(static_cast<std::size_t>(layers), strategy);
         if (!fits_all_layers(problem, plan)) continue;
@@ -52,7 +55,8 @@ class Uniform final : public SearchAlgorithm {
         if (best && cost->step >= shortest) continue;
         shortest = cost->step;
         best = plan;
-        log.progress(fmt::format("{} with '{}', {} micro-batches", format(cost->step), to_string(strategy), choice.micro_batches));
+        log.progress(fmt::format("{} with '{}', {} micro-batches", format(cost->step), to_string(strategy),
+                                 choice.micro_batches));
       }
     }
     return best;

@@ -49,7 +49,8 @@ TEST_CASE("a measured time is taken where the profile has it, and what it lacks 
   profile.compute.erase("linear+bias forward batch 8 sequence 32 ffn 256 of hidden 64 f32");
   const Prices lacking(test::plain_cluster(), profile, test::op_library());
   price_plan(plan, find_schedule(test::dimensions(), "1f1b"), lacking);
-  CHECK(lacking.estimated() == std::set<std::string>{"linear+bias forward batch 8 sequence 32 ffn 256 of hidden 64 f32"});
+  CHECK(lacking.estimated() ==
+        std::set<std::string>{"linear+bias forward batch 8 sequence 32 ffn 256 of hidden 64 f32"});
 }
 
 TEST_CASE("links between nodes are priced as such") {
@@ -62,7 +63,8 @@ TEST_CASE("links between nodes are priced as such") {
 TEST_CASE("the costs of single layers add up to about the whole step where nothing is in flight") {
   const ModelSpec model = test::small_gpt();
   const Oracle oracle(model, test::dimensions(), test::op_library(), Dtype::f32, test::plain_prices());
-  for (const std::string yaml : {"{}", "{tp: {degree: 2}}", "{zero: {stage: 3}}", "{tp: {degree: 2}, megatron_sp: on, zero: {stage: 2}}"}) {
+  for (const std::string yaml :
+       {"{}", "{tp: {degree: 2}}", "{zero: {stage: 3}}", "{tp: {degree: 2}, megatron_sp: on, zero: {stage: 2}}"}) {
     CAPTURE(yaml);
     const Plan plan = test::uniform(model, {2, 2}, test::strategy(yaml));
     const GlobalChoice choice{.batch = 8, .micro_batches = 1, .atoms = {2, 2}};
@@ -70,13 +72,15 @@ TEST_CASE("the costs of single layers add up to about the whole step where nothi
     Bytes states{0};
     std::vector<Candidate> chosen;
     for (std::size_t i = 0; i < model.layers.size(); ++i)
-      chosen.push_back({plan.layers[i], *place(plan.layers[i], *model.layers[i], plan.line(), test::dimensions()).placement});
+      chosen.push_back(
+          {plan.layers[i], *place(plan.layers[i], *model.layers[i], plan.line(), test::dimensions()).placement});
     for (int i = 0; i < static_cast<int>(model.layers.size()); ++i) {
       const LayerCost cost = oracle.layer(i, chosen[static_cast<std::size_t>(i)], choice);
       sum += cost.forward + cost.backward + cost.update;
       states += cost.states;
       if (i == 0) continue;
-      const TransitionCost edge = oracle.transition(i - 1, chosen[static_cast<std::size_t>(i) - 1], chosen[static_cast<std::size_t>(i)], choice);
+      const TransitionCost edge = oracle.transition(i - 1, chosen[static_cast<std::size_t>(i) - 1],
+                                                    chosen[static_cast<std::size_t>(i)], choice);
       sum += edge.forward + edge.backward;
     }
     const PlanCost step = oracle.step(plan);
@@ -113,5 +117,6 @@ TEST_CASE("profiles and clusters are read back as written, and a foreign profile
   CHECK(back.compute == profile.compute);
   std::string foreign = text;
   foreign.replace(foreign.find("threads: \"1\""), 12, "threads: \"2\"");
-  CHECK_THROWS_WITH_AS(read_profile(Options::from_text(foreign, "profile.yaml")), doctest::Contains("fingerprint"), Error);
+  CHECK_THROWS_WITH_AS(read_profile(Options::from_text(foreign, "profile.yaml")), doctest::Contains("fingerprint"),
+                       Error);
 }

@@ -60,10 +60,15 @@ TEST_CASE("no step becomes shorter when a duration grows") {
   for (int trial = 0; trial < 300; ++trial) {
     std::vector<StageTimes> times(3);
     for (StageTimes& t : times)
-      t = {.forward = draw(), .backward = draw(), .last_backward = draw(), .send_forward = draw(), .send_backward = draw()};
+      t = {.forward = draw(),
+           .backward = draw(),
+           .last_backward = draw(),
+           .send_forward = draw(),
+           .send_backward = draw()};
     const auto before = replay_schedule(times, actions);
     StageTimes& grown = times[random() % 3];
-    Picoseconds* fields[] = {&grown.forward, &grown.backward, &grown.last_backward, &grown.send_forward, &grown.send_backward};
+    Picoseconds* fields[] = {&grown.forward, &grown.backward, &grown.last_backward, &grown.send_forward,
+                             &grown.send_backward};
     *fields[random() % 5] += draw();
     const auto after = replay_schedule(times, actions);
     for (std::size_t s = 0; s < 3; ++s) REQUIRE(after[s] >= before[s]);

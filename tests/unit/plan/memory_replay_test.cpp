@@ -46,7 +46,7 @@ TEST_CASE("a replay takes slots at their first output, scratch during its instru
 }
 
 TEST_CASE("micro-batches in flight keep their slots each, in the order of the actions") {
-  std::vector<Action> all_forward = {{ActionKind::forward, 0}, {ActionKind::forward, 1}, {ActionKind::forward, 2},
+  std::vector<Action> all_forward = {{ActionKind::forward, 0},  {ActionKind::forward, 1},  {ActionKind::forward, 2},
                                      {ActionKind::backward, 2}, {ActionKind::backward, 1}, {ActionKind::backward, 0}};
   CHECK(replay_memory(by_hand(), all_forward, Dtype::f32).peak == 2 * 512_B + 2304_B);
   CHECK(replay_memory(by_hand(), one_by_one(3), Dtype::f32).peak == 2304_B);
@@ -60,8 +60,11 @@ TEST_CASE("a gather that must be unpacked has its destination from the wait on, 
     start.move.kind = kind;
     Instruction wait = start;
     wait.kind = InstructionKind::wait;
-    stage.forward = {{.kind = InstructionKind::forward, .out = {0}}, start,
-                     {.kind = InstructionKind::forward, .scratch = 4096_B}, wait, {.kind = InstructionKind::free, .in = {0, 1}}};
+    stage.forward = {{.kind = InstructionKind::forward, .out = {0}},
+                     start,
+                     {.kind = InstructionKind::forward, .scratch = 4096_B},
+                     wait,
+                     {.kind = InstructionKind::free, .in = {0, 1}}};
     return replay_memory(stage, {{ActionKind::forward, 0}}, Dtype::f32).peak;
   };
   CHECK(gather(128_B, MoveKind::all_gather) == 64_B + 128_B + 4096_B);
@@ -93,7 +96,9 @@ TEST_CASE("the states of a small GPT are sixteen bytes a parameter, and ZeRO-3 s
   const auto states = [&](const std::string& yaml, std::vector<int> atoms) {
     const Plan plan = test::uniform(model, std::move(atoms), test::strategy(yaml));
     const CompiledPlan compiled = compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
-    return replay_memory(*compiled.stages[0], find_schedule(test::dimensions(), "1f1b").actions("1f1b", 0, 1, 1), Dtype::f32).states;
+    return replay_memory(*compiled.stages[0], find_schedule(test::dimensions(), "1f1b").actions("1f1b", 0, 1, 1),
+                         Dtype::f32)
+        .states;
   };
   const Bytes whole = states("{}", {});
   CHECK(ratio(whole, Bytes{16} * parameter_elements(model)) == doctest::Approx(1).epsilon(0.001));
@@ -106,7 +111,9 @@ TEST_CASE("full recomputation keeps less of a micro-batch than everything, megat
   const auto kept = [&](const std::string& yaml) {
     const Plan plan = test::uniform(model, {2, 2}, test::strategy(yaml));
     const CompiledPlan compiled = compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
-    return replay_memory(*compiled.stages[0], find_schedule(test::dimensions(), "1f1b").actions("1f1b", 0, 1, 1), Dtype::f32).kept;
+    return replay_memory(*compiled.stages[0], find_schedule(test::dimensions(), "1f1b").actions("1f1b", 0, 1, 1),
+                         Dtype::f32)
+        .kept;
   };
   CHECK(3 * kept("{tp: {degree: 2}, ckpt: full}") < kept("{tp: {degree: 2}}"));
   CHECK(kept("{tp: {degree: 2}, megatron_sp: on}") < kept("{tp: {degree: 2}}"));

@@ -15,13 +15,15 @@ struct Small {
   Problem problem;
 
   Small(int blocks, SpaceOptions space)
-      : model(test::small_gpt(blocks)), oracle(model, test::dimensions(), test::op_library(), Dtype::f32, prices),
+      : model(test::small_gpt(blocks)),
+        oracle(model, test::dimensions(), test::op_library(), Dtype::f32, prices),
         problem(make_problem(model, test::dimensions(), space)) {}
 
   // Every n-th candidate of a layer only, so that all combinations are few.
   void thin_out(std::size_t n) {
     auto kept = std::make_shared<std::map<const Candidate*, std::vector<Candidate>>>();
-    problem.candidates = [kept, n, all = problem.candidates](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
+    problem.candidates = [kept, n, all = problem.candidates](
+                             int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
       const std::vector<Candidate>& whole = all(layer, choice);
       std::vector<Candidate>& some = (*kept)[whole.data()];
       if (some.empty())
@@ -41,10 +43,12 @@ struct Small {
 
 TEST_CASE("the choices of a problem are stages x orders of atoms x micro-batches x schedules") {
   const ModelSpec model = test::small_gpt(2);
-  const Problem problem = make_problem(model, test::dimensions(), {.batch = 8, .devices = 4, .budget = 1_GiB, .micro_batches = {1, 4}});
+  const Problem problem =
+      make_problem(model, test::dimensions(), {.batch = 8, .devices = 4, .budget = 1_GiB, .micro_batches = {1, 4}});
   // 1 stage: one schedule; 2 and 4 stages: gpipe and 1f1b each.
   CHECK(problem.choices.size() == 2 + 4 + 4);
-  CHECK_THROWS_WITH_AS(make_problem(model, test::dimensions(), {.batch = 8, .devices = 4, .stages = {3}}), doctest::Contains("a divisor of 4 devices"), Error);
+  CHECK_THROWS_WITH_AS(make_problem(model, test::dimensions(), {.batch = 8, .devices = 4, .stages = {3}}),
+                       doctest::Contains("a divisor of 4 devices"), Error);
 }
 
 TEST_CASE("no search beats exhaustive, and dynamic programming comes within a tenth of it, whatever the budget") {
@@ -56,7 +60,8 @@ TEST_CASE("no search beats exhaustive, and dynamic programming comes within a te
   for (const double factor : {1.1, 1.5, 3.0, 100.0}) {
     CAPTURE(factor);
     small.problem.budget = scaled(least->budget, factor);
-    const auto best = small.solve("exhaustive"), dp = small.solve("dynamic_programming"), uniform = small.solve("uniform");
+    const auto best = small.solve("exhaustive"), dp = small.solve("dynamic_programming"),
+               uniform = small.solve("uniform");
     REQUIRE(best);
     REQUIRE(dp);
     CHECK(objection(small.problem, *dp, small.oracle.step(*dp)).empty());

@@ -9,7 +9,8 @@ using namespace trellis;
 
 TEST_CASE("a fit of times finds latency and bandwidth") {
   std::vector<std::pair<Bytes, double>> times;
-  for (const std::int64_t bytes : {0, 1000, 100'000, 10'000'000}) times.emplace_back(Bytes{bytes}, 50e-6 + static_cast<double>(bytes) / 2e9);
+  for (const std::int64_t bytes : {0, 1000, 100'000, 10'000'000})
+    times.emplace_back(Bytes{bytes}, 50e-6 + static_cast<double>(bytes) / 2e9);
   const Link link = profile::fit(times);
   CHECK(static_cast<double>(link.latency.value) == doctest::Approx(50e6).epsilon(0.001));
   CHECK(link.bandwidth == doctest::Approx(2e9).epsilon(0.001));
@@ -24,7 +25,8 @@ TEST_CASE("times that fall with size are a latency without bandwidth, not a nega
 TEST_CASE("every kernel that some candidate runs can be timed on one device") {
   const ModelSpec model = test::small_gpt(1);
   const auto ops = test::op_library();
-  const Problem problem = make_problem(model, test::dimensions(), {.batch = 4, .devices = 4, .budget = 1_GiB, .micro_batches = {1}});
+  const Problem problem =
+      make_problem(model, test::dimensions(), {.batch = 4, .devices = 4, .budget = 1_GiB, .micro_batches = {1}});
   const std::vector<Measurement> all = measurements(problem, *ops, Dtype::f32);
   CHECK(all.size() > 50);
   const KernelLibrary kernels;
@@ -39,10 +41,12 @@ TEST_CASE("every kernel that some candidate runs can be timed on one device") {
 TEST_CASE("a step of a search is estimated nowhere once its kernels and links are measured") {
   const ModelSpec model = test::small_gpt(1);
   const auto ops = test::op_library();
-  const Problem problem = make_problem(model, test::dimensions(), {.batch = 4, .devices = 2, .budget = 1_GiB, .micro_batches = {1}});
+  const Problem problem =
+      make_problem(model, test::dimensions(), {.batch = 4, .devices = 2, .budget = 1_GiB, .micro_batches = {1}});
   Profile profile;
   for (const Measurement& m : measurements(problem, *ops, Dtype::f32)) profile.compute[m.key] = 1_us;
-  for (const MoveKind kind : {MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce, MoveKind::reduce_scatter, MoveKind::send_recv})
+  for (const MoveKind kind : {MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce,
+                              MoveKind::reduce_scatter, MoveKind::send_recv})
     profile.links.push_back({kind, 2, false, {1_us, 1e9}});
   const auto prices = std::make_shared<const Prices>(test::plain_cluster(), profile, ops);
   const Oracle oracle(model, test::dimensions(), ops, Dtype::f32, prices);

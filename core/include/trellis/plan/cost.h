@@ -27,9 +27,9 @@ TRELLIS_API Bytes allocated(Bytes);  // rounded up; 0 stays 0
 
 // The lives of a bucket that exist from start to end of a run. fp32 and fp64: the storage is the master copy.
 struct BucketMemory {
-  Bytes parameter{0};   // storage: whole, or a shard under ZeRO-3
-  Bytes gradient{0};    // whole, or a shard under ZeRO-2 and 3
-  Bytes optimizer{0};   // two moments, and under bf16 the fp32 master; a shard under ZeRO-1 to 3
+  Bytes parameter{0};  // storage: whole, or a shard under ZeRO-3
+  Bytes gradient{0};   // whole, or a shard under ZeRO-2 and 3
+  Bytes optimizer{0};  // two moments, and under bf16 the fp32 master; a shard under ZeRO-1 to 3
   Bytes total() const { return parameter + gradient + optimizer; }
 };
 TRELLIS_API BucketMemory bucket_memory(const Bucket&, Dtype compute);
@@ -39,10 +39,10 @@ TRELLIS_API Bytes reduction_staging(const Bucket&, Dtype compute);
 
 struct MemoryReplay {
   Bytes peak{0};
-  std::map<Purpose, Bytes> at_peak;   // what the peak consists of
-  std::string where;                  // "backward of micro-batch 0, layer 3 attn.q"
-  Bytes states{0};                    // BucketMemory of all buckets
-  Bytes kept{0};                      // by the slots of a micro-batch right after its forward
+  std::map<Purpose, Bytes> at_peak;  // what the peak consists of
+  std::string where;                 // "backward of micro-batch 0, layer 3 attn.q"
+  Bytes states{0};                   // BucketMemory of all buckets
+  Bytes kept{0};                     // by the slots of a micro-batch right after its forward
 };
 // Replays one step of a stage: every allocation of one rank, in the order in which the executor makes them.
 TRELLIS_API MemoryReplay replay_memory(const StageProgram&, const std::vector<Action>&, Dtype compute);
@@ -56,9 +56,9 @@ TRELLIS_API const PipelineSchedule& find_schedule(const Dimensions&, std::string
 TRELLIS_API StageProgram alone(const LayerProgram&);
 
 struct StageCost {
-  Picoseconds forward{0}, backward{0};      // of one micro-batch
-  Picoseconds update{0};                    // what follows the last backward
-  Picoseconds exposed{0};                   // of forward and backward: waiting for communication
+  Picoseconds forward{0}, backward{0};  // of one micro-batch
+  Picoseconds update{0};                // what follows the last backward
+  Picoseconds exposed{0};               // of forward and backward: waiting for communication
   MemoryReplay memory;
 };
 struct DetailedCost {
@@ -68,13 +68,14 @@ struct DetailedCost {
 };
 TRELLIS_API DetailedCost price_plan(const CompiledPlan&, const PipelineSchedule&, const Prices&);
 
-// What a plan costs and why, for people: stages, then groups of equal layers with time, memory, communication and because
-// of what it is there; or, with `program`, the instruction lists.
+// What a plan costs and why, for people: stages, then groups of equal layers with time, memory, communication and
+// because of what it is there; or, with `program`, the instruction lists.
 struct ExplainOptions {
-  std::optional<int> layer;   // this one only
+  std::optional<int> layer;  // this one only
   bool program = false;
 };
-TRELLIS_API std::string explain(const CompiledPlan&, const ModelSpec&, const PipelineSchedule&, const Prices&, const ExplainOptions& = {});
+TRELLIS_API std::string explain(const CompiledPlan&, const ModelSpec&, const PipelineSchedule&, const Prices&,
+                                const ExplainOptions& = {});
 // "layers 1-12  block  tp 2, zero 2": a line for each run of equal layers.
 TRELLIS_API std::string plan_table(const Plan&, const ModelSpec&);
 
@@ -126,7 +127,7 @@ TRELLIS_API std::optional<LeastMemory> least_memory(const Problem&, const CostOr
 
 // One kernel to be measured: an instruction of a layer on its own.
 struct Measurement {
-  std::string key;                              // compute_key()
+  std::string key;  // compute_key()
   std::shared_ptr<const StageProgram> stage;
   Instruction instruction;
   DeriveContext context;

@@ -19,7 +19,7 @@ namespace trellis {
 // The time of one transfer is latency + bytes / bandwidth; bytes are those that one rank receives.
 struct Link {
   Picoseconds latency{0};
-  double bandwidth = 0;   // bytes a second
+  double bandwidth = 0;  // bytes a second
   Picoseconds time(Bytes) const;
 };
 
@@ -27,13 +27,13 @@ struct Link {
 struct Cluster {
   std::string name;
   int devices_per_node = 1;
-  Bytes memory{0};                        // of one device
-  std::map<std::string, double> flops;    // peak operations a second, by dtype
-  double efficiency = 0.5;                // share of the peak that a large product reaches
-  double memory_bandwidth = 0;            // bytes a second
-  Picoseconds launch{0};                  // fixed time of one kernel
-  Link inside, between;                   // links within a node, and between nodes
-  double slowdown = 1;                    // of computing and communicating while both go on
+  Bytes memory{0};                      // of one device
+  std::map<std::string, double> flops;  // peak operations a second, by dtype
+  double efficiency = 0.5;              // share of the peak that a large product reaches
+  double memory_bandwidth = 0;          // bytes a second
+  Picoseconds launch{0};                // fixed time of one kernel
+  Link inside, between;                 // links within a node, and between nodes
+  double slowdown = 1;                  // of computing and communicating while both go on
 };
 TRELLIS_API Cluster read_cluster(const Options&);  // strict; marks errors
 
@@ -47,14 +47,14 @@ struct LinkFit {
 
 // Measured on one kind of device. An artefact in YAML.
 struct TRELLIS_API Profile {
-  std::map<std::string, std::string> machine;   // device, threads, torch, kernels: what the figures hold for
-  std::map<std::string, Picoseconds> compute;   // by compute_key(): the median time
+  std::map<std::string, std::string> machine;  // device, threads, torch, kernels: what the figures hold for
+  std::map<std::string, Picoseconds> compute;  // by compute_key(): the median time
   std::vector<LinkFit> links;
-  double copy_bandwidth = 0;                    // bytes read plus bytes written a second; 0: not measured
-  Picoseconds adamw{0};                         // of a million elements; 0: not measured
-  double slowdown = 0;                          // as Cluster::slowdown; 0: not measured
+  double copy_bandwidth = 0;  // bytes read plus bytes written a second; 0: not measured
+  Picoseconds adamw{0};       // of a million elements; 0: not measured
+  double slowdown = 0;        // as Cluster::slowdown; 0: not measured
 
-  std::string fingerprint() const;              // of `machine`; 16 hex digits
+  std::string fingerprint() const;  // of `machine`; 16 hex digits
 };
 TRELLIS_API std::string to_yaml(const Profile&);
 TRELLIS_API Profile read_profile(const Options&);  // strict; marks errors
@@ -70,8 +70,8 @@ struct Location {
 };
 
 struct Price {
-  Picoseconds compute{0};    // the device is busy
-  Picoseconds transfer{0};   // the link is busy, from this instruction on; a wait joins it
+  Picoseconds compute{0};   // the device is busy
+  Picoseconds transfer{0};  // the link is busy, from this instruction on; a wait joins it
 };
 
 // Thread-safe.
