@@ -170,29 +170,48 @@ class Replay {
 
   void run_update(const Instruction& i) {
     if (i.kind == InstructionKind::reduce_wait) return give(Purpose::communication, staging(i));
+    if (i.kind == InstructionKind::gather_start) {
+      take(Purpose::communication, sent_shard(i));
+      return look("gathering parameters", -1, i);
+    }
+    if (i.kind == InstructionKind::gather_wait) return give(Purpose::communication, sent_shard(i));
     if (i.tie < 0) return;
     const Tie& tie = stage_.ties[static_cast<std::size_t>(i.tie)];
     const bool gradient = i.kind == InstructionKind::tie_gradient;
-    const Bytes piece = tie_bytes(tie, gradient);
+    const Bytes piece = std::max(tie_sender(tie, gradient), tie_receiver(tie, gradient));
     take(Purpose::communication, piece);
     look(gradient ? "returning a shared gradient" : "sending a shared parameter", -1, i);
     give(Purpose::communication, piece);
   }
 
-  // The shared tensor as it stands on both sides, where it has to leave its bucket.
-  Bytes tie_bytes(const Tie& tie, bool gradient) const {
-    const std::vector<Move>& moves = gradient ? tie.gradient_moves : tie.parameter_moves;
-    Bytes most{0};
-    for (const Move& move : moves) {
-      const auto local = [&](const Layout& layout) {
-        return allocated(size_of(move.dtype) * elements(local_shape(move.shape, layout, stage_.line)));
-      };
-      most = std::max(most, local(move.from) + local(move.to) + allocated(staging_bytes(move, stage_.line)));
+  // A shard is sent from a copy, because the gather writes to where it lies.
+  Bytes sent_shard(const Instruction& i) const {
+    return allocated(size_of(compute_) * stage_.buckets[static_cast<std::size_t>(i.bucket)].shard());
+  }
+
+  Bytes tie_element(bool gradient) const { return size_of(gradient ? gradient_dtype(compute_) : compute_); }
+
+  // The shared tensor leaves its bucket: as a view of it, or gathered from its shards; then move by move.
+  Bytes tie_sender(const Tie& tie, bool gradient) const {
+    if ((gradient ? tie.use_stage : tie.owner_stage) != stage_.stage) return Bytes{0};
+    const Bucket& bucket = stage_.buckets[static_cast<std::size_t>(gradient ? tie.use : tie.owner)];
+    const bool split = gradient ? bucket.split_gradient : bucket.split_storage;
+    Bytes source = split ? allocated(tie_element(gradient) * bucket.elements) : Bytes{0}, most = source;
+    for (const Move& move : gradient ? tie.gradient_moves : tie.parameter_moves) {
+      const Bytes moved = allocated(size_of(move.dtype) * elements(local_shape(move.shape, move.to, stage_.line)));
+      most = std::max(most, source + moved + allocated(staging_bytes(move, stage_.line)));
+      source = moved;
     }
-    if (most.value > 0 || tie.owner_stage == tie.use_stage) return most;
-    const BucketId mine = tie.owner_stage == stage_.stage ? tie.owner : tie.use;
-    const Bucket& bucket = stage_.buckets[static_cast<std::size_t>(mine)];
-    return allocated(size_of(gradient ? gradient_dtype(compute_) : compute_) * elements(bucket.shapes.front()));
+    return most;
+  }
+
+  // It arrives, from another stage in a tensor of its own, and is laid out as the bucket where that has shards.
+  Bytes tie_receiver(const Tie& tie, bool gradient) const {
+    if ((gradient ? tie.owner_stage : tie.use_stage) != stage_.stage) return Bytes{0};
+    const Bucket& bucket = stage_.buckets[static_cast<std::size_t>(gradient ? tie.owner : tie.use)];
+    const bool split = gradient ? bucket.split_gradient : bucket.split_storage;
+    const Bytes laid_out = split ? allocated(tie_element(gradient) * bucket.elements) : Bytes{0};
+    return laid_out + allocated(tie_element(gradient) * elements(bucket.shapes.front()));
   }
 
   static bool unpacks(const Instruction& i) { return i.move.kind == MoveKind::all_gather && i.scratch.value > 0; }
