@@ -7,10 +7,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "host/child.h"
 #include "plan/plugin/conformance/conformance.h"
 #include "plan/plugin/manifest.h"
+#include "trellis/plan/files.h"
 
 namespace trellis::host {
 namespace {
@@ -72,10 +74,16 @@ bool check(const Context& context, const fs::path& file) {
 
 }  // namespace
 
-ExitCode check_plugins(const Context& context, const std::string& target) {
+ExitCode check_plugins(const Context& context, const std::string& target, const std::string& json_file) {
   bool passed = true;
-  for (const fs::path& file : files_of(context, target)) passed = check(context, file) && passed;
+  nlohmann::json json = nlohmann::json::array();
+  for (const fs::path& file : files_of(context, target)) {
+    const bool good = check(context, file);
+    json.push_back({{"file", file.string()}, {"passed", good}});
+    passed = passed && good;
+  }
   fmt::print("{}\n", passed ? "passed" : "failed");
+  if (!json_file.empty()) write_file_atomically(json_file, json.dump(2) + "\n");
   return passed ? ExitCode::success : ExitCode::plugin;
 }
 

@@ -37,9 +37,18 @@ std::string to_json(const DetailedCost& cost, const Plan& plan) {
   return json.dump(2) + "\n";
 }
 
+// A plan does not say what its model is. In a run's folder the run file lies beside it.
+std::filesystem::path run_file_of(const ExplainArgs& args) {
+  if (!args.run_file.empty()) return args.run_file;
+  const std::filesystem::path beside = args.plan.parent_path() / "run.yaml";
+  if (std::filesystem::exists(beside)) return beside;
+  throw Error(ExitCode::usage, fmt::format("{} does not say which model it is for", args.plan.string()),
+              "name the run file with --run; a plan in a run's folder finds the run.yaml beside it");
+}
+
 ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const Options file = Options::from_file(args.plan);
-  const Planning p = Planning::load(context, args.run_file, args.overrides, devices_of_plan(args.plan));
+  const Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
   const CompiledPlan compiled = compile(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype);
   const PipelineSchedule& schedule = find_schedule(p.dimensions, plan.schedule);
@@ -56,7 +65,7 @@ void add_explain_verb(CLI::App& app, Context& context) {
   CLI::App* verb =
       app.add_subcommand("explain", "Tell what a plan costs in time, memory and communication, and because of what.");
   verb->add_option("plan", args->plan, "The plan file")->required()->type_name("PLAN.yaml");
-  verb->add_option("--run", args->run_file, "The run file that the plan is for")->required()->type_name("RUN.yaml");
+  verb->add_option("--run", args->run_file, "The run file that the plan is for. Default: run.yaml beside the plan")->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--layer", args->layer, "This layer only")->type_name("N");
   verb->add_flag("--program", args->program, "Print the instruction lists, too");

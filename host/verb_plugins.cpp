@@ -76,17 +76,20 @@ void show(const Catalog& catalog, const PluginManifest& plugin) {
   }
 }
 
-ExitCode show(const Catalog& catalog, const std::string& name) {
+ExitCode show(const Catalog& catalog, const std::string& name, const std::string& json_file) {
   bool found = false;
+  nlohmann::json json = nlohmann::json::array();
   std::vector<std::string> names;
   for (const PluginManifest& plugin : catalog.plugins()) {
     names.push_back(plugin.name);
     if (plugin.name != name) continue;
     show(catalog, plugin);
+    json.push_back(to_json(plugin));
     found = true;
   }
   if (!found)
     throw Error(ExitCode::plugin, fmt::format("no plugin named '{}'", name), suggestion_hint(name, names, "found"));
+  if (!json_file.empty()) write_file_atomically(json_file, json.dump(2) + "\n");
   return ExitCode::success;
 }
 
@@ -103,16 +106,19 @@ void add_plugins_verb(CLI::App& app, Context& context) {
 
   CLI::App* show_verb = verb->add_subcommand("show", "One plugin: where it is, what it says about itself.");
   show_verb->add_option("name", *text, "The plugin's name")->required();
-  show_verb->callback([&context, text] { context.work = [&context, text] { return show(context.catalog(), *text); }; });
+  auto json = std::make_shared<std::string>();
+  show_verb->add_option("--json", *json, "Also write it to FILE")->type_name("FILE");
+  show_verb->callback([&context, text, json] { context.work = [&context, text, json] { return show(context.catalog(), *text, *json); }; });
 
   auto here = std::make_shared<bool>(false);
   CLI::App* check_verb =
       verb->add_subcommand("check", "Try the rules of its kind on a plugin, in a process of its own.");
   check_verb->add_option("plugin", *text, "A library, a plugin.yaml, a plugin's folder or a plugin's name")->required();
   check_verb->add_flag("--here", *here)->group("");  // what the process of its own is started with
-  check_verb->callback([&context, text, here] {
-    context.work = [&context, text, here] {
-      return *here ? examine_in_this_process(context, *text) : check_plugins(context, *text);
+  check_verb->add_option("--json", *json, "Also write each plugin's verdict to FILE")->type_name("FILE");
+  check_verb->callback([&context, text, json, here] {
+    context.work = [&context, text, json, here] {
+      return *here ? examine_in_this_process(context, *text) : check_plugins(context, *text, *json);
     };
   });
 }
