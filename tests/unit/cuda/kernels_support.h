@@ -46,8 +46,8 @@ inline std::vector<Dtype> dtypes_here() {
 inline double close(Dtype dtype) { return dtype == Dtype::f64 ? 1e-12 : dtype == Dtype::f32 ? 1e-5 : 3e-2; }
 
 inline void same(const at::Tensor& found, const at::Tensor& expected, double limit) {
-  CHECK(found.device() == device());
-  CHECK(found.scalar_type() == expected.scalar_type());
+  CHECK((found.device() == device()));
+  CHECK((found.scalar_type() == expected.scalar_type()));
   CHECK(found.is_contiguous());
   CHECK(difference(found.cpu(), expected) <= limit);
 }
