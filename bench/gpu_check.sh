@@ -33,7 +33,7 @@ pack() {
 
 check() {
   local torch=${TRELLIS_TORCH:-} folder
-  [ -n "$torch" ] || torch=$(python3 -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])') ||
+  [ -n "$torch" ] || torch=$(python3 -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])' 2> /dev/null) ||
     die "there is no torch for python3: name LibTorch's folder, TRELLIS_TORCH=FOLDER/torch"
   export LD_LIBRARY_PATH=$here/lib:$torch/lib
   for folder in "$torch"/../nvidia/*/lib; do LD_LIBRARY_PATH+=:$folder; done

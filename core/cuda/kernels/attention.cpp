@@ -32,8 +32,19 @@ struct Piece {
 class Explicit {
  public:
   Explicit(const KernelContext& c, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)
-      : c_(c), type_(compute_type(c)), q_(q), k_(k), v_(v), b_(q.size(0)), s_(q.size(1)), g_(q.size(2)), r_(q.size(3)),
-        d_(q.size(4)), t_(k.size(1)), causal_(c.op->integer("causal") != 0), dropout_(dropout_of(c)),
+      : c_(c),
+        type_(compute_type(c)),
+        q_(q),
+        k_(k),
+        v_(v),
+        b_(q.size(0)),
+        s_(q.size(1)),
+        g_(q.size(2)),
+        r_(q.size(3)),
+        d_(q.size(4)),
+        t_(k.size(1)),
+        causal_(c.op->integer("causal") != 0),
+        dropout_(dropout_of(c)),
         scale_(1 / std::sqrt(static_cast<double>(d_))) {
     if (dropout_ > 0) prepare_mask();
   }
@@ -43,7 +54,8 @@ class Explicit {
       const at::Tensor score = scores(p), sum = at::logsumexp(score, {-1});
       const at::Tensor probability = score.sub_(sum.unsqueeze(-1)).exp_();
       if (dropout_ > 0) mask(probability, p);
-      cut_queries(output, p).copy_(queries_back(at::bmm(probability.view({p.samples * p.groups, -1, t_}), keys(v_, p)), p));
+      cut_queries(output, p).copy_(
+          queries_back(at::bmm(probability.view({p.samples * p.groups, -1, t_}), keys(v_, p)), p));
       cut_stats(lse, p).copy_(sum.view({p.samples, p.groups, r_, p.queries}));
     });
   }
@@ -77,7 +89,9 @@ class Explicit {
   template <class Body>
   void for_pieces(Body&& body) const {
     if (b_ == 0 || s_ == 0) return;
-    const auto fitting = [&](std::int64_t each, std::int64_t most) { return std::clamp<std::int64_t>(kMostScores / std::max<std::int64_t>(each, 1), 1, most); };
+    const auto fitting = [&](std::int64_t each, std::int64_t most) {
+      return std::clamp<std::int64_t>(kMostScores / std::max<std::int64_t>(each, 1), 1, most);
+    };
     const std::int64_t queries = fitting(r_ * t_, s_), groups = fitting(queries * r_ * t_, g_);
     const std::int64_t samples = fitting(groups * queries * r_ * t_, b_);
     for (std::int64_t b = 0; b < b_; b += samples)
@@ -139,10 +153,17 @@ class Explicit {
   void mask(const at::Tensor& t, const Piece& p) const {
     const DropoutRule rule(dropout_);
     const std::int64_t first = (p.query * all_heads_ + first_head_ + p.group * all_queries_) * all_keys_;
-    run(place_of(t), MaskLoop{element_of(t), t.mutable_data_ptr(), t.const_data_ptr(), data<std::int64_t>(samples_) + p.sample,
-                              random_key(c_), static_cast<std::uint64_t>(first), 5,
+    run(place_of(t), MaskLoop{element_of(t),
+                              t.mutable_data_ptr(),
+                              t.const_data_ptr(),
+                              data<std::int64_t>(samples_) + p.sample,
+                              random_key(c_),
+                              static_cast<std::uint64_t>(first),
+                              5,
                               {p.samples, p.groups, r_, p.queries, t_},
-                              {0, all_queries_ * all_keys_, all_keys_, all_heads_ * all_keys_, 1}, rule.threshold, rule.scale});
+                              {0, all_queries_ * all_keys_, all_keys_, all_heads_ * all_keys_, 1},
+                              rule.threshold,
+                              rule.scale});
   }
 
   const KernelContext& c_;
@@ -184,18 +205,20 @@ struct Attention final : OpKernel {
     const at::Tensor &q = input(c, 0), &k = input(c, 1), &v = input(c, 2);
     if (flash(c, q, k)) return flash_backward(c);
     c.input_gradients.resize(3);
-    Explicit(c, q, k, v).backward(c.output, c.extras.at(0), output_gradient(c), gradient_slot(c, 0, q),
-                                  gradient_slot(c, 1, k), gradient_slot(c, 2, v));
+    Explicit(c, q, k, v)
+        .backward(c.output, c.extras.at(0), output_gradient(c), gradient_slot(c, 0, q), gradient_slot(c, 1, k),
+                  gradient_slot(c, 2, v));
   }
 
  private:
   static void flash_backward(KernelContext& c) {
     const at::Tensor &q = c.inputs[0], &k = c.inputs[1], &v = c.inputs[2];
     const at::Tensor stats = c.extras.at(0).view({q.size(0), q.size(2) * q.size(3), q.size(1)});
-    const at::Tensor unused = at::empty({2}, q.options().dtype(at::kLong));  // state of LibTorch's dropout, which is off
+    const at::Tensor unused =
+        at::empty({2}, q.options().dtype(at::kLong));  // state of LibTorch's dropout, which is off
     const auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_backward(
-        heads_first(output_gradient(c)), heads_first(q), heads_first(k), heads_first(v), heads_first(c.output), stats, {}, {},
-        q.size(1), k.size(1), 0, c.op->integer("causal") != 0, unused, unused);
+        heads_first(output_gradient(c)), heads_first(q), heads_first(k), heads_first(v), heads_first(c.output), stats,
+        {}, {}, q.size(1), k.size(1), 0, c.op->integer("causal") != 0, unused, unused);
     c.input_gradients.resize(3);
     give(c.input_gradients[0], dq.transpose(1, 2), q.sizes(), q.scalar_type());
     give(c.input_gradients[1], dk.transpose(1, 2), k.sizes(), k.scalar_type());

@@ -16,10 +16,10 @@ namespace {
 
 // A chunk of tokens' logits over the vocabulary rows that this rank holds.
 struct Chunk {
-  at::Tensor values;   // [tokens, columns that exist] in the stats type; of f32 and f64 the logits themselves
-  at::Tensor counts;   // [tokens] bool: the label is not negative
-  at::Tensor here;     // [tokens] bool: it counts, and is one of the columns
-  at::Tensor column;   // [tokens]: the label's, 0 where it is not here
+  at::Tensor values;  // [tokens, columns that exist] in the stats type; of f32 and f64 the logits themselves
+  at::Tensor counts;  // [tokens] bool: the label is not negative
+  at::Tensor here;    // [tokens] bool: it counts, and is one of the columns
+  at::Tensor column;  // [tokens]: the label's, 0 where it is not here
 };
 
 // The head's product and the loss, by chunks of tokens, so that the logits of a micro-batch never exist at once.
@@ -34,7 +34,8 @@ class CrossEntropy final : public OpKernel {
     const std::int64_t first = v < c.offset.size() ? c.offset[v] : 0;
     const std::int64_t real_vocab = c.op->integer("real_vocab", c.layer->dims[v].size);
     const std::int64_t columns = std::clamp<std::int64_t>(real_vocab - first, 0, table.size(0));
-    const std::int64_t size = std::clamp<std::int64_t>(c.op->integer("chunk", 1024), 1, std::max<std::int64_t>(tokens, 1));
+    const std::int64_t size =
+        std::clamp<std::int64_t>(c.op->integer("chunk", 1024), 1, std::max<std::int64_t>(tokens, 1));
     check(c, labels, real_vocab);
 
     const at::Tensor dw = parameter_gradient(c, 0);
@@ -69,13 +70,16 @@ class CrossEntropy final : public OpKernel {
       fail("op '{}': label {} is not below the vocabulary of {}", c.op->name, label, real_vocab);
   }
 
-  static Chunk chunk_of(const KernelContext& c, const at::Tensor& logits, const at::Tensor& labels, std::int64_t first) {
+  static Chunk chunk_of(const KernelContext& c, const at::Tensor& logits, const at::Tensor& labels,
+                        std::int64_t first) {
     const at::Tensor column = labels.sub(first), counts = labels.ge(0);
     const at::Tensor here = counts.logical_and(column.ge(0)).logical_and_(column.lt(logits.size(1)));
     return {logits.to(stats_type(c)), counts, here, column.mul(here)};
   }
   // values[token, column of its label]
-  static at::Tensor at_label(const Chunk& chunk) { return chunk.values.gather(1, chunk.column.unsqueeze(1)).squeeze(1); }
+  static at::Tensor at_label(const Chunk& chunk) {
+    return chunk.values.gather(1, chunk.column.unsqueeze(1)).squeeze(1);
+  }
 
   // Each token's log-sum-exp over the whole vocabulary, in double; adds the counted losses to `loss`.
   static at::Tensor losses(const KernelContext& c, const Chunk& chunk, std::size_t v, const at::Tensor& loss) {

@@ -14,8 +14,17 @@ void apply_mask(const KernelContext& c, const at::Tensor& y, const at::Tensor& x
   if (dims.size() > MaskLoop::kMostDims)
     fail(ExitCode::unsupported, "op '{}': dropout takes at most {} dims", c.op->name, MaskLoop::kMostDims);
   const at::Tensor samples = c.samples.to(x.device());
-  MaskLoop loop = {element_of(x), y.mutable_data_ptr(), x.const_data_ptr(), data<std::int64_t>(samples), random_key(c), 0,
-                   static_cast<int>(dims.size()), {}, {}, rule.threshold, rule.scale};
+  MaskLoop loop = {element_of(x),
+                   y.mutable_data_ptr(),
+                   x.const_data_ptr(),
+                   data<std::int64_t>(samples),
+                   random_key(c),
+                   0,
+                   static_cast<int>(dims.size()),
+                   {},
+                   {},
+                   rule.threshold,
+                   rule.scale};
   std::int64_t stride = 1;
   for (std::size_t i = dims.size(); i-- > 0;) {
     const auto d = static_cast<std::size_t>(dims[i]);

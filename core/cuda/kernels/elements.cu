@@ -59,8 +59,14 @@ TRELLIS_HOST_DEVICE void store(Bf16& to, float v) {  // to the nearest, ties to 
 }
 
 // Elements are computed in float, those of double in double.
-template <class T> struct ComputeOf { using type = float; };
-template <> struct ComputeOf<double> { using type = double; };
+template <class T>
+struct ComputeOf {
+  using type = float;
+};
+template <>
+struct ComputeOf<double> {
+  using type = double;
+};
 
 template <class T>
 struct Mask {
@@ -89,12 +95,20 @@ struct Update {
   C decay, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_root, epsilon, scale;
 
   explicit Update(const AdamWLoop& l)
-      : parameter(static_cast<C*>(l.parameter)), first(static_cast<C*>(l.first)), second(static_cast<C*>(l.second)),
-        gradient(static_cast<const C*>(l.gradient)), compute(static_cast<Bf16*>(l.compute)), decayed(l.decayed),
-        decay(static_cast<C>(l.decay)), one_minus_beta1(static_cast<C>(l.one_minus_beta1)),
-        beta2(static_cast<C>(l.beta2)), one_minus_beta2(static_cast<C>(l.one_minus_beta2)),
-        step_size(static_cast<C>(l.step_size)), inverse_root(static_cast<C>(l.inverse_root)),
-        epsilon(static_cast<C>(l.epsilon)), scale(static_cast<C>(l.gradient_scale)) {}
+      : parameter(static_cast<C*>(l.parameter)),
+        first(static_cast<C*>(l.first)),
+        second(static_cast<C*>(l.second)),
+        gradient(static_cast<const C*>(l.gradient)),
+        compute(static_cast<Bf16*>(l.compute)),
+        decayed(l.decayed),
+        decay(static_cast<C>(l.decay)),
+        one_minus_beta1(static_cast<C>(l.one_minus_beta1)),
+        beta2(static_cast<C>(l.beta2)),
+        one_minus_beta2(static_cast<C>(l.one_minus_beta2)),
+        step_size(static_cast<C>(l.step_size)),
+        inverse_root(static_cast<C>(l.inverse_root)),
+        epsilon(static_cast<C>(l.epsilon)),
+        scale(static_cast<C>(l.gradient_scale)) {}
 
   TRELLIS_HOST_DEVICE void operator()(std::int64_t i) const {
     const C g = gradient[i] * scale;
@@ -161,9 +175,12 @@ void run(const Place& place, const MaskLoop& l) {
   std::int64_t n = 1;
   for (int d = 0; d < l.dims; ++d) n *= l.size[d];
   switch (l.element) {
-    case Element::f32: return each(place, n, "dropout", Mask<float>{l});
-    case Element::f64: return each(place, n, "dropout", Mask<double>{l});
-    case Element::bf16: return each(place, n, "dropout", Mask<Bf16>{l});
+    case Element::f32:
+      return each(place, n, "dropout", Mask<float>{l});
+    case Element::f64:
+      return each(place, n, "dropout", Mask<double>{l});
+    case Element::bf16:
+      return each(place, n, "dropout", Mask<Bf16>{l});
   }
 }
 

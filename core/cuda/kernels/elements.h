@@ -22,23 +22,23 @@ struct MaskLoop {
   Element element;
   void* y;
   const void* x;
-  const std::int64_t* samples;                    // by the first dim's index: the sample's index in the run
+  const std::int64_t* samples;  // by the first dim's index: the sample's index in the run
   std::uint64_t key;
-  std::uint64_t first;                            // index within the sample of the first local element
-  int dims;                                       // of x, contiguous; the first one is the batch
+  std::uint64_t first;                              // index within the sample of the first local element
+  int dims;                                         // of x, contiguous; the first one is the batch
   std::int64_t size[kMostDims], stride[kMostDims];  // stride: in indices within the sample; 0 for the batch
-  std::uint32_t threshold;                        // see DropoutRule
+  std::uint32_t threshold;                          // see DropoutRule
   double scale;
 };
 void run(const Place&, const MaskLoop&);
 
 // See run/optimizer/adamw.cpp, whose formulas these are.
 struct AdamWLoop {
-  Element element;                                // f32 or f64
+  Element element;  // f32 or f64
   void* parameter;
   const void* gradient;
   void *first, *second;
-  void* compute;                                  // bf16; may be null
+  void* compute;  // bf16; may be null
   std::int64_t size, decayed;
   double decay, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_root, epsilon, gradient_scale;
 };
@@ -46,10 +46,10 @@ void run(const Place&, const AdamWLoop&);
 
 // *total += the sum of squares of x, in double: by blocks of a fixed size, then over the blocks.
 struct SquaresLoop {
-  Element element;                                // f32 or f64
+  Element element;  // f32 or f64
   const void* x;
   std::int64_t size;
-  double* sums;                                   // scratch: blocks() of them
+  double* sums;  // scratch: blocks() of them
   double* total;
 
   static constexpr std::int64_t kBlock = 1 << 14;

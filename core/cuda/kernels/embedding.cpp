@@ -20,7 +20,8 @@ class Embedding final : public OpKernel {
     const Rows r = rows(c, table);
     Shape shape = ids.sizes().vec();
     shape.push_back(table.size(1));
-    give(c.output, at::index_select(table, 0, r.row).masked_fill_(r.elsewhere.unsqueeze(1), 0), shape, table.scalar_type());
+    give(c.output, at::index_select(table, 0, r.row).masked_fill_(r.elsewhere.unsqueeze(1), 0), shape,
+         table.scalar_type());
   }
 
   void weight_gradient(KernelContext& c) const override {
@@ -52,7 +53,8 @@ class Embedding final : public OpKernel {
   // Waits for the device: an id that has no row would end it.
   static void check(const KernelContext& c, const at::Tensor& table) {
     const at::Tensor& ids = input(c, 0);
-    if (ids.scalar_type() != at::kLong) fail(ExitCode::failure, "the ids of op '{}' are not 64-bit integers", c.op->name);
+    if (ids.scalar_type() != at::kLong)
+      fail(ExitCode::failure, "the ids of op '{}' are not 64-bit integers", c.op->name);
     if (ids.numel() == 0) return;
     const std::int64_t all_rows = c.layer->dims[static_cast<std::size_t>(parameter_dims(c, 0)[0])].size;
     const std::int64_t id = at::max(ids).item<std::int64_t>();

@@ -54,7 +54,8 @@ struct Linear final : OpKernel {
     const at::Tensor dw = parameter_gradient(c, 0);
     if (!dw.defined()) return;
     const Folded f(c);
-    weight_product(dw.view({f.n, f.k}), output_gradient(c).view({f.m, f.n}), input(c, 0).view({f.m, f.k}), is_fresh(c, 0));
+    weight_product(dw.view({f.n, f.k}), output_gradient(c).view({f.m, f.n}), input(c, 0).view({f.m, f.k}),
+                   is_fresh(c, 0));
   }
   bool overwrites_gradients() const override { return true; }
 };

@@ -60,8 +60,8 @@ struct RmsNorm final : OpKernel {
     const at::Tensor &x = input(c, 0), &weight = c.parameters[0];
     const at::Tensor dw = parameter_gradient(c, 0);
     const auto [dx, own_dw] =
-        at::_fused_rms_norm_backward(wide(c, output_gradient(c)), wide(c, x), {weight.numel()}, with_one(c.extras.at(0)),
-                                     wide(c, weight), {wants(c, 0), dw.defined()});
+        at::_fused_rms_norm_backward(wide(c, output_gradient(c)), wide(c, x), {weight.numel()},
+                                     with_one(c.extras.at(0)), wide(c, weight), {wants(c, 0), dw.defined()});
     add_gradient(dw, own_dw);
     if (!wants(c, 0)) return;
     if (c.input_gradients.empty()) c.input_gradients.resize(1);

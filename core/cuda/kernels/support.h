@@ -42,11 +42,15 @@ inline Place place_of(const at::Tensor& t) {
 
 inline Element element_of(const at::Tensor& t) {
   switch (t.scalar_type()) {
-    case at::kFloat: return Element::f32;
-    case at::kDouble: return Element::f64;
-    case at::kBFloat16: return Element::bf16;
-    default: fail(ExitCode::failure, "a kernel was given a tensor of {}; expected float, double or bfloat16",
-                  c10::toString(t.scalar_type()));
+    case at::kFloat:
+      return Element::f32;
+    case at::kDouble:
+      return Element::f64;
+    case at::kBFloat16:
+      return Element::bf16;
+    default:
+      fail(ExitCode::failure, "a kernel was given a tensor of {}; expected float, double or bfloat16",
+           c10::toString(t.scalar_type()));
   }
 }
 

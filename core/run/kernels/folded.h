@@ -15,12 +15,15 @@ struct Folded {
     const auto& weight_dims = parameter_dims(c, 0);
     for (DimId d : weight_dims) weight.push_back(c.size(d));
     const auto& in = c.op->input_dims[0];
-    const auto is_free = [&](DimId d) { return std::find(weight_dims.begin(), weight_dims.end(), d) == weight_dims.end(); };
+    const auto is_free = [&](DimId d) {
+      return std::find(weight_dims.begin(), weight_dims.end(), d) == weight_dims.end();
+    };
     leading = static_cast<std::size_t>(std::count_if(in.begin(), in.end(), is_free));
     out_dims = weight_dims.size() - (in.size() - leading);
     if (!std::equal(in.begin() + static_cast<std::ptrdiff_t>(leading), in.end(),
                     weight_dims.begin() + static_cast<std::ptrdiff_t>(out_dims), weight_dims.end()))
-      fail(ExitCode::unsupported, "op '{}': the dims that a linear contracts must be the last ones of its input", c.op->name);
+      fail(ExitCode::unsupported, "op '{}': the dims that a linear contracts must be the last ones of its input",
+           c.op->name);
     for (std::size_t i = 0; i < out_dims; ++i) n *= weight[i];
     for (std::size_t i = out_dims; i < weight_dims.size(); ++i) k *= weight[i];
     for (std::size_t i = 0; i < leading; ++i) lead.push_back(c.size(in[i])), m *= lead.back();

@@ -75,15 +75,21 @@ TRELLIS_CLONES double square_double(const double* from, std::int64_t n) { return
 }  // namespace
 
 AdamWFactors::AdamWFactors(const AdamW& o, std::int64_t step)
-    : decay(1 - o.learning_rate * o.weight_decay), one_minus_beta1(1 - o.beta1), beta2(o.beta2), one_minus_beta2(1 - o.beta2),
+    : decay(1 - o.learning_rate * o.weight_decay),
+      one_minus_beta1(1 - o.beta1),
+      beta2(o.beta2),
+      one_minus_beta2(1 - o.beta2),
       step_size(o.learning_rate / (1 - std::pow(o.beta1, static_cast<double>(step)))),
-      inverse_root(1 / std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)))), epsilon(o.epsilon) {}
+      inverse_root(1 / std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)))),
+      epsilon(o.epsilon) {}
 
 void check_shard(const AdamWShard& s, std::int64_t step) {
   const auto same = [&](const at::Tensor& t) {
-    return t.defined() && t.is_contiguous() && t.numel() == s.parameter.numel() && t.scalar_type() == s.parameter.scalar_type();
+    return t.defined() && t.is_contiguous() && t.numel() == s.parameter.numel() &&
+           t.scalar_type() == s.parameter.scalar_type();
   };
-  const bool real = s.parameter.defined() && (s.parameter.scalar_type() == at::kFloat || s.parameter.scalar_type() == at::kDouble);
+  const bool real =
+      s.parameter.defined() && (s.parameter.scalar_type() == at::kFloat || s.parameter.scalar_type() == at::kDouble);
   const bool copy = !s.compute.defined() || (s.compute.is_contiguous() && s.compute.numel() == s.parameter.numel() &&
                                              s.compute.scalar_type() == at::kBFloat16);
   if (!real || !same(s.parameter) || !same(s.gradient) || !same(s.first_moment) || !same(s.second_moment) || !copy)

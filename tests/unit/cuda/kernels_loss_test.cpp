@@ -20,8 +20,11 @@ at::Tensor some_labels() {
 }
 
 TEST_CASE("the loss on CUDA and its gradients are those on the CPU") {
-  const OpCase test{.layer = loss_layer(27), .inputs = {random({2, 24, 40}), some_labels()}, .parameters = {random({30, 40}, 2)},
-                    .has_backward = false, .slack = 2};
+  const OpCase test{.layer = loss_layer(27),
+                    .inputs = {random({2, 24, 40}), some_labels()},
+                    .parameters = {random({30, 40}, 2)},
+                    .has_backward = false,
+                    .slack = 2};
   for (const bool fresh : {false, true}) {
     OpCase one = test;
     one.prepare = [fresh](OneOp& op) {
@@ -88,9 +91,12 @@ TEST_CASE("with half of the vocabulary, the loss on CUDA joins statistics as the
   const AxisList axes = {0};
   // Two half tables; the second holds 12 rows that exist and 3 of padding. One chunk, so that one gather is recorded.
   for (const int rank : {0, 1}) {
-    OpCase test{.layer = loss_layer(27), .inputs = {x, some_labels()},
-                .parameters = {table.narrow(0, 15 * rank, 15).contiguous()}, .has_backward = false,
-                .dtypes = {Dtype::f64}, .slack = 2};
+    OpCase test{.layer = loss_layer(27),
+                .inputs = {x, some_labels()},
+                .parameters = {table.narrow(0, 15 * rank, 15).contiguous()},
+                .has_backward = false,
+                .dtypes = {Dtype::f64},
+                .slack = 2};
     test.layer.ops.at(0).attributes["chunk"] = std::int64_t{100};
     std::vector<std::unique_ptr<Recorded>> comms;
     test.prepare = [&](OneOp& one) {
@@ -114,7 +120,9 @@ TEST_CASE("an embedding on CUDA is that on the CPU, whole or a piece of the tabl
   ids[0][5] = -1;
   compare({.layer = embedding_layer(), .inputs = {ids}, .parameters = {table}});
   for (const std::int64_t begin : {0, 10, 20})
-    compare({.layer = embedding_layer(), .inputs = {ids}, .parameters = {table.narrow(0, begin, 10).contiguous()},
+    compare({.layer = embedding_layer(),
+             .inputs = {ids},
+             .parameters = {table.narrow(0, begin, 10).contiguous()},
              .prepare = [begin](OneOp& one) { one.cut("vocab", begin, 10); }});
 }
 
@@ -123,7 +131,8 @@ TEST_CASE("AdamW on CUDA is that on the CPU, with a border of decay, clipping an
   for (const auto type : {at::kDouble, at::kFloat}) {
     const std::int64_t n = 70001;
     const auto shard_on = [&](at::Device where) {
-      return AdamWShard{random({n}).to(type).to(where), {}, at::zeros({n}, type).to(where), at::zeros({n}, type).to(where),
+      return AdamWShard{random({n}).to(type).to(where),          {},
+                        at::zeros({n}, type).to(where),          at::zeros({n}, type).to(where),
                         at::empty({n}, at::kBFloat16).to(where), 12345};
     };
     AdamWShard cpu = shard_on(at::kCPU), gpu = shard_on(device());

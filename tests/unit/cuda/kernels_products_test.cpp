@@ -22,7 +22,8 @@ TEST_CASE("pointwise ops on CUDA are those on the CPU") {
 
 LayerSpec linear_layer(bool bias) {
   LayerBuilder b("layer", block_dims());
-  b.output("y", b.linear("linear", b.input("x", {"batch", "seq", "hidden"}), {"kv_heads", "queries_per_kv", "head_dim"}, bias, 0.02));
+  b.output("y", b.linear("linear", b.input("x", {"batch", "seq", "hidden"}), {"kv_heads", "queries_per_kv", "head_dim"},
+                         bias, 0.02));
   return b.build();
 }
 

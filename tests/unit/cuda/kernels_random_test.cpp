@@ -48,7 +48,8 @@ LayerSpec attention_layer(std::int64_t s, bool causal, double dropout) {
   dims.push_back({"keys", std::string(kSequence), s});
   LayerBuilder b("layer", dims);
   const ValueId q = b.input("q", {"batch", "seq", "kv_heads", "queries_per_kv", "head_dim"});
-  const ValueId k = b.input("k", {"batch", "seq", "kv_heads", "head_dim"}), v = b.input("v", {"batch", "seq", "kv_heads", "head_dim"});
+  const ValueId k = b.input("k", {"batch", "seq", "kv_heads", "head_dim"}),
+                v = b.input("v", {"batch", "seq", "kv_heads", "head_dim"});
   b.output("y", b.attention("attention", q, k, v, causal, dropout));
   return b.build();
 }
@@ -67,10 +68,14 @@ TEST_CASE("attention with dropout on CUDA is that on the CPU, over all heads or 
   compare({.layer = attention_layer(24, true, 0.25), .inputs = qkv(24), .slack = 2});
   Tensors half = qkv(24);
   for (at::Tensor& t : half) t = t.narrow(2, 1, 1).contiguous();
-  compare({.layer = attention_layer(24, false, 0.25), .inputs = half, .prepare = [](OneOp& one) {
-             one.cut("kv_heads", 1, 1);
-             one.c.samples = integers({70, 5}, {2});
-           }, .slack = 2});
+  compare({.layer = attention_layer(24, false, 0.25),
+           .inputs = half,
+           .prepare =
+               [](OneOp& one) {
+                 one.cut("kv_heads", 1, 1);
+                 one.c.samples = integers({70, 5}, {2});
+               },
+           .slack = 2});
 }
 
 // More scores than are in memory at once: queries, heads and samples are taken in pieces.

@@ -1,5 +1,5 @@
-// An op through the kernels for the CPU and through those for CUDA. Without a GPU the latter run on the processor, where
-// they are made of the same ATen ops and loops; what exists on a GPU only is left out, and says so.
+// An op through the kernels for the CPU and through those for CUDA. Without a GPU the latter run on the processor,
+// where they are made of the same ATen ops and loops; what exists on a GPU only is left out, and says so.
 #pragma once
 
 #include <cstdio>
@@ -65,7 +65,7 @@ struct OpCase {
   std::function<void(OneOp&)> prepare = [](OneOp&) {};  // offsets, samples, a fused bias, fresh gradients ...
   bool has_backward = true;
   std::vector<Dtype> dtypes = dtypes_here();
-  double slack = 1;                                     // times the usual limit
+  double slack = 1;  // times the usual limit
 };
 
 inline void compare(const OpCase& test) {
