@@ -36,7 +36,8 @@ std::string processor() {
 
 class Profiler {
  public:
-  explicit Profiler(const ProfileRequest& request) : request_(request), device_(at::Device(request.device)), kernels_(request.device) {
+  explicit Profiler(const ProfileRequest& request)
+      : request_(request), device_(at::Device(request.device)), kernels_(request.device) {
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     on_cpu_ = request.device == "cpu";
     ranks_ = on_cpu_ ? request.ranks : 1;
