@@ -4,6 +4,9 @@
 #include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
 
+#include <cstdlib>
+
+#include "cuda/kernels/kernels.h"
 #include "cuda/nccl_world.h"
 #include "run/comm/cuda_room.h"
 #include "trellis/plan/error.h"
@@ -27,11 +30,16 @@ int devices() {
 
 void select(int device) {
   devices();
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // what cuBLAS needs to be deterministic; read when it is first used
   at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
   // fp32 is fp32: a plan must train like one device, on any device.
   at::globalContext().setAllowTF32CuBLAS(false);
   at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setAllowBF16ReductionCuBLAS(false);
+  // Also chooses the deterministic backward of flash attention. Buffers are not filled: nothing reads them unwritten.
+  at::globalContext().setDeterministicAlgorithms(true, false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
 std::string name(int device) {
@@ -63,7 +71,8 @@ constexpr CudaRoom kRoom{.revision = kCudaRoomRevision,
                          .synchronize = &synchronize,
                          .memory = &memory,
                          .reset_peak = &reset_peak,
-                         .connect = &connect_nccl};
+                         .connect = &connect_nccl,
+                         .add_kernels = &add_cuda_kernels};
 
 }  // namespace
 }  // namespace trellis

@@ -6,6 +6,7 @@
 
 #include "run/comm/stores.h"
 #include "trellis/run/comm.h"
+#include "trellis/run/kernel.h"
 
 namespace trellis {
 
@@ -26,8 +27,9 @@ struct CudaRoom {
   DeviceMemory (*memory)();
   void (*reset_peak)();
   std::unique_ptr<CommWorld> (*connect)(StorePtr store, int rank, int size, const CommOptions& options);
+  void (*add_kernels)(KernelLibrary& library);  // in the place of those for the CPU
 };
-constexpr int kCudaRoomRevision = 1;
+constexpr int kCudaRoomRevision = 2;
 constexpr const char* kCudaRoomEntry = "trellis_cuda_room";  // extern "C" const CudaRoom* trellis_cuda_room()
 
 // Loads the library beside libtrellis_run on the first call; it stays loaded. Throws Error (unsupported) where it is

@@ -40,7 +40,7 @@ struct Executor::State {
         groups_ready(create_groups()),
         store(stage, line_rank, stage_index * line, plan.context.dtype, device, world, options.seed),
         passes(stage, plan.context, kernels, contracts, world, store, line_rank, stage_index * line, options.seed, device),
-        update(stage, world, store, passes, line_rank, 0, options.optimizer) {}
+        update(stage, world, store, passes, kernels.optimizer(), line_rank, 0, options.optimizer, device) {}
 
   bool create_groups() {
     world.create_groups(groups_of(plan, contracts));
@@ -75,7 +75,7 @@ struct Executor::State {
   }
 
   double run_actions(PassContext context) {
-    double loss = 0;
+    std::vector<at::Tensor> losses;  // of micro-batches; read at the end, so that a GPU is not waited for in between
     std::map<int, MicroBatch> open;
     int forwards = 0, backwards = 0;
     const auto at = [&](int index) -> MicroBatch& {
@@ -93,7 +93,7 @@ struct Executor::State {
           context.last = ++forwards == plan.plan.micro_batches;
           passes.cut_fields(at(a.micro_batch), context);
           passes.forward(at(a.micro_batch), context);
-          loss += passes.loss(at(a.micro_batch));
+          losses.push_back(passes.loss(at(a.micro_batch)));
           if (options.check_collectives && context.training) kept = passes.bytes_of(at(a.micro_batch));
           break;
         case ActionKind::backward:
@@ -115,6 +115,9 @@ struct Executor::State {
       if (!context.training && a.kind == ActionKind::forward && stage_index + 1 == static_cast<int>(plan.stages.size())) open.erase(a.micro_batch);
     }
     finish_sends(0);
+    double loss = 0;
+    for (const at::Tensor& part : losses)
+      if (part.defined()) loss += part.item<double>();
     return loss;
   }
 

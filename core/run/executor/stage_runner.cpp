@@ -116,7 +116,7 @@ KernelContext StageRunner::context(const Instruction& i, const PreparedOp& p, co
     const auto& dims = p.layer->values[static_cast<std::size_t>(p.op->output)].dims;
     const DimId batch = dims.front();
     const std::int64_t first = c.step * c.data->batch() + m.index * derive_.micro_batch + p.offset[static_cast<std::size_t>(batch)];
-    k.samples = at::arange(first, first + p.sizes.size[static_cast<std::size_t>(batch)], at::kLong);
+    k.samples = at::arange(first, first + p.sizes.size[static_cast<std::size_t>(batch)], device_.dtype(at::kLong));
   }
   const bool gathered = i.kind == InstructionKind::forward || i.kind == InstructionKind::input_gradient || i.kind == InstructionKind::backward;
   for (const ParameterPlace& place : p.parameters) k.parameters.push_back(gathered ? parameter(place, m) : at::Tensor());
@@ -254,9 +254,8 @@ Bytes StageRunner::bytes_of(const MicroBatch& m) const {
   return bytes;
 }
 
-double StageRunner::loss(const MicroBatch& m) const {
-  if (stage_.loss < 0 || !reports_loss_) return 0;
-  return m.slots[static_cast<std::size_t>(stage_.loss)].item<double>();
+at::Tensor StageRunner::loss(const MicroBatch& m) const {
+  return stage_.loss < 0 || !reports_loss_ ? at::Tensor() : m.slots[static_cast<std::size_t>(stage_.loss)];
 }
 
 }  // namespace trellis

@@ -51,9 +51,10 @@ class StageRunner {
   void cut_fields(MicroBatch&, const PassContext&) const;
   void forward(MicroBatch& m, const PassContext& c) { run(stage_.forward, forward_moves_, m, c); }
   void backward(MicroBatch& m, const PassContext& c) { run(stage_.backward, backward_moves_, m, c); }
-  double loss(const MicroBatch&) const;                   // this rank's part of the sum; 0 where another rank reports it
   // What its slots hold, in allocations: what shares memory counts once.
   Bytes bytes_of(const MicroBatch&) const;
+  // This rank's part of the sum, which is not waited for; undefined where another rank reports it.
+  at::Tensor loss(const MicroBatch&) const;
   void start_reduction(BucketId, const at::Tensor& open);
   void wait_reduction(BucketId);
 

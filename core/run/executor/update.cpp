@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "run/memory/memory_counter.h"
-#include "run/optimizer/adamw.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -17,9 +16,11 @@ constexpr int kTieTag = 7;
 
 }  // namespace
 
-UpdateRunner::UpdateRunner(const StageProgram& stage, CommWorld& world, ParameterStore& store, StageRunner& passes, int line_rank,
-                           int first_base, OptimizerOptions options)
-    : stage_(stage), world_(world), store_(store), passes_(passes), rank_(line_rank), options_(options) {
+UpdateRunner::UpdateRunner(const StageProgram& stage, CommWorld& world, ParameterStore& store, StageRunner& passes,
+                           const Optimizer& optimizer, int line_rank, int first_base, OptimizerOptions options,
+                           at::TensorOptions device)
+    : stage_(stage), world_(world), store_(store), passes_(passes), optimizer_(optimizer), rank_(line_rank), options_(options),
+      device_(device) {
   const int line = stage.line.size();
   for (const Tie& tie : stage.ties) {
     PreparedTie& p = ties_.emplace_back();
@@ -51,8 +52,7 @@ StepResult UpdateRunner::run(double loss, double learning_rate, std::int64_t upd
 }
 
 // Each element of each parameter once: of replicated axes only coordinate 0 contributes.
-double UpdateRunner::sum_of_squares() const {
-  double sum = 0;
+void UpdateRunner::add_squares(const at::Tensor& total) const {
   for (std::size_t b = 0; b < store_.size(); ++b) {
     const BucketState& state = store_[static_cast<BucketId>(b)];
     const Bucket& bucket = *state.bucket;
@@ -68,17 +68,15 @@ double UpdateRunner::sum_of_squares() const {
       const std::int64_t from = std::max(begin, bucket.offsets[p]), to = std::min(end, bucket.offsets[p] + elements(bucket.shapes[p]));
       if (!counts || from >= to) continue;
       const std::int64_t origin = bucket.split_gradient ? begin : 0;
-      sum += trellis::sum_of_squares(state.gradient.narrow(0, from - origin, to - from));
+      optimizer_.add_squares(state.gradient.narrow(0, from - origin, to - from), total);
     }
   }
-  return sum;
 }
 
 void UpdateRunner::norm(double loss, StepResult& result, bool keep_gradients) {
-  at::Tensor sums = at::empty({2}, at::kDouble);
-  sums.data_ptr<double>()[0] = sum_of_squares();
-  sums.data_ptr<double>()[1] = loss;
-  sums = sums.to(store_.size() > 0 ? store_[0].storage.device() : at::Device(at::kCPU));
+  at::Tensor sums = at::zeros({2}, device_.dtype(at::kDouble));
+  add_squares(sums.narrow(0, 0, 1));
+  sums.narrow(0, 1, 1).fill_(loss);
   if (world_.size() > 1) world_.world().all_reduce(sums)->wait();
   sums = sums.cpu();
   result.gradient_norm = std::sqrt(sums.data_ptr<double>()[0]);
@@ -99,12 +97,12 @@ void UpdateRunner::adamw(BucketId b, double learning_rate, std::int64_t updates)
   const at::Tensor storage = bucket.split_optimizer && !bucket.split_storage ? state.shard_of(state.storage) : state.storage;
   const at::Tensor gradient = bucket.split_optimizer && !bucket.split_gradient ? state.shard_of(state.gradient) : state.gradient;
   const bool mixed = state.master.defined();
-  adamw_step({.learning_rate = learning_rate, .beta1 = options_.beta1, .beta2 = options_.beta2, .epsilon = options_.eps,
-              .weight_decay = options_.weight_decay},
-             {.parameter = mixed ? state.master : storage, .gradient = gradient, .first_moment = state.first_moment,
-              .second_moment = state.second_moment, .compute = mixed ? storage : at::Tensor(),
-              .decayed = std::clamp<std::int64_t>(bucket.decayed - begin, 0, length)},
-             updates, clip_factor_);
+  optimizer_.adamw({.learning_rate = learning_rate, .beta1 = options_.beta1, .beta2 = options_.beta2, .epsilon = options_.eps,
+                    .weight_decay = options_.weight_decay},
+                   {.parameter = mixed ? state.master : storage, .gradient = gradient, .first_moment = state.first_moment,
+                    .second_moment = state.second_moment, .compute = mixed ? storage : at::Tensor(),
+                    .decayed = std::clamp<std::int64_t>(bucket.decayed - begin, 0, length)},
+                   updates, clip_factor_);
 }
 
 void UpdateRunner::gather_start(BucketId b) {

@@ -4,13 +4,14 @@
 #include <vector>
 
 #include "run/executor/stage_runner.h"
+#include "run/optimizer/optimizer.h"
 
 namespace trellis {
 
 class UpdateRunner {
  public:
-  UpdateRunner(const StageProgram&, CommWorld&, ParameterStore&, StageRunner&, int line_rank, int base_of_first_stage,
-               OptimizerOptions);
+  UpdateRunner(const StageProgram&, CommWorld&, ParameterStore&, StageRunner&, const Optimizer&, int line_rank,
+               int base_of_first_stage, OptimizerOptions, at::TensorOptions device);
 
   // `loss` is this rank's part; the result is the whole batch's. `updates` counts from 1 (Adam's bias correction).
   StepResult run(double loss, double learning_rate, std::int64_t updates, bool keep_gradients);
@@ -22,7 +23,7 @@ class UpdateRunner {
     Comm* to_use = nullptr;
   };
   void norm(double loss, StepResult&, bool keep_gradients);
-  double sum_of_squares() const;
+  void add_squares(const at::Tensor& total) const;
   void adamw(BucketId, double learning_rate, std::int64_t updates);
   void gather_start(BucketId);
   void tie_gradient(int);
@@ -35,8 +36,10 @@ class UpdateRunner {
   CommWorld& world_;
   ParameterStore& store_;
   StageRunner& passes_;
+  const Optimizer& optimizer_;
   int rank_;
   OptimizerOptions options_;
+  at::TensorOptions device_;
   std::vector<PreparedTie> ties_;
   std::map<BucketId, Flight> gathers_;
   double clip_factor_ = 1;

@@ -1,5 +1,7 @@
+#include "run/comm/cuda_room.h"
 #include "run/kernels/kernels.h"
 #include "run/kernels/matmul.h"
+#include "run/optimizer/optimizer.h"
 #include "trellis/plan/error.h"
 #include "trellis/run/kernel.h"
 
@@ -18,7 +20,7 @@ void OpKernel::backward(KernelContext& c) const {
   weight_gradient(c);
 }
 
-KernelLibrary::KernelLibrary() : products_(std::make_shared<Products>()) {
+KernelLibrary::KernelLibrary() : products_(std::make_shared<Products>()), optimizer_(make_cpu_optimizer()) {
   add("add", make_add());
   add("attention", make_attention());
   add("bias", make_bias());
@@ -33,6 +35,19 @@ KernelLibrary::KernelLibrary() : products_(std::make_shared<Products>()) {
   add("rotary", make_rotary());
   add("silu", make_silu());
 }
+
+KernelLibrary::KernelLibrary(std::string_view device) : KernelLibrary() {
+  if (device == "cpu") return;
+  if (device != "cuda") fail("no kernels for the device '{}'; expected cpu or cuda", device);
+  cuda_room().devices();
+  cuda_room().add_kernels(*this);
+}
+
+void KernelLibrary::replace(std::string kind, std::shared_ptr<const OpKernel> kernel) {
+  kernels_.insert_or_assign(std::move(kind), std::move(kernel));
+}
+
+void KernelLibrary::replace_optimizer(std::shared_ptr<const Optimizer> optimizer) { optimizer_ = std::move(optimizer); }
 
 void KernelLibrary::add(std::string kind, std::shared_ptr<const OpKernel> kernel) {
   const auto [place, added] = kernels_.emplace(std::move(kind), std::move(kernel));

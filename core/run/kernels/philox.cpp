@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "run/kernels/philox_rounds.h"
 #include "run/kernels/simd.h"
 #include "trellis/plan/error.h"
 #include "trellis/run/kernel.h"
@@ -10,27 +11,7 @@
 namespace trellis {
 namespace {
 
-constexpr std::uint32_t kMultiplier0 = 0xD2511F53u, kMultiplier1 = 0xCD9E8D57u;
-constexpr std::uint32_t kWeyl0 = 0x9E3779B9u, kWeyl1 = 0xBB67AE85u;
 constexpr int kCalls = 32;  // calls made at a time
-
-TRELLIS_INLINE std::uint32_t high_half(std::uint32_t a, std::uint32_t b) {
-  return static_cast<std::uint32_t>((static_cast<std::uint64_t>(a) * b) >> 32);
-}
-
-// One call. Inlined into a loop over calls, it is vectorized across them.
-TRELLIS_INLINE void philox_call(std::uint64_t key, std::uint64_t high, std::uint64_t low, std::uint32_t* words) {
-  auto c0 = static_cast<std::uint32_t>(low), c1 = static_cast<std::uint32_t>(low >> 32);
-  auto c2 = static_cast<std::uint32_t>(high), c3 = static_cast<std::uint32_t>(high >> 32);
-  auto k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
-#pragma GCC unroll 10
-  for (int round = 0; round < 10; ++round, k0 += kWeyl0, k1 += kWeyl1) {
-    const std::uint32_t high0 = high_half(kMultiplier0, c0), high1 = high_half(kMultiplier1, c2);
-    const std::uint32_t low0 = kMultiplier0 * c0, low1 = kMultiplier1 * c2;
-    c0 = high1 ^ c1 ^ k0, c1 = low1, c2 = high0 ^ c3 ^ k1, c3 = low0;
-  }
-  words[0] = c0, words[1] = c1, words[2] = c2, words[3] = c3;
-}
 
 // Words of the calls low, low + 1, ... low + kCalls - 1, in order.
 TRELLIS_INLINE void philox_block(std::uint64_t key, std::uint64_t high, std::uint64_t low, std::uint32_t* words) {

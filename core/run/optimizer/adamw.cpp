@@ -6,13 +6,14 @@
 
 #include "run/kernels/parallel.h"
 #include "run/kernels/support.h"
+#include "run/optimizer/optimizer.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
 namespace {
 
-struct Factors {  // of one step
-  double decay, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_root, epsilon, gradient_scale;
+struct Factors : AdamWFactors {
+  double gradient_scale;
 };
 
 template <class C>
@@ -61,7 +62,28 @@ void step_of(const Factors& f, const AdamWShard& s, Update update) {
   });
 }
 
-void check(const AdamWShard& s, std::int64_t step) {
+constexpr std::int64_t kSumBlock = 4096;
+
+template <class C>
+TRELLIS_INLINE double square_of(const C* from, std::int64_t n) {
+  return lane_sum<double>(n,
+                          [&](std::int64_t i) { return static_cast<double>(from[i]) * static_cast<double>(from[i]); });
+}
+TRELLIS_CLONES double square_float(const float* from, std::int64_t n) { return square_of(from, n); }
+TRELLIS_CLONES double square_double(const double* from, std::int64_t n) { return square_of(from, n); }
+
+}  // namespace
+
+AdamWFactors::AdamWFactors(const AdamW& o, std::int64_t step)
+    : decay(1 - o.learning_rate * o.weight_decay),
+      one_minus_beta1(1 - o.beta1),
+      beta2(o.beta2),
+      one_minus_beta2(1 - o.beta2),
+      step_size(o.learning_rate / (1 - std::pow(o.beta1, static_cast<double>(step)))),
+      inverse_root(1 / std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)))),
+      epsilon(o.epsilon) {}
+
+void check_shard(const AdamWShard& s, std::int64_t step) {
   const auto same = [&](const at::Tensor& t) {
     return t.defined() && t.is_contiguous() && t.numel() == s.parameter.numel() &&
            t.scalar_type() == s.parameter.scalar_type();
@@ -75,25 +97,9 @@ void check(const AdamWShard& s, std::int64_t step) {
   if (step < 1) fail(ExitCode::failure, "AdamW counts steps from 1; found {}", step);
 }
 
-constexpr std::int64_t kSumBlock = 4096;
-
-template <class C>
-TRELLIS_INLINE double square_of(const C* from, std::int64_t n) {
-  return lane_sum<double>(n,
-                          [&](std::int64_t i) { return static_cast<double>(from[i]) * static_cast<double>(from[i]); });
-}
-TRELLIS_CLONES double square_float(const float* from, std::int64_t n) { return square_of(from, n); }
-TRELLIS_CLONES double square_double(const double* from, std::int64_t n) { return square_of(from, n); }
-
-}  // namespace
-
 void adamw_step(const AdamW& o, const AdamWShard& s, std::int64_t step, double gradient_scale) {
-  check(s, step);
-  const double correction1 = 1 - std::pow(o.beta1, static_cast<double>(step));
-  const double correction2 = 1 - std::pow(o.beta2, static_cast<double>(step));
-  const Factors f = {
-      1 - o.learning_rate * o.weight_decay, 1 - o.beta1, o.beta2,       1 - o.beta2, o.learning_rate / correction1,
-      1 / std::sqrt(correction2),           o.epsilon,   gradient_scale};
+  check_shard(s, step);
+  const Factors f = {AdamWFactors(o, step), gradient_scale};
   if (s.parameter.scalar_type() == at::kDouble) step_of<double>(f, s, update_double);
   else step_of<float>(f, s, update_float);
 }
@@ -115,5 +121,22 @@ double sum_of_squares(const at::Tensor& flat) {
   for (const double sum : sums) total += sum;
   return total;
 }
+
+Optimizer::~Optimizer() = default;
+
+namespace {
+
+struct CpuOptimizer final : Optimizer {
+  void adamw(const AdamW& settings, const AdamWShard& shard, std::int64_t step, double gradient_scale) const override {
+    adamw_step(settings, shard, step, gradient_scale);
+  }
+  void add_squares(const at::Tensor& flat, const at::Tensor& total) const override {
+    *mutable_data<double>(total) += sum_of_squares(flat);
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<const Optimizer> make_cpu_optimizer() { return std::make_shared<CpuOptimizer>(); }
 
 }  // namespace trellis

@@ -22,7 +22,15 @@ struct AdamWShard {
   std::int64_t decayed = 0;  // the first `decayed` elements decay, those behind them do not
 };
 
-// `step` counts from 1. The gradient is multiplied by `gradient_scale` (clipping); it is not changed.
+// What a step's number makes of the settings.
+struct TRELLIS_API AdamWFactors {
+  AdamWFactors(const AdamW&, std::int64_t step);
+  double decay, one_minus_beta1, beta2, one_minus_beta2, step_size, inverse_root, epsilon;
+};
+// Error where a shard or step is not as described.
+TRELLIS_API void check_shard(const AdamWShard&, std::int64_t step);
+
+// On the CPU. `step` counts from 1. The gradient is multiplied by `gradient_scale` (clipping); it is not changed.
 TRELLIS_API void adamw_step(const AdamW&, const AdamWShard&, std::int64_t step, double gradient_scale);
 
 // In double, by blocks of a fixed size in order: the result does not depend on the number of threads.

@@ -71,7 +71,7 @@ KernelContext KernelCall::context() const {
   k.offset.assign(spec_.dims.size(), 0);
   k.loss_scale = 1e-3;
   const DimId batch = spec_.values[static_cast<std::size_t>(op_.inputs.front())].dims.front();
-  k.samples = at::arange(sizes_.size[static_cast<std::size_t>(batch)], at::kLong);
+  k.samples = at::arange(sizes_.size[static_cast<std::size_t>(batch)], device_.dtype(at::kLong));
   for (ParameterId p : op_.parameters) {
     k.parameters.push_back(i.kind == InstructionKind::weight_gradient ? at::Tensor() : parameter_of(p, false));
     const bool makes_gradients =

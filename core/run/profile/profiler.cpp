@@ -14,9 +14,10 @@
 #include <mutex>
 #include <thread>
 
+#include "run/comm/cuda_room.h"
 #include "run/kernels/machine.h"
 #include "run/kernels/support.h"
-#include "run/optimizer/adamw.h"
+#include "run/optimizer/optimizer.h"
 #include "run/profile/kernel_timer.h"
 #include "run/profile/link_timer.h"
 #include "trellis/plan/error.h"
@@ -35,7 +36,8 @@ std::string processor() {
 
 class Profiler {
  public:
-  explicit Profiler(const ProfileRequest& request) : request_(request), device_(at::Device(request.device)) {
+  explicit Profiler(const ProfileRequest& request)
+      : request_(request), device_(at::Device(request.device)), kernels_(request.device) {
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     on_cpu_ = request.device == "cpu";
     ranks_ = on_cpu_ ? request.ranks : 1;
@@ -46,7 +48,7 @@ class Profiler {
   Profile run() {
     Profile profile;
     profile.machine = {
-        {"device", on_cpu_ ? processor() : request_.device},
+        {"device", on_cpu_ ? processor() : cuda_room().name(0)},
         {"dtype", std::string(name_of(request_.dtype))},
         {"kernels", kKernels},
         {"ranks", fmt::format("{}", ranks_)},
@@ -139,7 +141,7 @@ class Profiler {
                        .second_moment = zeros(full),
                        .compute = request_.dtype == full ? at::Tensor() : zeros(request_.dtype),
                        .decayed = kElements};
-      return repeated(20, [&] { adamw_step({}, shard, 1, 1.0); });
+      return repeated(20, [&] { kernels_.optimizer().adamw({}, shard, 1, 1.0); });
     }));
   }
 
@@ -156,5 +158,6 @@ class Profiler {
 extern "C" TRELLIS_API void trellis_profile(const trellis::ProfileRequest& request, trellis::Profile& result) {
   static_assert(std::is_same_v<decltype(trellis_profile), trellis::ProfileEntry>);
   const c10::NoGradGuard no_grad;
+  if (request.device == "cuda") trellis::select_cuda_device();
   result = trellis::profile::Profiler(request).run();
 }

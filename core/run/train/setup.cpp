@@ -30,7 +30,7 @@ const PipelineSchedule& schedule_of(const Dimensions& dimensions, const std::str
 
 }  // namespace
 
-Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run) {
+Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run), kernels(request.run.devices.kind) {
   if (!run.train.steps) run.document.section("train").reject("steps", "required, and not given");
   plan(request, world.size());
   read_text();

@@ -117,6 +117,7 @@ StepMetrics Trainer::step(std::int64_t number) {
   metrics.tokens = setup_.training->counted_items(index);
   const auto start = std::chrono::steady_clock::now();
   const StepResult result = setup_.executor->train_step(*setup_.training, index, metrics.learning_rate);
+  if (setup_.run.devices.kind == "cuda") cuda_room().synchronize();  // the update is not waited for
   metrics.seconds = seconds_since(start);
   metrics.loss = result.loss;
   metrics.gradient_norm = result.gradient_norm;

@@ -43,7 +43,8 @@ class TRELLIS_API VerifySession {
   Dtype dtype_;
   Dimensions dimensions_;
   OpLibrary ops_;
-  KernelLibrary kernels_;
+  KernelLibrary kernels_;         // for the CPU
+  std::optional<KernelLibrary> device_kernels_;   // where the run's device is another one
   std::optional<Plan> given_;
   ModelSpec model_;
   VerifyOptions options_;

@@ -33,15 +33,31 @@ CompiledPlan Verifier::compiled(const Plan& plan) const {
   return compile(plan, model_, dimensions_, ops_, options_.dtype);
 }
 
+namespace {
+
+std::map<std::string, at::Tensor> on_cpu(std::map<std::string, at::Tensor> tensors) {
+  for (auto& [name, tensor] : tensors) tensor = tensor.cpu();
+  return tensors;
+}
+
+}  // namespace
+
 TrainedState Verifier::train(const CompiledPlan& compiled, CommWorld& world, bool check_collectives) const {
+  const KernelLibrary& kernels = options_.device_kernels ? *options_.device_kernels : kernels_;
+  return train_on(options_.device, kernels, compiled, world, check_collectives);
+}
+
+TrainedState Verifier::train_on(const std::string& device, const KernelLibrary& kernels, const CompiledPlan& compiled,
+                                CommWorld& world, bool check_collectives) const {
   MemoryCounter counted, aside;  // what the comparison itself takes is no part of the run's memory
   const CountMemory counting(counted, Purpose::transient);
   ExecutorOptions executor_options;
   executor_options.seed = options_.seed;
   executor_options.check_collectives = check_collectives;
+  executor_options.device = device;
   executor_options.optimizer.eps = 1e-4;  // Adam amplifies the noise of gradients that are zero in exact arithmetic
   const PipelineSchedule& schedule = find_schedule(dimensions_, compiled.plan.schedule);
-  Executor executor(compiled, model_, schedule, kernels_, ops_, world, executor_options);
+  Executor executor(compiled, model_, schedule, kernels, ops_, world, executor_options);
   const SyntheticSource data(compiled.plan.batch, model_.sequence, model_.vocab, options_.seed);
 
   TrainedState state;
@@ -58,13 +74,13 @@ TrainedState Verifier::train(const CompiledPlan& compiled, CommWorld& world, boo
     state.losses.push_back(result.loss);
     state.norms.push_back(result.gradient_norm);
     const CountMemory comparing(aside, Purpose::transient);
-    if (step == 0) state.first_gradients = executor.gradients();
+    if (step == 0) state.first_gradients = on_cpu(executor.gradients());
   }
   evaluate(options_.steps + 1);
   const CountMemory comparing(aside, Purpose::transient);
-  state.gradients = executor.gradients();
-  state.parameters = executor.parameters();
-  gather_memory(state, memory, world);
+  state.gradients = on_cpu(executor.gradients());
+  state.parameters = on_cpu(executor.parameters());
+  gather_memory(state, memory, world, device);
   return state;
 }
 
@@ -77,14 +93,16 @@ RankMemory Verifier::predicted(const CompiledPlan& compiled, int rank) const {
   return {.predicted = replay_memory(program, actions, compiled.context.dtype).peak};
 }
 
-void Verifier::gather_memory(TrainedState& state, const RankMemory& mine, CommWorld& world) const {
+void Verifier::gather_memory(TrainedState& state, const RankMemory& mine, CommWorld& world, const std::string& device) const {
   state.memory = {mine};
   if (world.size() == 1) return;
-  const at::Tensor own = at::empty({2}, at::kLong), all = at::empty({world.size(), 2}, at::kLong);
-  own.data_ptr<std::int64_t>()[0] = mine.measured.value;
-  own.data_ptr<std::int64_t>()[1] = mine.predicted.value;
+  const auto options = at::TensorOptions(at::kLong).device(at::Device(device));
+  const at::Tensor own = at::empty({2}, options), all = at::empty({world.size(), 2}, options);
+  own.narrow(0, 0, 1).fill_(mine.measured.value);
+  own.narrow(0, 1, 1).fill_(mine.predicted.value);
   world.world().all_gather(all, own)->wait();
-  const std::int64_t* values = all.const_data_ptr<std::int64_t>();
+  const at::Tensor here = all.cpu();
+  const std::int64_t* values = here.const_data_ptr<std::int64_t>();
   state.memory.resize(static_cast<std::size_t>(world.size()));
   for (std::size_t r = 0; r < state.memory.size(); ++r)
     state.memory[r] = {Bytes(values[2 * r]), Bytes(values[2 * r + 1])};
@@ -95,7 +113,7 @@ const TrainedState& Verifier::reference(std::int64_t batch) {
   const int layers = static_cast<int>(model_.layers.size());
   const Plan plan{.batch = batch, .stages = {{0, layers - 1}}, .layers = std::vector<Strategy>(model_.layers.size())};
   const std::unique_ptr<CommWorld> world = single_rank();
-  return references_[batch] = train(compiled(plan), *world, false);
+  return references_[batch] = train_on("cpu", kernels_, compiled(plan), *world, false);
 }
 
 namespace {

@@ -18,6 +18,8 @@ struct VerifyOptions {
   std::uint64_t seed = 1;   // of weights, data and dropout
   bool in_memory = true;    // thread ranks over memory, else over Gloo
   bool evaluate = true;     // before the first step and after the last
+  std::string device = "cpu";                       // of what is checked; the one rank that it is held against is on the CPU
+  const KernelLibrary* device_kernels = nullptr;    // for `device`; null: those passed beside the options
 
   // The largest error that passes.
   double gate() const { return dtype == Dtype::f64 ? 1e-9 : dtype == Dtype::f32 ? 1e-4 : 3e-2; }
@@ -33,7 +35,7 @@ struct RankMemory {
 // What training for a few steps leaves. The same on every rank.
 struct TrainedState {
   std::vector<double> losses, norms, evaluations;
-  std::map<std::string, at::Tensor> first_gradients, gradients, parameters;
+  std::map<std::string, at::Tensor> first_gradients, gradients, parameters;   // on the CPU
   std::vector<RankMemory> memory;    // by rank
 };
 
@@ -65,7 +67,9 @@ class TRELLIS_API Verifier {
   CompiledPlan compiled(const Plan&) const;
 
  private:
-  void gather_memory(TrainedState&, const RankMemory&, CommWorld&) const;
+  TrainedState train_on(const std::string& device, const KernelLibrary&, const CompiledPlan&, CommWorld&,
+                        bool check_collectives) const;
+  void gather_memory(TrainedState&, const RankMemory&, CommWorld&, const std::string& device) const;
   RankMemory predicted(const CompiledPlan&, int rank) const;
 
   const ModelSpec& model_;

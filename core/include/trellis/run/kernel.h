@@ -61,17 +61,23 @@ class TRELLIS_API OpKernel {
   virtual bool overwrites_gradients() const;
 };
 
-class Products;  // run/kernels/matmul.h: which library computes each matrix product
+class Products;   // run/kernels/matmul.h: which library computes each matrix product
+class Optimizer;  // run/optimizer/optimizer.h: what an update does with flat shards
 
 class TRELLIS_API KernelLibrary {
  public:
-  KernelLibrary();   // the core's own kernels
-  void add(std::string kind, std::shared_ptr<const OpKernel>);
+  KernelLibrary();                                   // the core's own kernels, for the CPU
+  explicit KernelLibrary(std::string_view device);   // for "cpu" or "cuda"; Error (unsupported) where there is no GPU
+  void add(std::string kind, std::shared_ptr<const OpKernel>);      // Error where there is one
+  void replace(std::string kind, std::shared_ptr<const OpKernel>);  // instead of the one there may be
+  void replace_optimizer(std::shared_ptr<const Optimizer>);
   const OpKernel& find(std::string_view kind) const;
   Products& products() const { return *products_; }
+  const Optimizer& optimizer() const { return *optimizer_; }
 
  private:
   std::shared_ptr<Products> products_;
+  std::shared_ptr<const Optimizer> optimizer_;
   std::map<std::string, std::shared_ptr<const OpKernel>, std::less<>> kernels_;
 };
 

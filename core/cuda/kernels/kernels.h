@@ -1,0 +1,34 @@
+// The core's kernels for CUDA: the same ops, numbers and extras as run/kernels, which says what each does.
+#pragma once
+
+#include <memory>
+
+#include "trellis/plan/export.h"
+#include "trellis/run/kernel.h"
+
+namespace trellis {
+
+class Optimizer;
+
+// Puts them in the place of those for the CPU, the optimizer's passes too.
+TRELLIS_API void add_cuda_kernels(KernelLibrary&);
+
+namespace cuda {
+
+std::shared_ptr<const OpKernel> make_add();
+std::shared_ptr<const OpKernel> make_attention();
+std::shared_ptr<const OpKernel> make_bias();
+std::shared_ptr<const OpKernel> make_cross_entropy();
+std::shared_ptr<const OpKernel> make_dropout();
+std::shared_ptr<const OpKernel> make_embedding();
+std::shared_ptr<const OpKernel> make_gelu();
+std::shared_ptr<const OpKernel> make_layer_norm();
+std::shared_ptr<const OpKernel> make_linear();
+std::shared_ptr<const OpKernel> make_multiply();
+std::shared_ptr<const OpKernel> make_rms_norm();
+std::shared_ptr<const OpKernel> make_rotary();
+std::shared_ptr<const OpKernel> make_silu();
+std::shared_ptr<const Optimizer> make_optimizer();
+
+}  // namespace cuda
+}  // namespace trellis
