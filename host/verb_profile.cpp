@@ -17,6 +17,7 @@ struct ProfileArgs {
   std::filesystem::path run_file, out, json;
   std::vector<std::string> overrides;
   std::optional<int> devices;
+  bool fresh = false;
 };
 
 std::string to_json(const Profile& profile, const std::filesystem::path& file) {
@@ -47,7 +48,7 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   request.threads = p.run.devices.threads;
   for (int n = 2; n <= request.ranks; ++n)
     if (p.devices % n == 0) request.groups.push_back(n);
-  request.known = p.profile;
+  if (!args.fresh) request.known = p.profile;
   request.progress = [](const std::string& line) { log().info("{}", line); };
 
   Profile result;
@@ -55,6 +56,8 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   const std::filesystem::path file = args.out.empty() ? p.profile_file : args.out;
   if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
   write_file_atomically(file, to_yaml(result));
+  const std::size_t before = request.known ? request.known->compute.size() : 0;
+  if (before == result.compute.size()) fmt::print("nothing to measure: the file has all figures (--fresh measures them again)\n");
   fmt::print("{}: {} kernels, {} links, copies {:.1f} GB/s, AdamW {} a million elements\n", file.string(),
              result.compute.size(), result.links.size(), result.copy_bandwidth / 1e9, result.adamw);
   for (const LinkFit& fit : result.links)
@@ -77,6 +80,7 @@ void add_profile_verb(CLI::App& app, Context& context) {
       ->type_name("N");
   verb->add_option("--out", args->out, "Write the profile to FILE. Default: profile.file, else runs/NAME.profile.yaml")
       ->type_name("FILE");
+  verb->add_flag("--fresh", args->fresh, "Measure all again; without it only what the file lacks is measured");
   verb->add_option("--json", args->json, "Also write all figures to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return profile(context, *args); }; });
 }

@@ -23,9 +23,9 @@ int devices() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaSuccess && count > 0) return count;
   throw Error(ExitCode::unsupported,
-              fmt::format("device: cuda needs a GPU: the driver reports none ({})",
+              fmt::format("devices.kind: cuda needs a GPU: the driver reports none ({})",
                           status == cudaSuccess ? "0 devices" : cudaGetErrorString(status)),
-              "`nvidia-smi` lists what the driver sees; use device: cpu without a GPU");
+              "`nvidia-smi` lists what the driver sees; use devices.kind=cpu without a GPU");
 }
 
 void select(int device) {

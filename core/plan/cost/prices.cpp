@@ -80,16 +80,24 @@ std::vector<int> Prices::devices(const StageProgram& stage, const AxisList& axes
   return group;
 }
 
+namespace {
+
+// That of the first tensor that is neither a batch field nor a statistic (attention's log-sum-exp is f32 in bf16 runs).
+Dtype compute_dtype(const StageProgram& stage, const Instruction& i) {
+  for (const auto* slots : {&i.in, &i.out})
+    for (SlotId s : *slots)
+      if (s >= 0 && stage.slots[static_cast<std::size_t>(s)].shape.size() > 1 && !stage.slots[static_cast<std::size_t>(s)].field)
+        return stage.slots[static_cast<std::size_t>(s)].dtype;
+  return Dtype::f32;
+}
+
+}  // namespace
+
 Picoseconds Prices::roofline(const StageProgram& stage, const Instruction& i) const {
   Bytes touched = i.scratch;
   for (const auto* slots : {&i.in, &i.out})
     for (SlotId s : *slots) touched += slot_bytes(stage, s);
-  Dtype dtype = Dtype::f32;
-  for (const auto* slots : {&i.in, &i.out})
-    for (SlotId s : *slots)
-      if (s >= 0 && stage.slots[static_cast<std::size_t>(s)].shape.size() > 1 &&
-          !stage.slots[static_cast<std::size_t>(s)].field)
-        dtype = stage.slots[static_cast<std::size_t>(s)].dtype;
+  const Dtype dtype = compute_dtype(stage, i);
   const Op& op = stage.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)];
   for (ParameterId p : op.parameters) {
     const ParameterPlace place = stage.parameters[static_cast<std::size_t>(i.layer)].at(p);

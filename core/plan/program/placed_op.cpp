@@ -136,6 +136,7 @@ PlacedOp place_op(const LayerSpec& spec, const Op& op, const Placement& placemen
 
 OpSizes op_sizes(const LayerSpec& spec, const Op& op, const Placement& placement, const DeriveContext& context) {
   OpSizes sizes{.layer = &spec, .op = &op, .size = {}, .axes = {}, .degree = {}, .dtype = context.dtype};
+  sizes.products_in_place = context.ops->products_in_place();
   std::set<DimId> used;
   for (DimId d : derivation::all_dims(spec, op)) used.insert(d);
   for (DimId d = 0; d < static_cast<DimId>(spec.dims.size()); ++d) {

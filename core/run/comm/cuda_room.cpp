@@ -19,11 +19,11 @@ std::filesystem::path own_folder() {
 const CudaRoom& load_cuda_room() {
   const auto path = own_folder() / "libtrellis_cuda.so";
   if (!std::filesystem::exists(path))
-    throw Error(ExitCode::unsupported, fmt::format("device: cuda is not in this build: there is no {}", path.string()),
-                "build with -DTRELLIS_CUDA=ON (preset cuda), or use device: cpu");
+    throw Error(ExitCode::unsupported, fmt::format("devices.kind: cuda is not in this build: there is no {}", path.string()),
+                "build with -DTRELLIS_CUDA=ON (preset cuda), or use devices.kind=cpu");
   // Never closed: tensors, streams and threads of the CUDA stack outlive any point at which that would be safe.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (!library) fail(ExitCode::unsupported, "device: cuda cannot be used: {}", dlerror());
+  if (!library) fail(ExitCode::unsupported, "devices.kind: cuda cannot be used: {}", dlerror());
   const auto entry = reinterpret_cast<const CudaRoom* (*)()>(dlsym(library, kCudaRoomEntry));
   if (!entry) fail(ExitCode::unsupported, "{} is not the CUDA room: it lacks {}", path.string(), kCudaRoomEntry);
   const CudaRoom* room = entry();

@@ -82,7 +82,7 @@ void UpdateRunner::norm(double loss, StepResult& result, bool keep_gradients) {
   result.gradient_norm = std::sqrt(sums.data_ptr<double>()[0]);
   result.loss = sums.data_ptr<double>()[1];
   if (!std::isfinite(result.gradient_norm) || !std::isfinite(result.loss))
-    fail(ExitCode::failure, "the loss ({}) or the gradient norm ({}) is not finite: lower the learning rate, or train in fp32",
+    fail(ExitCode::failure, "the loss ({}) or the gradient norm ({}) is not finite: a lower learning rate, a longer warmup or clip: 1 usually help; bf16 may need fp32",
          result.loss, result.gradient_norm);
   clip_factor_ = options_.clip > 0 ? std::min(1.0, options_.clip / (result.gradient_norm + 1e-6)) : 1.0;
   for (std::size_t b = 0; keep_gradients && b < store_.size(); ++b)

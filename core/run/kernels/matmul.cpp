@@ -6,6 +6,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -136,7 +137,20 @@ ProductChoice Products::choose(const Key& key, const std::vector<ProductChoice>&
   return chosen;
 }
 
+bool Products::in_place() {
+  constexpr std::int64_t m = 1024, k = 512, n = 1024;
+  at::Tensor dw, dy, x;
+  const auto choice = choose({2, static_cast<std::int64_t>(at::kFloat), 0, 0, 0}, candidates(ProductKind::weight_gradient, at::empty({0})),
+                             [&](ProductChoice c) {
+                               if (!dw.defined()) dw = at::zeros({n, k}), dy = at::ones({m, n}), x = at::ones({m, k});
+                               run_weight_gradient(c, dw, dy, x, false);
+                             });
+  return choice == ProductChoice::aten;
+}
+
 at::Tensor Products::forward(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias, at::Tensor out) {
+  if (out.defined() && x.scalar_type() == at::kFloat)
+    return run_forward(in_place() ? ProductChoice::aten : ProductChoice::onednn, x, w, bias, std::move(out));
   const Key key = {0, static_cast<std::int64_t>(x.scalar_type()), x.size(0), x.size(1), w.size(0)};
   const auto choice =
       choose(key, candidates(ProductKind::forward, x), [&](ProductChoice c) { run_forward(c, x, w, bias, out); });
@@ -144,6 +158,8 @@ at::Tensor Products::forward(const at::Tensor& x, const at::Tensor& w, const at:
 }
 
 at::Tensor Products::input_gradient(const at::Tensor& dy, const at::Tensor& w, at::Tensor out) {
+  if (out.defined() && dy.scalar_type() == at::kFloat)
+    return run_input_gradient(in_place() ? ProductChoice::aten : ProductChoice::onednn, dy, w, std::move(out));
   const Key key = {1, static_cast<std::int64_t>(dy.scalar_type()), dy.size(0), w.size(1), w.size(0)};
   const auto choice = choose(key, candidates(ProductKind::input_gradient, dy),
                              [&](ProductChoice c) { run_input_gradient(c, dy, w, out); });
@@ -151,6 +167,8 @@ at::Tensor Products::input_gradient(const at::Tensor& dy, const at::Tensor& w, a
 }
 
 void Products::weight_gradient(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x, bool fresh) {
+  if (dy.scalar_type() == at::kFloat)
+    return run_weight_gradient(in_place() ? ProductChoice::aten : ProductChoice::onednn, dw, dy, x, fresh);
   const Key key = {2, static_cast<std::int64_t>(dy.scalar_type()), x.size(0), x.size(1), dy.size(1)};
   at::Tensor trial;  // the measurement must not add to the gradient
   const auto choice = choose(key, candidates(ProductKind::weight_gradient, dy), [&](ProductChoice c) {

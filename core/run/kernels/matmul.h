@@ -37,6 +37,10 @@ class TRELLIS_API Products {
   // dw += dy^T x, or dw = dy^T x where nothing was added yet; dw is f32 for f32 and bf16, f64 for f64.
   void weight_gradient(const at::Tensor& dw, const at::Tensor& dy, const at::Tensor& x, bool fresh = false);
 
+  // Whether f32 products into a given buffer, weight gradients above all, are LibTorch's default ones, which need no
+  // temporary. One answer for all shapes, measured once: so the memory of a step is known before it.
+  bool in_place();
+
   // Choices as text, "weight_gradient f32 1024 256 1024 onednn" (kind, type, M, K, N, choice), sorted.
   std::vector<std::string> lines() const;
   void preset(const std::vector<std::string>& lines);  // Error on a line of another form

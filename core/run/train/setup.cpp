@@ -34,7 +34,6 @@ Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run), 
   if (!run.train.steps) run.document.section("train").reject("steps", "required, and not given");
   plan(request, world.size());
   read_text();
-  take_products();
   const CountMemory counting(memory, Purpose::transient);
   executor = std::make_unique<Executor>(compiled, model, *schedule, kernels, ops, world, executor_options());
 }
@@ -44,6 +43,8 @@ void Setup::plan(const TrainRequest& request, int devices) {
   model = describe_model(run, *request.catalog);
   request.catalog->load_ops(ops);
   load_kernels(*request.catalog, kernels);
+  take_products();
+  if (run.devices.kind == "cpu") ops.set_products_in_place(kernels.products().in_place());
   const Plan plan = plan_of(run, model, dimensions, devices, request.plan_file);
   compiled = compile(plan, model, dimensions, ops, run.train.dtype);
   schedule = &schedule_of(dimensions, plan.schedule);

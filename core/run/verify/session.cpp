@@ -1,12 +1,15 @@
 #include "run/verify/session.h"
 
 #include <fmt/format.h>
+#include <set>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "run/kernels/matmul.h"
 #include "run/plugin/load_kernels.h"
 #include "run/verify/random_plan.h"
 #include "trellis/plan/error.h"
@@ -40,12 +43,26 @@ ModelSpec with_sizes_of(const ModelSpec& model, const ModelSpec& small) {
   return result;
 }
 
+namespace {
+
+// Those that some layer has on, and pp where there are stages.
+std::set<std::string> dimensions_of(const Plan& plan) {
+  std::set<std::string> names;
+  if (plan.stages.size() > 1) names.insert("pp");
+  for (const Strategy& strategy : plan.layers)
+    for (const auto& [name, setting] : strategy) names.insert(name);
+  return names;
+}
+
+}  // namespace
+
 VerifySession::VerifySession(const VerifyRequest& request, CommWorld* world)
     : request_(request), world_(world), dtype_(request.dtype.value_or(Dtype::f64)),
       dimensions_(request.catalog->dimensions()) {
   model_ = describe_model(request.run, *request.catalog);
   request.catalog->load_ops(ops_);
   load_kernels(*request.catalog, kernels_);
+  ops_.set_products_in_place(kernels_.products().in_place());
   const std::string& device = request.run.devices.kind;
   if (device != "cpu") load_kernels(*request.catalog, device_kernels_.emplace(device));
   if (!request.plan_file.empty()) {
@@ -100,6 +117,7 @@ std::string VerifySession::fault(const PlanCheck& check) const {
 void VerifySession::judge(const PlanCheck& check, const std::string& name) {
   if (!tells()) return;
   ++summary_.plans;
+  for (const std::string& dimension : dimensions_of(check.plan)) ++summary_.dimensions[dimension];
   summary_.collectives_equal = summary_.collectives_equal && check.collectives_equal;
   const auto worse = [](double mine, double worst) { return !(mine <= worst); };  // also for what is no number
   if (worse(check.worst, summary_.worst_relative_error)) {
@@ -120,11 +138,14 @@ void VerifySession::judge(const PlanCheck& check, const std::string& name) {
 
 void VerifySession::conclude() const {
   const VerifySummary& s = summary_;
-  fmt::print("{} plans, {} failures\n", s.plans, s.failures);
+  fmt::print("{} plans, {} failures (the gate is {:.0e})\n", s.plans, s.failures, options_.gate());
+  std::vector<std::string> counts;
+  for (const auto& [name, count] : s.dimensions) counts.push_back(fmt::format("{} in {}", name, count));
+  if (!counts.empty()) fmt::print("        on in plans: {}\n", fmt::join(counts, ", "));
   fmt::print("        worst relative error {:.2e}{}\n", s.worst_relative_error,
              s.worst_where.empty() ? "" : " (" + s.worst_where + ")");
   fmt::print("        executed collectives {} the programs'\n", s.collectives_equal ? "equal" : "DIFFER from");
-  fmt::print("        worst memory error {:.1f} %{}\n", 100 * s.worst_memory_error,
+  fmt::print("        worst memory error {:.1f} %{}{}\n", 100 * s.worst_memory_error, request_.full ? "" : ", not judged at test size",
              s.worst_memory_where.empty() ? "" : " (" + s.worst_memory_where + ")");
   std::fflush(stdout);
   if (!request_.json_file.empty()) write_file_atomically(request_.json_file, json());
@@ -140,6 +161,7 @@ std::string VerifySession::json() const {
   result["worst_relative_error"] = number(s.worst_relative_error);
   result["collectives_equal"] = s.collectives_equal;
   result["worst_memory_error"] = number(s.worst_memory_error);
+  result["dimensions"] = s.dimensions;
   result["seed"] = request_.seed;
   result["first"] = request_.first;
   result["ranks"] = given_ && request_.plans == 0 ? given_->devices : request_.ranks;

@@ -19,6 +19,7 @@ struct VerifySummary {
   double worst_memory_error = 0;
   std::string worst_memory_where;
   bool collectives_equal = true;
+  std::map<std::string, int> dimensions;  // in how many plans some layer had it on
 };
 
 class TRELLIS_API VerifySession {

@@ -67,7 +67,7 @@ std::int64_t execute(Simulation& s, const Move& move) {
       const int peer = mine.group[k];
       const MovePieces theirs = pieces(move, s.line, peer);
       const auto me = static_cast<std::size_t>(std::ranges::find(theirs.group, r) - theirs.group.begin());
-      REQUIRE(elements(theirs.send[me]) == elements(mine.receive[k]));
+      if (elements(theirs.send[me]) != elements(mine.receive[k])) FAIL("the two ends of a piece differ in size");
       if (peer != r && r == 0) received += elements(mine.receive[k]);
       each(mine.receive[k], [&](const Shape& at) {
         for (const auto& [id, n] : s.ranks[static_cast<std::size_t>(peer)].at(plus(at, origin))) next[static_cast<std::size_t>(r)][plus(at, origin)][id] += n;
@@ -88,8 +88,9 @@ void check_final(const Simulation& s, const Layout& from, const Layout& to) {
       std::map<int, int> total;
       for (int peer : s.line.group(r, to.partial))
         for (const auto& [id, n] : s.ranks[static_cast<std::size_t>(peer)].at(at)) total[id] += n;
-      REQUIRE(static_cast<int>(total.size()) == s.line.degree(from.partial));
-      for (const auto& [id, n] : total) REQUIRE(n == 1);
+      bool good = static_cast<int>(total.size()) == s.line.degree(from.partial);
+      for (const auto& [id, n] : total) good &= n == 1;
+      if (!good) FAIL("rank ", r, " has an element with a contribution missing, or twice");
     });
   }
 }
@@ -124,7 +125,7 @@ TEST_CASE("every redistribution between random layouts delivers every element, o
       }
       const auto n = static_cast<std::int64_t>(line.size());
       const Shape shape{n, n, n};
-      if (elements(shape) * n > 70000) continue;
+      if (elements(shape) * n > 40000) continue;
       INFO("mesh of ", line.size(), ": ", to_string(from), " to ", to_string(to));
       Simulation s = start(line, shape, from);
       for (const Move& move : plan_redistribution(shape, Dtype::f32, from, to, line)) {

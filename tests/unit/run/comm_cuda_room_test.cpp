@@ -21,7 +21,7 @@ TEST_CASE("cuda is selected, or the reason why not is told") {
   } catch (const Error& e) {
     CHECK(e.code() == ExitCode::unsupported);
     const std::string expected =
-        built ? "device: cuda needs a GPU: the driver reports none" : "device: cuda is not in this build";
+        built ? "devices.kind: cuda needs a GPU: the driver reports none" : "devices.kind: cuda is not in this build";
     CHECK(e.message().substr(0, expected.size()) == expected);
   }
 }

@@ -12,7 +12,7 @@ TEST_CASE("kernels for cuda are refused with the reason where there is no GPU") 
   } catch (const Error& error) {
     CHECK(error.code() == ExitCode::unsupported);
     CHECK(static_cast<int>(error.code()) == 8);
-    CHECK(error.message().starts_with("device: cuda "));
+    CHECK(error.message().starts_with("devices.kind: cuda "));
     CHECK_FALSE(error.hint().empty());
   }
 }

@@ -47,6 +47,7 @@ struct OpSizes {                // an op under a placement
   std::vector<AxisList> axes;          // by DimId
   std::vector<int> degree;             // by DimId: how many ways it is split
   Dtype dtype = Dtype::f32;            // compute dtype
+  bool products_in_place = true;       // f32 products add into a given buffer; else they make a tensor of their own first
 
   std::int64_t elements(const std::vector<DimId>& dims) const;
 };
@@ -82,8 +83,14 @@ class TRELLIS_API OpLibrary {
   const OpContract& find(std::string_view kind) const;  // Error with a suggestion
   std::vector<std::string> kinds() const;
 
+  // Which of two matrix libraries a run uses for f32 decides whether a product needs a temporary (OpSizes). The run
+  // side knows; planning assumes that it does not need one.
+  void set_products_in_place(bool in_place) { products_in_place_ = in_place; }
+  bool products_in_place() const { return products_in_place_; }
+
  private:
   std::map<std::string, std::shared_ptr<const OpContract>, std::less<>> contracts_;
+  bool products_in_place_ = true;
 };
 
 }  // namespace trellis

@@ -34,7 +34,8 @@ class CrossEntropy final : public OpContract {
     if (pass != Pass::forward) return Bytes(0);
     const DimId v = vocab(*s.layer, *s.op);
     const std::int64_t rows = std::min(tokens(s), chunk(s)), logits = rows * s.elements({v});
-    const std::int64_t product = s.dtype == Dtype::f64 ? 0 : std::max(logits, parameter_elements(s, 0));
+    const bool in_place = s.dtype == Dtype::f64 || (s.dtype == Dtype::f32 && s.products_in_place);
+    const std::int64_t product = in_place ? 0 : std::max(logits, parameter_elements(s, 0));
     const int ranks = s.degree.at(static_cast<std::size_t>(v)), parts = ranks > 1 ? ranks + 1 : 1;
     return size_of(s.dtype) * (logits + product) + size_of(statistics_dtype(s.dtype)) * (kStatistics * rows * parts);
   }

@@ -18,10 +18,10 @@ class Linear final : public OpContract {
   }
 
   // The weight gradient's product goes to a tensor of its own before it is added: in bf16 because the gradient is fp32,
-  // in fp32 because the faster of two libraries may not accumulate. In fp64 the product adds by itself.
+  // in fp32 where the library that is faster there does not accumulate. In fp64 the product adds by itself.
   Bytes scratch(const OpSizes& s, Pass pass) const override {
     const bool weight = pass == Pass::weight_gradient || pass == Pass::backward;
-    if (!weight || s.dtype == Dtype::f64) return Bytes(0);
+    if (!weight || s.dtype == Dtype::f64 || (s.dtype == Dtype::f32 && s.products_in_place)) return Bytes(0);
     return size_of(s.dtype) * parameter_elements(s, 0);
   }
 };
