@@ -60,13 +60,14 @@ install_packages() {
     die "apt-get could not install: $missing"
 }
 
-# build PRESET
+# build PRESET [TARGET...]
 build() {
   say "building build/$1"
-  cmake --preset "$1" -DTRELLIS_TORCH="${TRELLIS_TORCH:-}" "${@:2}" > "build/$1.configure.log" 2>&1 ||
+  cmake --preset "$1" -DTRELLIS_TORCH="${TRELLIS_TORCH:-}" > "build/$1.configure.log" 2>&1 ||
     { sed -n '/CMake Error/,$p' "build/$1.configure.log" >&2; die "cmake could not configure the preset '$1'"; }
-  cmake --build "build/$1" -j "$(nproc)"
+  cmake --build "build/$1" -j "$(nproc)" --target "${@:2}"
 }
+program="trellis trellis_run plugins"  # what a user runs, without the tests
 
 prepare() {
   [ "$(uname -sm)" = "Linux x86_64" ] || die "found $(uname -sm); LibTorch is fetched for Linux on x86-64 only"
@@ -85,19 +86,17 @@ run_tests() {
 
 test_all() {
   prepare cpu
-  build cpu
+  build cpu all
   cmake --build build/cpu -j "$(nproc)" --target all_verify_interface_header_sets
   run_tests cpu
-  build asan
+  build asan all
   run_tests asan
   if toolkit_fits; then
     [ -n "${TRELLIS_TORCH:-}" ] || fetch_libtorch cuda
-    build cuda
-    if nvidia-smi > /dev/null 2>&1; then
-      run_tests cuda -L gpu
-    else
-      say "no GPU here: the CUDA code was built, its tests were not run"
-    fi
+    # shellcheck disable=SC2086
+    build cuda $program trellis_cuda trellis_cuda_tests
+    nvidia-smi > /dev/null 2>&1 || say "no GPU here: of the CUDA room's tests those run that do without"
+    run_tests cuda -R '^trellis_cuda_tests'
   else
     say "no CUDA 13 toolkit here: the CUDA code was not built"
   fi
@@ -108,13 +107,15 @@ test_all() {
 case "${1:-help}" in
   build)
     prepare cpu
-    build cpu
+    # shellcheck disable=SC2086
+    build cpu $program
     say "built build/cpu/bin/trellis"
     ;;
   test) test_all ;;
   quickstart)
     prepare cpu
-    build cpu
+    # shellcheck disable=SC2086
+    build cpu $program
     exec build/cpu/bin/trellis run configs/runs/quickstart.yaml
     ;;
   help | -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" ;;
