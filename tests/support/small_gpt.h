@@ -16,7 +16,11 @@ inline ModelSpec small_gpt(int blocks = 4) {
       "small gpt"));
 }
 
-inline std::shared_ptr<const OpLibrary> op_library() { return std::make_shared<const OpLibrary>(); }
+// Outlives whatever is compiled with it.
+inline std::shared_ptr<const OpLibrary> op_library() {
+  static const auto library = std::make_shared<const OpLibrary>();
+  return library;
+}
 
 inline Strategy strategy(const std::string& yaml) {
   return read_strategy(Options::from_text(yaml, "strategy"), dimensions());

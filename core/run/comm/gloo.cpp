@@ -76,14 +76,18 @@ class TransferWork final : public Work {
 // A job of the group's worker.
 class JobWork final : public Work {
  public:
-  JobWork(std::string what, std::future<void> job) : what_(std::move(what)), job_(std::move(job)) {}
+  // `staging` lives until the wait, whenever the job ends: so the memory of a step does not depend on timing.
+  JobWork(std::string what, std::future<void> job, std::shared_ptr<const void> staging)
+      : what_(std::move(what)), job_(std::move(job)), staging_(std::move(staging)) {}
   void wait() override {
     if (job_.valid()) translated(what_, [&] { job_.get(); });
+    staging_.reset();
   }
 
  private:
   std::string what_;
   std::future<void> job_;
+  std::shared_ptr<const void> staging_;
 };
 
 class GlooComm final : public Comm {
@@ -165,18 +169,20 @@ class GlooComm final : public Comm {
   WorkPtr all_reduce_in_two_rounds(at::Tensor inout) {
     const int n = size();
     const at::Tensor own = piece(inout, rank(), n);
-    const auto parts = staging(own);
+    auto parts = std::make_shared<const std::vector<at::Tensor>>(staging(own));
     const auto pieces = [inout, n](int p) { return piece(inout, p, n); };
     return translated(describe("all_reduce"), [&] {
-      Transfers scatter = exchange(kScatterTag, pieces, [&](int p) { return parts[static_cast<std::size_t>(p)]; });
+      Transfers scatter = exchange(kScatterTag, pieces, [&](int p) { return (*parts)[static_cast<std::size_t>(p)]; });
       auto job = worker_.post([this, own, parts, pieces, scatter = std::move(scatter)]() mutable {
         waits_->wait(scatter, timeout_);
-        sum_in_rank_order(own, parts);
+        sum_in_rank_order(own, *parts);
+        scatter.clear();
+        parts.reset();  // the worker may drop the job after the wait
         Transfers gather = exchange(
             kGatherTag, [&](int) { return own; }, pieces);
         waits_->wait(gather, timeout_);
       });
-      return WorkPtr(std::make_unique<JobWork>(describe("all_reduce"), std::move(job)));
+      return WorkPtr(std::make_unique<JobWork>(describe("all_reduce"), std::move(job), parts));
     });
   }
 

@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "run/kernels/support.h"
+#include "run/memory/memory_counter.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -122,6 +123,8 @@ ProductChoice Products::choose(const Key& key, const std::vector<ProductChoice>&
   constexpr int kRepeats = 5;
   ProductChoice chosen = candidates.front();
   double best = 0;
+  MemoryCounter apart;  // what a trial allocates once is not the step's memory
+  const CountMemory aside(apart, Purpose::transient);
   for (const ProductChoice choice : candidates.size() > 1 ? candidates : std::vector<ProductChoice>()) {
     run(choice);
     double fastest = std::numeric_limits<double>::infinity();
