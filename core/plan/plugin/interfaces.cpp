@@ -6,6 +6,9 @@ namespace trellis {
 
 Registrar::~Registrar() = default;
 SearchAlgorithm::~SearchAlgorithm() = default;
+const void* SearchAlgorithm::extension(std::string_view) const { return nullptr; }
 CostOracle::~CostOracle() = default;
+StandaloneSearch::~StandaloneSearch() = default;
+PlanFormat::~PlanFormat() = default;
 
 }  // namespace trellis

@@ -68,6 +68,9 @@ struct SearchLog {
   std::map<std::string, std::int64_t> counts;      // "plans priced", "labels", ...
   std::map<std::string, std::string> notes;
   std::function<void(const std::string&)> progress = [](const std::string&) {};
+  // What is certified of the answer: no plan of the problem is better than this.
+  std::string status = "feasible";                 // "optimal, proven"; "within 0.8 %, proven"
+  std::optional<double> lower_bound;               // seconds a step; with several batches, seconds a sample
 };
 
 class TRELLIS_API SearchAlgorithm {
@@ -75,6 +78,52 @@ class TRELLIS_API SearchAlgorithm {
   virtual ~SearchAlgorithm();
   // Nothing where no plan fits; unknown options are rejected (options.finish()).
   virtual std::optional<Plan> solve(const Problem&, const CostOracle&, const Options&, SearchLog&) const = 0;
+  // Optional powers, asked for by id; nullptr where there is none.
+  virtual const void* extension(std::string_view id) const;
+};
+
+// --- a search that brings its own model and costs: it needs neither a model in the run file nor an oracle ---
+
+inline constexpr std::string_view kStandaloneSearch = "trellis.standalone_search/1";
+
+struct StandaloneAnswer {
+  std::string status;                        // "optimal, proven", "feasible", "infeasible"
+  std::optional<Plan> plan;                  // nothing where none fits, or where Trellis has no words for it
+  double step_seconds = 0, samples_per_second = 0;  // as the search predicts them; 0 where nothing fits
+  std::vector<Bytes> memory;                 // per stage
+  std::optional<double> lower_bound;         // seconds a step
+  double seconds = 0;                        // that the search took
+  std::map<std::string, std::int64_t> explored;
+  std::vector<std::string> lines;            // the answer, for people
+  std::map<std::string, std::string> values; // further facts, for machines and people ("sequence", "vtp")
+  std::string document;                      // the plan in the format of the system it comes from; may be empty
+};
+
+class TRELLIS_API StandaloneSearch {
+ public:
+  virtual ~StandaloneSearch();
+  // The answers by name: "" is the search's own, others ("exact") stand beside it. Unknown options are rejected.
+  virtual std::map<std::string, StandaloneAnswer> solve(const Options&, SearchLog&) const = 0;
+};
+
+// --- a search that reads and writes another system's plan files ---
+
+inline constexpr std::string_view kPlanFormat = "trellis.plan_format/1";
+
+class TRELLIS_API PlanFormat {
+ public:
+  virtual ~PlanFormat();
+  struct Imported {
+    Plan plan;
+    std::vector<std::string> lost;  // what Trellis cannot express, or what was not said and is assumed
+  };
+  // `name` stands in errors; Error (bad_input) where the text is not such a file.
+  virtual Imported read(const std::string& text, const std::string& name) const = 0;
+  struct Exported {
+    std::string text;
+    std::vector<std::string> lost;  // what the format cannot express
+  };
+  virtual Exported write(const Plan&) const = 0;
 };
 
 }  // namespace trellis
