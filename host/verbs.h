@@ -44,5 +44,6 @@ void add_verify_verb(CLI::App& app, Context& context);
 void add_profile_verb(CLI::App& app, Context& context);
 void add_search_verb(CLI::App& app, Context& context);
 void add_explain_verb(CLI::App& app, Context& context);
+void add_plan_verb(CLI::App& app, Context& context);
 
 }  // namespace trellis::host

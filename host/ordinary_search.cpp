@@ -1,0 +1,111 @@
+#include "host/ordinary_search.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <set>
+
+#include "trellis/plan/logging.h"
+
+namespace trellis::host {
+namespace {
+
+Oracle oracle_of(const Planning& p) { return Oracle(p.model, p.dimensions, p.ops, p.run.train.dtype, p.prices); }
+
+// With several batches a bound is one of seconds a sample.
+double bounded(const Planning& p, const Found& found) {
+  std::set<std::int64_t> batches;
+  for (const GlobalChoice& choice : p.problem().choices) batches.insert(choice.batch);
+  const double step = to_seconds(found.cost.step);
+  return batches.size() > 1 ? step / static_cast<double>(found.plan->batch) : step;
+}
+
+}  // namespace
+
+Error nothing_fits(const Planning& p) {
+  const Problem problem = p.problem();
+  const auto least = least_memory(problem, oracle_of(p));
+  std::string hint = "raise search.budget or devices.memory, use more devices, or a smaller batch";
+  if (least && least->budget > problem.budget)
+    hint = fmt::format(
+        "the nearest budget at which a plan was seen to fit is {}MiB a device ({} stages, {} micro-batches, '{}'); {}",
+        (least->budget.value >> 20) + 1, least->plan.stages.size(), least->plan.micro_batches,
+        to_string(least->plan.layers.back()), hint);
+  return Error(ExitCode::infeasible, fmt::format("no plan fits in {} a device", problem.budget), hint);
+}
+
+Found run_search(const Planning& p, const std::string& name) {
+  const PluginChoice& choice = p.run.search.algorithm;
+  const auto algorithm = p.catalog->search(name, choice.options.mark("use"), choice.options.path("use"));
+  const Problem problem = p.problem();
+  const Oracle oracle = oracle_of(p);
+  Found found;
+  found.log.progress = [](const std::string& line) { log().info("{}", line); };
+  const auto start = std::chrono::steady_clock::now();
+  found.plan = algorithm->solve(problem, oracle, choice.options.with_owner(fmt::format("search '{}'", name)), found.log);
+  found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!found.plan) return found;
+  found.cost = oracle.step(*found.plan);
+  // A plugin is not trusted with the budget, nor with the space.
+  if (const std::string reason = objection(problem, *found.plan, found.cost); !reason.empty())
+    throw Error(ExitCode::plugin, fmt::format("search '{}' returned a plan that is no answer: {}", name, reason));
+  const std::string version = p.catalog->manifest(PluginType::search, name).version;
+  found.plan->made_by = {{"search", fmt::format("{} {}", name, version)},
+                         {"model", fingerprint(p.model)},
+                         {"cluster", p.cluster.name},
+                         {"profile", p.profile ? p.profile->fingerprint() : "estimated"}};
+  found.plan->predicted = Predicted{found.cost.step, found.cost.memory, found.cost.samples_per_second};
+  return found;
+}
+
+void print(const Planning& p, const Found& found) {
+  const Plan& plan = *found.plan;
+  fmt::print("{}\n{}", p.model.summary, plan_table(plan, p.model));
+  std::vector<std::string> stages;
+  for (const StageRange& s : plan.stages) stages.push_back(format(Range{s.first, s.last}));
+  fmt::print("{} stages of {} devices (layers {}), atoms [{}], batch {} in {} micro-batches, schedule {}\n",
+             plan.stages.size(), plan.line().size(), fmt::join(stages, ", "), fmt::join(plan.atoms, ", "), plan.batch,
+             plan.micro_batches, plan.schedule);
+  const auto estimated = p.prices->estimated().size();
+  fmt::print("predicted: {} a step, {:.4g} samples/s{}\n", found.cost.step, found.cost.samples_per_second,
+             !p.profile      ? " (estimated: nothing was profiled)"
+             : estimated > 0 ? fmt::format(" ({} times estimated)", estimated)
+                             : "");
+  for (std::size_t s = 0; s < found.cost.memory.size(); ++s) {
+    std::vector<std::string> parts;
+    for (const auto& [purpose, bytes] : found.cost.purposes[s]) parts.push_back(fmt::format("{} {}", purpose, bytes));
+    fmt::print("memory of stage {}: {} ({})\n", s, found.cost.memory[s], fmt::join(parts, ", "));
+  }
+  std::vector<std::string> counts;
+  for (const auto& [what, count] : found.log.counts) counts.push_back(fmt::format("{} {}", what, count));
+  fmt::print("explored: {}; {:.2f} s\n", fmt::join(counts, ", "), found.seconds);
+  for (const auto& [what, note] : found.log.notes) fmt::print("{}: {}\n", what, note);
+}
+
+nlohmann::json to_json(const Planning& p, const Found& found, const std::filesystem::path& file) {
+  SearchResult result{.status = found.plan ? found.log.status : "infeasible",
+                      .feasible = found.plan.has_value(),
+                      .throughput = found.cost.samples_per_second,
+                      .step = to_seconds(found.cost.step),
+                      .plan = file,
+                      .memory = found.cost.memory,
+                      .lower_bound = found.log.lower_bound,
+                      .bounded = std::nullopt,
+                      .explored = found.log.counts,
+                      .seconds = found.seconds};
+  if (found.plan) result.bounded = bounded(p, found);
+  nlohmann::json json = to_json(result);
+  if (found.plan) json["plan_yaml"] = to_yaml(*found.plan);
+  for (const auto& purposes : found.cost.purposes) {
+    nlohmann::json stage;
+    for (const auto& [purpose, bytes] : purposes) stage[purpose] = bytes.value;
+    json["memory_by_purpose"].push_back(stage);
+  }
+  json["budget_bytes"] = p.space().budget.value;
+  json["notes"] = found.log.notes;
+  json["estimated"] = p.prices->estimated();
+  return json;
+}
+
+}  // namespace trellis::host

@@ -1,0 +1,27 @@
+// Searches over Trellis' own models and costs: what they find, checked and priced by the host.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "host/planning.h"
+#include "host/search_json.h"
+
+namespace trellis::host {
+
+struct Found {
+  std::optional<Plan> plan;  // nothing where none fits
+  PlanCost cost;
+  SearchLog log;
+  double seconds = 0;
+};
+
+// Runs the search of this name. A plan that breaks the budget or leaves the space is an Error (plugin).
+Found run_search(const Planning&, const std::string& name);
+void print(const Planning&, const Found&);
+// `file`: where the plan was written; empty: nowhere.
+nlohmann::json to_json(const Planning&, const Found&, const std::filesystem::path& file);
+// What to do where nothing fits.
+Error nothing_fits(const Planning&);
+
+}  // namespace trellis::host
