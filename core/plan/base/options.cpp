@@ -117,6 +117,34 @@ std::vector<Options> Options::list(std::string_view key) const {
   return result;
 }
 
+std::vector<Options> Options::list(std::string_view key, std::string_view word_means) const {
+  const yaml::Node* value = state_->read(key);
+  if (!value || value->kind == yaml::Kind::nothing) return {};
+  auto& states = state_->opened.try_emplace(std::string(key)).first->second;
+  if (states.empty()) {
+    const bool alone = value->kind != yaml::Kind::list;
+    const auto add = [&](const yaml::NodePtr& item) {
+      const std::string item_path = alone ? path(key) : fmt::format("{}[{}]", path(key), states.size());
+      yaml::NodePtr map = item;
+      if (item->kind == yaml::Kind::scalar) {
+        map = yaml::make_map(item->mark);
+        auto meaning = std::make_shared<yaml::Node>();
+        meaning->kind = yaml::Kind::scalar, meaning->mark = item->mark, meaning->text = word_means;
+        map->entries.push_back({item->text, item->mark, std::move(meaning)});
+      } else if (item->kind != yaml::Kind::map) {
+        reject_type(*item, item_path, "a word or a mapping");
+      }
+      states.push_back(std::make_shared<State>(map, item_path));
+    };
+    if (alone) add(state_->node->find(key)->value);
+    else
+      for (const yaml::NodePtr& item : value->items) add(item);
+  }
+  std::vector<Options> result;
+  for (const auto& state : states) result.push_back(Options(state));
+  return result;
+}
+
 // --- looking ---
 
 bool Options::has(std::string_view key) const { return state_->look(key) != nullptr; }

@@ -2,8 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
+#include <limits>
 
+#include "plan/cost/pinned_space.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
@@ -19,29 +20,6 @@ std::vector<std::string> all_schedules(const Dimensions& dimensions) {
   return names;
 }
 
-// Candidates by (layer type, line), made when first asked for.
-class Candidates {
- public:
-  Candidates(const ModelSpec& model, Dimensions dimensions, int devices_in_node)
-      : model_(model), dimensions_(std::move(dimensions)), devices_in_node_(devices_in_node) {}
-
-  const std::vector<Candidate>& of(int layer, const GlobalChoice& choice) {
-    const LayerSpec* spec = model_.layers.at(static_cast<std::size_t>(layer)).get();
-    const std::lock_guard lock(mutex_);
-    const auto [entry, fresh] = known_.try_emplace({spec, choice.atoms});
-    if (fresh)
-      entry->second = candidates(*spec, {.line = {choice.atoms}, .devices_in_node = devices_in_node_}, dimensions_);
-    return entry->second;
-  }
-
- private:
-  const ModelSpec& model_;
-  Dimensions dimensions_;
-  int devices_in_node_;
-  std::mutex mutex_;
-  std::map<std::pair<const LayerSpec*, std::vector<int>>, std::vector<Candidate>> known_;
-};
-
 std::vector<int> stage_counts(const SpaceOptions& options, int layers) {
   std::vector<int> counts = options.stages;
   for (int p : counts)
@@ -54,15 +32,67 @@ std::vector<int> stage_counts(const SpaceOptions& options, int layers) {
   return counts;
 }
 
-std::vector<int> micro_batch_counts(const SpaceOptions& options) {
-  std::vector<int> counts = options.micro_batches;
-  for (int m : counts)
-    if (m < 1 || m > options.batch)
-      fail(ExitCode::bad_input, "{} micro-batches cannot be made of a batch of {}", m, options.batch);
-  if (counts.empty())
-    for (int m = 1; m <= options.batch; m *= 2)
-      if (options.batch % m == 0) counts.push_back(m);
+std::vector<std::int64_t> batches_of(const SpaceOptions& options) {
+  std::vector<std::int64_t> batches = options.batches;
+  if (batches.empty()) batches.push_back(options.batch);
+  std::ranges::sort(batches);
+  const auto twice = std::ranges::unique(batches);
+  batches.erase(twice.begin(), twice.end());
+  if (batches.front() < 1) fail(ExitCode::bad_input, "a batch of {}: expected at least 1 sample", batches.front());
+  return batches;
+}
+
+std::vector<int> divisors(std::int64_t batch) {
+  std::vector<std::int64_t> small, large;
+  for (std::int64_t d = 1; d <= batch / d; ++d) {
+    if (batch % d != 0) continue;
+    small.push_back(d);
+    if (d != batch / d) large.push_back(batch / d);
+  }
+  small.insert(small.end(), large.rbegin(), large.rend());
+  std::vector<int> result;
+  for (const std::int64_t d : small)
+    if (d <= std::numeric_limits<int>::max()) result.push_back(static_cast<int>(d));
+  return result;
+}
+
+// Those listed that the batch has samples for.
+std::vector<int> micro_batch_counts(const SpaceOptions& options, std::int64_t batch) {
+  if (options.micro_batches.empty()) return divisors(batch);
+  std::vector<int> counts;
+  for (const int m : options.micro_batches)
+    if (m >= 1 && m <= batch) counts.push_back(m);
   return counts;
+}
+
+void check_micro_batches(const SpaceOptions& options, std::int64_t largest_batch) {
+  for (const int m : options.micro_batches)
+    if (m < 1 || m > largest_batch)
+      fail(ExitCode::bad_input, "{} micro-batches cannot be made of a batch of {}", m, largest_batch);
+}
+
+// All choices but for what pins leave out.
+std::vector<GlobalChoice> all_choices(const Dimensions& dimensions, const SpaceOptions& options, int layers) {
+  const std::vector<std::string> schedules = options.schedules.empty() ? all_schedules(dimensions) : options.schedules;
+  if (schedules.empty()) fail(ExitCode::plugin, "no dimension brings a pipeline schedule; expected the plugin 'pp'");
+  for (const std::string& name : schedules) find_schedule(dimensions, name);
+  const std::vector<std::int64_t> batches = batches_of(options);
+  check_micro_batches(options, batches.back());
+  std::vector<GlobalChoice> choices;
+  for (const std::int64_t batch : batches)
+    for (const int p : stage_counts(options, layers))
+      for (const std::vector<int>& atoms : options.atoms.empty() ? atom_orders(options.devices / p) : options.atoms) {
+        if (DeviceLine{atoms}.size() * p != options.devices) continue;
+        for (const int m : micro_batch_counts(options, batch))
+          for (const std::string& schedule : schedules) {
+            // One stage has one order that is best in memory; schedules differ only where there is a pipeline.
+            if (p == 1 && options.schedules.empty() &&
+                schedule != (std::ranges::count(schedules, "1f1b") ? "1f1b" : schedules.front()))
+              continue;
+            choices.push_back({.batch = batch, .micro_batches = m, .atoms = atoms, .schedule = schedule, .stages = p});
+          }
+      }
+  return choices;
 }
 
 }  // namespace
@@ -73,27 +103,35 @@ Problem make_problem(const ModelSpec& model, const Dimensions& dimensions, const
   problem.devices = options.devices;
   problem.budget = options.budget;
   problem.dimensions = &dimensions;
-  const std::vector<std::string> schedules = options.schedules.empty() ? all_schedules(dimensions) : options.schedules;
-  if (schedules.empty()) fail(ExitCode::plugin, "no dimension brings a pipeline schedule; expected the plugin 'pp'");
-  for (const std::string& name : schedules) find_schedule(dimensions, name);
-  for (const int p : stage_counts(options, static_cast<int>(model.layers.size())))
-    for (const std::vector<int>& atoms : options.atoms.empty() ? atom_orders(options.devices / p) : options.atoms) {
-      if (DeviceLine{atoms}.size() * p != options.devices) continue;
-      for (const int m : micro_batch_counts(options))
-        for (const std::string& schedule : schedules) {
-          // One stage has one order that is best in memory; schedules differ only where there is a pipeline.
-          if (p == 1 && options.schedules.empty() &&
-              schedule != (std::ranges::count(schedules, "1f1b") ? "1f1b" : schedules.front()))
-            continue;
-          problem.choices.push_back(
-              {.batch = options.batch, .micro_batches = m, .atoms = atoms, .schedule = schedule, .stages = p});
-        }
-    }
-  auto shared = std::make_shared<Candidates>(model, dimensions, options.devices_in_node);
-  problem.candidates = [shared](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
-    return shared->of(layer, choice);
+  problem.choices = all_choices(dimensions, options, static_cast<int>(model.layers.size()));
+  const auto space = std::make_shared<PinnedSpace>(model, dimensions, options.devices_in_node, options.pins);
+  if (!options.pins.empty()) {
+    std::vector<GlobalChoice> admitted;
+    std::ranges::copy_if(problem.choices, std::back_inserter(admitted),
+                         [&](const GlobalChoice& choice) { return space->admits(choice); });
+    if (admitted.empty() && !problem.choices.empty())
+      report_contradiction(model, dimensions, options.devices_in_node, problem.choices, options.pins);
+    problem.choices = std::move(admitted);
+  }
+  problem.candidates = [space](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
+    return space->candidates(layer, choice);
   };
   return problem;
+}
+
+std::strong_ordering operator<=>(const Score& a, const Score& b) {
+  // a.step / a.batch against b.step / b.batch
+  const __int128 left = static_cast<__int128>(a.step.value) * b.batch;
+  const __int128 right = static_cast<__int128>(b.step.value) * a.batch;
+  return left < right   ? std::strong_ordering::less
+         : left > right ? std::strong_ordering::greater
+                        : std::strong_ordering::equal;
+}
+
+Picoseconds Score::step_of_batch(std::int64_t other) const {
+  const __int128 scaled = static_cast<__int128>(step.value) * other / batch;
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
+  return Picoseconds{scaled > kMost ? kMost : static_cast<std::int64_t>(scaled)};
 }
 
 std::string objection(const Problem& problem, const Plan& plan, const PlanCost& cost) {

@@ -186,6 +186,11 @@ Placed place(const Strategy& strategy, const LayerSpec& layer, const DeviceLine&
 }
 
 std::vector<Candidate> candidates(const LayerSpec& layer, const SpaceContext& space, const Dimensions& dimensions) {
+  return candidates(layer, space, dimensions, [](const Strategy&) { return true; });
+}
+
+std::vector<Candidate> candidates(const LayerSpec& layer, const SpaceContext& space, const Dimensions& dimensions,
+                                  const std::function<bool(const Strategy&)>& keep) {
   const std::vector<Dimension> known = in_order(dimensions);
   std::vector<std::vector<Setting>> choices;
   for (const auto& [plugin, traits] : known)
@@ -207,6 +212,7 @@ std::vector<Candidate> candidates(const LayerSpec& layer, const SpaceContext& sp
   std::vector<Candidate> result;
   std::set<std::string> seen;
   for (Strategy& strategy : strategies) {
+    if (!keep(strategy)) continue;
     Placed placed = place_in_order(strategy, layer, space.line, known);
     if (placed.placement && seen.insert(placed.placement->key()).second)
       result.push_back({std::move(strategy), std::move(*placed.placement)});

@@ -20,19 +20,20 @@ struct Settings {
   int cells, rounds;
 };
 
-// Layers of one type have the same costs: everything is asked for once a type.
+// Layers of one type under the same pins have the same costs: everything is asked for once a kind.
 class ChoiceCosts {
  public:
   ChoiceCosts(const Problem& problem, const CostOracle& oracle, const GlobalChoice& choice)
       : problem_(problem), choice_(choice) {
     const auto& layers = problem.model->layers;
+    for (int i = 0; i < static_cast<int>(layers.size()); ++i) kinds_.push_back(&problem.candidates(i, choice));
     for (int i = 0; i < static_cast<int>(layers.size()); ++i) {
-      auto& costs = layers_[type(i)];
+      auto& costs = layers_[kind(i)];
       if (costs.empty())
         for (const Candidate& c : problem.candidates(i, choice)) costs.push_back(layer_cost(oracle, i, c));
     }
     for (int i = 0; i + 1 < static_cast<int>(layers.size()); ++i) {
-      auto& edge = edges_[{type(i), type(i + 1)}];
+      auto& edge = edges_[{kind(i), kind(i + 1)}];
       if (edge.empty()) edge = edge_costs(oracle, i);
     }
   }
@@ -40,7 +41,7 @@ class ChoiceCosts {
   // Nothing where a layer has no candidate that can be derived.
   Picoseconds cheapest(int layer) const {
     Picoseconds least{std::numeric_limits<std::int64_t>::max() / 1024};
-    for (const auto& cost : layers_.at(type(layer)))
+    for (const auto& cost : layers_.at(kind(layer)))
       if (cost) least = std::min(least, whole_step(*cost));
     return least;
   }
@@ -50,7 +51,7 @@ class ChoiceCosts {
     std::map<Strategy, std::pair<int, Picoseconds>> found;
     const int layers = static_cast<int>(problem_.model->layers.size());
     for (int i = 0; i < layers; ++i) {
-      const auto& costs = layers_.at(type(i));
+      const auto& costs = layers_.at(kind(i));
       for (std::size_t c = 0; c < costs.size(); ++c) {
         if (!costs[c]) continue;
         auto& [count, time] = found[problem_.candidates(i, choice_)[c].strategy];
@@ -69,17 +70,19 @@ class ChoiceCosts {
     stage.in_flight = in_flight;
     for (int i = range.first; i <= range.last; ++i) {
       auto& options = stage.layers.emplace_back();
-      for (const auto& cost : layers_.at(type(i))) {
+      for (const auto& cost : layers_.at(kind(i))) {
         if (cost) options.push_back({whole_step(*cost), cost->states, cost->kept, cost->transient, cost->pending});
         else options.push_back({.transient = dynamic_programming::kImpossible});
       }
-      if (i > range.first) stage.edges.push_back(&edges_.at({type(i - 1), type(i)}));
+      if (i > range.first) stage.edges.push_back(&edges_.at({kind(i - 1), kind(i)}));
     }
     return stage;
   }
 
  private:
-  const LayerSpec* type(int layer) const { return problem_.model->layers[static_cast<std::size_t>(layer)].get(); }
+  // Layers of one kind have one list of candidates.
+  using Kind = const std::vector<Candidate>*;
+  Kind kind(int layer) const { return kinds_[static_cast<std::size_t>(layer)]; }
 
   std::optional<LayerCost> layer_cost(const CostOracle& oracle, int layer, const Candidate& candidate) const {
     try {
@@ -96,7 +99,7 @@ class ChoiceCosts {
     std::vector<std::vector<Picoseconds>> costs(from.size(), std::vector<Picoseconds>(to.size()));
     for (std::size_t a = 0; a < from.size(); ++a)
       for (std::size_t b = 0; b < to.size(); ++b) {
-        if (!layers_.at(type(layer))[a] || !layers_.at(type(layer + 1))[b]) continue;
+        if (!layers_.at(kind(layer))[a] || !layers_.at(kind(layer + 1))[b]) continue;
         const TransitionCost cost = oracle.transition(layer, from[a], to[b], choice_);
         costs[a][b] = (cost.forward + cost.backward) * choice_.micro_batches;
       }
@@ -109,8 +112,9 @@ class ChoiceCosts {
 
   const Problem& problem_;
   const GlobalChoice& choice_;
-  std::map<const LayerSpec*, std::vector<std::optional<LayerCost>>> layers_;
-  std::map<std::pair<const LayerSpec*, const LayerSpec*>, std::vector<std::vector<Picoseconds>>> edges_;
+  std::vector<Kind> kinds_;
+  std::map<Kind, std::vector<std::optional<LayerCost>>> layers_;
+  std::map<std::pair<Kind, Kind>, std::vector<std::vector<Picoseconds>>> edges_;
 };
 
 // The cut whose slowest stage is the fastest, by the cheapest time of each layer.
@@ -151,20 +155,20 @@ class Solver {
   std::optional<Plan> run() {
     // No plan is faster than perfectly balanced stages of the cheapest candidates. The most promising choices first:
     // what they find cuts the others short.
-    std::vector<std::pair<Picoseconds, const GlobalChoice*>> order;
+    std::vector<std::pair<Score, const GlobalChoice*>> order;
     std::map<const GlobalChoice*, ChoiceCosts> all_costs;
     for (const GlobalChoice& choice : problem_.choices) {
       const ChoiceCosts& costs = all_costs.try_emplace(&choice, problem_, oracle_, choice).first->second;
       Picoseconds work{0};
       for (int i = 0; i < layers_; ++i) work += costs.cheapest(i);
-      order.emplace_back(work / choice.stages, &choice);
+      order.emplace_back(Score{work / choice.stages, choice.batch}, &choice);
     }
-    std::ranges::stable_sort(order, {}, &std::pair<Picoseconds, const GlobalChoice*>::first);
+    std::ranges::stable_sort(order, {}, &std::pair<Score, const GlobalChoice*>::first);
     for (const auto& [bound, chosen] : order) {
       const GlobalChoice& choice = *chosen;
       const ChoiceCosts& costs = all_costs.at(chosen);
       ++log_.counts["choices"];
-      if (best_ && bound >= shortest_) {
+      if (best_ && bound >= best_score_) {
         ++log_.counts["choices skipped by their bound"];
         continue;
       }
@@ -196,7 +200,7 @@ class Solver {
   void try_uniform(const GlobalChoice& choice, const ChoiceCosts& costs, const std::vector<StageRange>& cut) {
     int tries = settings_.rounds;
     for (const auto& [time, strategy] : costs.common()) {
-      if (tries-- == 0 || (best_ && time / choice.stages >= shortest_)) return;
+      if (tries-- == 0 || (best_ && Score{time / choice.stages, choice.batch} >= best_score_)) return;
       Plan plan = plan_of(choice, cut, {});
       plan.layers.assign(static_cast<std::size_t>(layers_), strategy);
       const std::optional<PlanCost> cost = step_if_possible(oracle_, plan);
@@ -217,7 +221,7 @@ class Solver {
       std::vector<StageSolution> solutions;
       for (std::size_t s = 0; s < stages.size(); ++s) {
         auto solution = round == 0 ? dynamic_programming::least_memory(stages[s])
-                                   : dynamic_programming::solve_stage(stages[s], budgets[s], limit(), settings_.cells,
+                                   : dynamic_programming::solve_stage(stages[s], budgets[s], limit(choice), settings_.cells,
                                                                       log_.counts["labels"]);
         if (!solution)
           return void(++log_.counts[round == 0 ? "cuts that cannot be derived" : "cuts without a better plan"]);
@@ -236,7 +240,9 @@ class Solver {
   }
 
   // No stage of a better plan works longer than the best step so far.
-  Picoseconds limit() const { return best_ ? shortest_ : Picoseconds{std::numeric_limits<std::int64_t>::max() / 2}; }
+  Picoseconds limit(const GlobalChoice& choice) const {
+    return best_ ? best_score_.step_of_batch(choice.batch) : Picoseconds{std::numeric_limits<std::int64_t>::max() / 2};
+  }
 
   Plan plan_of(const GlobalChoice& choice, const std::vector<StageRange>& cut,
                const std::vector<StageSolution>& solutions) const {
@@ -271,7 +277,7 @@ class Solver {
         first = end;
       }
     const std::optional<PlanCost> cost = step_if_possible(oracle_, plan);
-    if (cost && cost->step <= shortest_ && *std::ranges::max_element(cost->memory) <= problem_.budget) best_ = plan;
+    if (cost && score(plan, *cost) <= best_score_ && *std::ranges::max_element(cost->memory) <= problem_.budget) best_ = plan;
   }
 
   // Whether it fits.
@@ -282,12 +288,13 @@ class Solver {
       return fmt::format("{}: {} stages, {} micro-batches, {}", format(c.step), p.stages.size(), p.micro_batches,
                          p.schedule);
     };
-    if (best_ && cost.step >= shortest_) {
-      if (runner_up_.empty() || cost.step < second_) runner_up_ = describe(plan, cost), second_ = cost.step;
+    const Score mine = score(plan, cost);
+    if (best_ && mine >= best_score_) {
+      if (runner_up_.empty() || mine < second_) runner_up_ = describe(plan, cost), second_ = mine;
       return true;
     }
-    if (best_) runner_up_ = described_, second_ = shortest_;
-    best_ = plan, shortest_ = cost.step, described_ = describe(plan, cost);
+    if (best_) runner_up_ = described_, second_ = best_score_;
+    best_ = plan, best_score_ = mine, described_ = describe(plan, cost);
     log_.progress(described_);
     return true;
   }
@@ -298,7 +305,7 @@ class Solver {
   SearchLog& log_;
   const int layers_;
   std::optional<Plan> best_;
-  Picoseconds shortest_{0}, second_{0};
+  Score best_score_, second_;
   std::string described_, runner_up_;
 };
 

@@ -56,6 +56,7 @@ class Exhaustive final : public SearchAlgorithm {
   std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
                             SearchLog& log) const override {
     const auto limit = options.get<std::int64_t>("limit", 100'000);
+    if (limit < 1) options.reject("limit", fmt::format("expected at least 1 plan, found {}", limit));
     options.finish();
     const double plans = count_plans(problem);
     if (plans > static_cast<double>(limit))
@@ -64,7 +65,7 @@ class Exhaustive final : public SearchAlgorithm {
           fmt::format("exhaustive search: the problem has {:.0f} plans, more than the limit of {}", plans, limit),
           "use dynamic_programming, fewer layers or choices, or raise search.limit");
     std::optional<Plan> best;
-    Picoseconds shortest{0};
+    Score best_score;
     for (const GlobalChoice& choice : problem.choices) {
       Plan plan{.batch = choice.batch,
                 .micro_batches = choice.micro_batches,
@@ -79,8 +80,8 @@ class Exhaustive final : public SearchAlgorithm {
           if (!cost) return;
           ++log.counts["plans priced"];
           if (*std::ranges::max_element(cost->memory) > problem.budget) return void(++log.counts["plans over budget"]);
-          if (best && cost->step >= shortest) return;
-          best = plan, shortest = cost->step;
+          if (best && score(plan, *cost) >= best_score) return;
+          best = plan, best_score = score(plan, *cost);
         });
       }
     }

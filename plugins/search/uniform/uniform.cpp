@@ -20,11 +20,32 @@ std::set<Strategy> strategies(const Problem& problem, const GlobalChoice& choice
   return found;
 }
 
-bool fits_all_layers(const Problem& problem, const Plan& plan) {
-  return std::ranges::all_of(problem.model->layers, [&](const auto& layer) {
-    return place(plan.layers.front(), *layer, plan.line(), *problem.dimensions).placement.has_value();
-  });
-}
+// Whether it is a candidate of every layer: one that cannot have it has none such, nor has one that the user pinned.
+class EveryLayer {
+ public:
+  EveryLayer(const Problem& problem, const GlobalChoice& choice) : problem_(problem), line_{choice.atoms} {
+    std::set<const std::vector<Candidate>*> seen;
+    for (int i = 0; i < static_cast<int>(problem.model->layers.size()); ++i) {
+      const std::vector<Candidate>& all = problem.candidates(i, choice);
+      if (!seen.insert(&all).second) continue;
+      auto& [layer, keys] = kinds_.emplace_back(problem.model->layers[static_cast<std::size_t>(i)].get(), Keys{});
+      for (const Candidate& candidate : all) keys.insert(candidate.placement.key());
+    }
+  }
+
+  bool has(const Strategy& strategy) const {
+    return std::ranges::all_of(kinds_, [&](const auto& kind) {
+      const Placed placed = place(strategy, *kind.first, line_, *problem_.dimensions);
+      return placed.placement && kind.second.contains(placed.placement->key());
+    });
+  }
+
+ private:
+  using Keys = std::set<std::string>;
+  const Problem& problem_;
+  DeviceLine line_;
+  std::vector<std::pair<const LayerSpec*, Keys>> kinds_;
+};
 
 class Uniform final : public SearchAlgorithm {
  public:
@@ -33,9 +54,11 @@ class Uniform final : public SearchAlgorithm {
     options.finish();  // it has no options of its own: whatever is written there is a mistake
     const int layers = static_cast<int>(problem.model->layers.size());
     std::optional<Plan> best;
-    Picoseconds shortest{0};
+    Score best_score;
     for (const GlobalChoice& choice : problem.choices) {
+      const EveryLayer every_layer(problem, choice);
       for (const Strategy& strategy : strategies(problem, choice)) {
+        if (!every_layer.has(strategy)) continue;
         Plan plan{.batch = choice.batch,
                   .micro_batches = choice.micro_batches,
                   .devices = problem.devices,
@@ -43,8 +66,6 @@ class Uniform final : public SearchAlgorithm {
                   .schedule = choice.schedule};
         plan.stages = even_stages(layers, choice.stages);
         plan.layers.assign(static_cast<std::size_t>(layers), strategy);
-        if (!fits_all_layers(problem, plan)) continue;
-
         const std::optional<PlanCost> cost = step_if_possible(oracle, plan);
         if (!cost) continue;
         ++log.counts["plans priced"];
@@ -52,8 +73,8 @@ class Uniform final : public SearchAlgorithm {
           ++log.counts["plans over budget"];
           continue;
         }
-        if (best && cost->step >= shortest) continue;
-        shortest = cost->step;
+        if (best && score(plan, *cost) >= best_score) continue;
+        best_score = score(plan, *cost);
         best = plan;
         log.progress(fmt::format("{} with '{}', {} micro-batches", format(cost->step), to_string(strategy),
                                  choice.micro_batches));

@@ -4,6 +4,7 @@
 // Everything here is const and thread-safe unless said otherwise. Times are integer picoseconds, memory integer bytes.
 #pragma once
 
+#include <compare>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "trellis/plan/export.h"
+#include "trellis/plan/pins.h"
 #include "trellis/plan/plan_file.h"
 #include "trellis/plan/profile.h"
 #include "trellis/plan/program.h"
@@ -102,13 +104,29 @@ struct SpaceOptions {
   int devices = 1;
   int devices_in_node = 0;              // 0 = all
   Bytes budget{0};                      // of one device
-  std::vector<int> micro_batches;       // empty: powers of two that divide the batch
+  std::vector<int> micro_batches;       // empty: all divisors of the batch
   std::vector<int> stages;              // empty: all divisors of `devices` up to the number of layers
   std::vector<std::string> schedules;   // empty: all that the dimensions bring
   std::vector<std::vector<int>> atoms;  // empty: all orders
+  std::vector<std::int64_t> batches;    // to choose from; empty: `batch` alone
+  Pins pins;                            // choices that they leave without a candidate are left out
 };
-// Model and dimensions must outlive the problem. Dimensions of scope layer give the candidates.
+// Model and dimensions must outlive the problem. Dimensions of scope layer give the candidates. Error (bad_input) where
+// the pins leave nothing.
 TRELLIS_API Problem make_problem(const ModelSpec&, const Dimensions&, const SpaceOptions&);
+
+// What a search minimizes: the time of a step by its samples, so that plans of different batches compare. Exact, so that
+// plans of one batch compare as their steps do.
+struct TRELLIS_API Score {
+  Picoseconds step{0};
+  std::int64_t batch = 1;
+  // As long a step as with another batch would be as good; rounded down, at most half of what the type holds.
+  Picoseconds step_of_batch(std::int64_t other) const;
+  double seconds_per_sample() const { return to_seconds(step) / static_cast<double>(batch); }
+};
+TRELLIS_API std::strong_ordering operator<=>(const Score&, const Score&);
+inline bool operator==(const Score& a, const Score& b) { return (a <=> b) == 0; }
+inline Score score(const Plan& plan, const PlanCost& cost) { return {cost.step, plan.batch}; }
 
 // The cost of a plan, or nothing where its layers cannot be derived so (a whole dim split, say).
 TRELLIS_API std::optional<PlanCost> step_if_possible(const CostOracle&, const Plan&);

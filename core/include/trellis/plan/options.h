@@ -83,6 +83,9 @@ class TRELLIS_API Options {
   std::string raw(std::string_view key) const;            // a scalar as written; required
   Options section(std::string_view key) const;            // a mapping; empty when not there
   std::vector<Options> list(std::string_view key) const;  // a list of mappings; empty when not there
+  // The same where a word may stand for a mapping: with `word_means` "on", `a` is {a: on}. A mapping or a word alone is
+  // a list of one.
+  std::vector<Options> list(std::string_view key, std::string_view word_means) const;
 
   // --- looking, without reading ---
   bool has(std::string_view key) const;

@@ -1,6 +1,7 @@
 // A plan: how every layer of a model is spread over the devices. Made by a search, or by hand; an artefact in YAML.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <memory>
@@ -71,6 +72,9 @@ struct Candidate {
   Placement placement;
 };
 TRELLIS_API std::vector<Candidate> candidates(const LayerSpec&, const SpaceContext&, const Dimensions&);
+// Of the strategies that `keep` accepts.
+TRELLIS_API std::vector<Candidate> candidates(const LayerSpec&, const SpaceContext&, const Dimensions&,
+                                              const std::function<bool(const Strategy&)>& keep);
 
 // Samples in one micro-batch: ceil(batch / micro_batches) rounded up to a multiple of every layer's batch degree
 // (derivation.md rule 18), and the multiple that every sequence dim is padded to.
