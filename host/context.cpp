@@ -1,3 +1,7 @@
+#include <fmt/format.h>
+
+#include <charconv>
+
 #include "host/verbs.h"
 
 namespace trellis::host {
@@ -15,6 +19,17 @@ Catalog Context::catalog(const Options& run_file) const {
     folders.push_back(path);
   }
   return Catalog(folders);
+}
+
+CLI::Validator at_least_one() {
+  return CLI::Validator(
+      [](std::string& text) {
+        std::int64_t value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool is_number = error == std::errc() && end == text.data() + text.size();
+        return is_number && value >= 1 ? std::string() : fmt::format("expected 1 or more, found {}", text);
+      },
+      "");
 }
 
 }  // namespace trellis::host

@@ -19,6 +19,7 @@ constexpr AddVerb kVerbs[] = {
     add_profile_verb,
     add_search_verb,
     add_explain_verb,
+    add_diff_verb,
     add_plan_verb,
     add_train_verb,
     add_verify_verb,

@@ -17,11 +17,40 @@ Oracle oracle_of(const Planning& p) { return Oracle(p.model, p.dimensions, p.ops
 double bounded(const Planning& p, const Found& found) {
   std::set<std::int64_t> batches;
   for (const GlobalChoice& choice : p.problem().choices) batches.insert(choice.batch);
-  const double step = to_seconds(found.cost.step);
-  return batches.size() > 1 ? step / static_cast<double>(found.plan->batch) : step;
+  return batches.size() > 1 ? score(*found.plan, found.cost).seconds_per_sample() : to_seconds(found.cost.step);
+}
+
+// The options that are this search's own: those of the section, if the section names it.
+Options options_of(const Planning& p, const std::string& name) {
+  const std::string owner = fmt::format("search '{}'", name);
+  return name == name_of_search(p) ? p.run.search.algorithm.options.with_owner(owner) : Options::empty(owner);
+}
+
+// search.start_from is the answer where a search that does not know it finds nothing better.
+void take_start_if_better(const Problem& problem, const CostOracle& oracle, const std::optional<Plan>& start,
+                          Found& found) {
+  if (!start) return;
+  const PlanCost cost = oracle.step(*start);
+  if (const std::string reason = objection(problem, *start, cost); !reason.empty()) {
+    found.log.notes["start_from"] = "no answer itself: " + reason;
+  } else if (!found.plan || score(*start, cost) < score(*found.plan, oracle.step(*found.plan))) {
+    found.plan = *start;
+    found.log.notes["start_from"] = "nothing better was found";
+  }
 }
 
 }  // namespace
+
+std::string name_of_search(const Planning& p) {
+  const std::string& name = p.run.search.algorithm.use;
+  return name.empty() ? "dynamic_programming" : name;
+}
+
+std::shared_ptr<const SearchAlgorithm> load_search(const Planning& p, const std::string& name) {
+  const PluginChoice& choice = p.run.search.algorithm;
+  if (name != choice.use) return p.catalog->search(name);
+  return p.catalog->search(name, choice.options.mark("use"), choice.options.path("use"));
+}
 
 Error nothing_fits(const Planning& p) {
   const Problem problem = p.problem();
@@ -36,15 +65,15 @@ Error nothing_fits(const Planning& p) {
 }
 
 Found run_search(const Planning& p, const std::string& name) {
-  const PluginChoice& choice = p.run.search.algorithm;
-  const auto algorithm = p.catalog->search(name, choice.options.mark("use"), choice.options.path("use"));
+  const auto algorithm = load_search(p, name);
   const Problem problem = p.problem();
   const Oracle oracle = oracle_of(p);
   Found found;
   found.log.progress = [](const std::string& line) { log().info("{}", line); };
   const auto start = std::chrono::steady_clock::now();
-  found.plan = algorithm->solve(problem, oracle, choice.options.with_owner(fmt::format("search '{}'", name)), found.log);
+  found.plan = algorithm->solve(problem, oracle, options_of(p, name), found.log);
   found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  take_start_if_better(problem, oracle, p.start(), found);
   if (!found.plan) return found;
   found.cost = oracle.step(*found.plan);
   // A plugin is not trusted with the budget, nor with the space.
@@ -68,7 +97,11 @@ void print(const Planning& p, const Found& found) {
              plan.stages.size(), plan.line().size(), fmt::join(stages, ", "), fmt::join(plan.atoms, ", "), plan.batch,
              plan.micro_batches, plan.schedule);
   const auto estimated = p.prices->estimated().size();
-  fmt::print("predicted: {} a step, {:.4g} samples/s{}\n", found.cost.step, found.cost.samples_per_second,
+  const std::string tokens =
+      p.objective() == Objective::tokens
+          ? fmt::format(", {:.4g} tokens/s", found.cost.samples_per_second * static_cast<double>(p.model.sequence))
+          : "";
+  fmt::print("predicted: {} a step, {:.4g} samples/s{}{}\n", found.cost.step, found.cost.samples_per_second, tokens,
              !p.profile      ? " (estimated: nothing was profiled)"
              : estimated > 0 ? fmt::format(" ({} times estimated)", estimated)
                              : "");
@@ -102,6 +135,10 @@ nlohmann::json to_json(const Planning& p, const Found& found, const std::filesys
     for (const auto& [purpose, bytes] : purposes) stage[purpose] = bytes.value;
     json["memory_by_purpose"].push_back(stage);
   }
+  json["objective"] = name_of(p.objective());
+  json["tokens_per_second"] = found.plan && p.model.sequence > 0
+                                  ? nlohmann::json(found.cost.samples_per_second * static_cast<double>(p.model.sequence))
+                                  : nlohmann::json();
   json["budget_bytes"] = p.space().budget.value;
   json["notes"] = found.log.notes;
   json["estimated"] = p.prices->estimated();

@@ -16,7 +16,12 @@ struct Found {
   double seconds = 0;
 };
 
-// Runs the search of this name. A plan that breaks the budget or leaves the space is an Error (plugin).
+// That the run file names, or the default.
+std::string name_of_search(const Planning&);
+// Error (plugin) with a suggestion where there is none of this name.
+std::shared_ptr<const SearchAlgorithm> load_search(const Planning&, const std::string& name);
+// Runs the search of this name; its own options are those of section `search`, if that names it. A plan that breaks the
+// budget or leaves the space is an Error (plugin).
 Found run_search(const Planning&, const std::string& name);
 void print(const Planning&, const Found&);
 // `file`: where the plan was written; empty: nowhere.

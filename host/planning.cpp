@@ -8,8 +8,7 @@
 namespace trellis::host {
 namespace {
 
-constexpr double kMargin = 0.05;  // of the budget: allocators and libraries take some that no replay sees
-constexpr int kMostRanks = 4;     // as train starts by itself
+constexpr int kMostRanks = 4;  // as train starts by itself
 
 // A CPU that nobody described: modest figures, so that search works before profile has run. All are marked as
 // estimated. The reasons are those of configs/clusters/this-cpu.yaml.
@@ -28,8 +27,7 @@ Cluster undescribed_cpu() {
 }
 
 std::filesystem::path beside(const Options& section, std::string_view key, const std::string& written) {
-  const Mark mark = section.mark(key);
-  return mark.line == 0 ? std::filesystem::path(written) : std::filesystem::path(mark.file).parent_path() / written;
+  return path_beside(section.mark(key), written);
 }
 
 int devices_of(const RunFile& run, std::optional<int> asked) {
@@ -67,23 +65,6 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
   else if (file) log().info("there is no {} yet: times are estimated; run trellis profile", p.profile_file.string());
   p.prices = std::make_shared<const Prices>(p.cluster, p.profile, p.ops);
   return p;
-}
-
-SpaceOptions Planning::space() const {
-  const Options& section = run.search.algorithm.options;
-  if (!run.train.batch)
-    run.document.section("train").reject("batch", "required, and not given", "samples of a step, over all devices");
-  SpaceOptions space;
-  space.batch = *run.train.batch;
-  space.devices = devices;
-  space.devices_in_node = std::min(cluster.devices_per_node, devices);
-  const Bytes whole = run.search.budget.value_or(run.devices.memory.value_or(cluster.memory));
-  space.budget = scaled(whole, 1 - run.search.margin.value_or(kMargin));
-  space.micro_batches = run.search.micro_batches;
-  space.stages = section.get("stages", std::vector<int>{});
-  space.schedules = section.get("schedules", std::vector<std::string>{});
-  space.atoms = section.get("atoms", std::vector<std::vector<int>>{});
-  return space;
 }
 
 }  // namespace trellis::host

@@ -12,6 +12,10 @@
 
 namespace trellis::host {
 
+// What a search is after. Over one batch all are the same; over several it is the time of a sample, or of a token.
+enum class Objective { samples, tokens, step };
+std::string_view name_of(Objective);
+
 struct Planning {
   RunFile run;
   std::unique_ptr<Catalog> catalog;
@@ -28,8 +32,10 @@ struct Planning {
   static Planning load(const Context&, const std::filesystem::path& run_file, const std::vector<std::string>& overrides,
                        std::optional<int> devices);
 
-  SpaceOptions space() const;  // of the section `search`
-  Problem problem() const { return make_problem(model, dimensions, space()); }
+  SpaceOptions space() const;         // of the section `search`, and of `train` and `devices` what it leaves open
+  Problem problem() const;            // over that space
+  std::optional<Plan> start() const;  // search.start_from, which lies in the space
+  Objective objective() const;        // search.objective
 };
 
 }  // namespace trellis::host

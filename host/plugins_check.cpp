@@ -75,6 +75,7 @@ bool check(const Context& context, const fs::path& file) {
 }  // namespace
 
 ExitCode check_plugins(const Context& context, const std::string& target, const std::string& json_file) {
+  try_writing(json_file);
   bool passed = true;
   nlohmann::json json = nlohmann::json::array();
   for (const fs::path& file : files_of(context, target)) {

@@ -47,6 +47,7 @@ std::filesystem::path run_file_of(const ExplainArgs& args) {
 }
 
 ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
+  try_writing(args.json);
   const Options file = Options::from_file(args.plan);
   const Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));

@@ -7,7 +7,7 @@
 
 #include "host/verbs.h"
 #include "trellis/plan/files.h"
-#include "trellis/plan/units.h"
+#include "trellis/plan/run_file.h"
 
 namespace trellis::host {
 namespace {
@@ -34,16 +34,6 @@ std::shared_ptr<const SearchAlgorithm> find_format(const Catalog& catalog, const
               suggestion_hint(name, known, "formats"));
 }
 
-// The model's number of layers, as far as a plan tells it: one more than the last layer that it names.
-int layers_of_plan(const std::filesystem::path& file) {
-  const Options plan = Options::from_file(file);
-  std::int64_t layers = 1;
-  for (const Options& entry : plan.list("layers"))
-    for (const std::string& text : entry.get("layers", std::vector<std::string>{}))
-      layers = std::max(layers, parse_range(text).second + 1);
-  return static_cast<int>(std::min<std::int64_t>(layers, 1'000'000));
-}
-
 void report(const PlanArgs& args, const std::vector<std::string>& lost) {
   fmt::print("wrote {}\n", args.out.string());
   for (const std::string& line : lost) fmt::print("lost: {}\n", line);
@@ -53,6 +43,7 @@ void report(const PlanArgs& args, const std::vector<std::string>& lost) {
 }
 
 ExitCode import_plan(const Context& context, const PlanArgs& args) {
+  try_writing(args.out), try_writing(args.json);
   const auto algorithm = find_format(context.catalog(), args.format);
   PlanFormat::Imported imported = format_of(*algorithm)->read(read_file(args.file), args.file.string());
   imported.plan.made_by["imported"] = fmt::format("{} ({})", args.file.filename().string(), args.format);
@@ -62,6 +53,7 @@ ExitCode import_plan(const Context& context, const PlanArgs& args) {
 }
 
 ExitCode export_plan(const Context& context, const PlanArgs& args) {
+  try_writing(args.out), try_writing(args.json);
   const Catalog catalog = context.catalog();
   const auto algorithm = find_format(catalog, args.format);
   const Plan plan = read_plan(Options::from_file(args.file), catalog.dimensions(), layers_of_plan(args.file));

@@ -37,7 +37,15 @@ std::string to_json(const Profile& profile, const std::filesystem::path& file) {
 }
 
 ExitCode profile(const Context& context, const ProfileArgs& args) {
+  try_writing(args.json);
   const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
+  const std::filesystem::path file = args.out.empty() ? p.profile_file : args.out;
+  if (file.has_parent_path()) {
+    std::error_code error;
+    std::filesystem::create_directories(file.parent_path(), error);
+    if (error) fail(ExitCode::io, "cannot make folder '{}': {}", file.parent_path().string(), error.message());
+  }
+  try_writing(file);
   const Problem problem = p.problem();
   ProfileRequest request;
   request.kernels = measurements(problem, *p.ops, p.run.train.dtype);
@@ -53,8 +61,6 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
 
   Profile result;
   reinterpret_cast<ProfileEntry*>(run_side_entry(kProfileEntry))(request, result);
-  const std::filesystem::path file = args.out.empty() ? p.profile_file : args.out;
-  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path());
   write_file_atomically(file, to_yaml(result));
   const std::size_t before = request.known ? request.known->compute.size() : 0;
   if (before == result.compute.size()) fmt::print("nothing to measure: the file has all figures (--fresh measures them again)\n");
@@ -76,7 +82,7 @@ void add_profile_verb(CLI::App& app, Context& context) {
   verb->add_option("run", args->run_file, "The run file")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--nproc", args->devices, "Devices to plan for. Default: devices.count, else the cores, 4 at most")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one())
       ->type_name("N");
   verb->add_option("--out", args->out, "Write the profile to FILE. Default: profile.file, else runs/NAME.profile.yaml")
       ->type_name("FILE");

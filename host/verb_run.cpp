@@ -35,6 +35,7 @@ ExitCode verb(const Context& context, const RunArgs& args, int devices, const st
 }
 
 ExitCode run(const Context& context, const RunArgs& args) {
+  try_writing(args.json);
   const Planning planning = Planning::load(context, args.run_file, args.overrides, args.devices);
   const std::filesystem::path folder = planning.run.output;
   std::error_code error;
@@ -42,13 +43,16 @@ ExitCode run(const Context& context, const RunArgs& args) {
   if (error) fail(ExitCode::io, "output: cannot make folder '{}': {}", folder.string(), error.message());
   const std::filesystem::path plan = folder / "searched.yaml";
   const auto result = [&](const std::string& name) { return (folder / (name + ".json")).string(); };
-  const std::vector<std::pair<std::string, std::vector<std::string>>> steps = {
+  std::vector<std::pair<std::string, std::vector<std::string>>> steps = {
       {"profile", {"--json", result("profile")}},
       {"search", {"--out", plan.string(), "--json", result("search")}},
       {"train", {"--plan", plan.string(), "--json", result("train")}},
   };
   nlohmann::json all;
-  for (const auto& [name, more] : steps) {
+  for (auto& [name, more] : steps) {
+    // A search may have chosen the batch; training would refuse another one than the run file's.
+    if (name == "train" && planning.run.train.batch)
+      more.push_back(fmt::format("train.batch={}", Options::from_file(plan).section("global").required<std::int64_t>("batch")));
     if (const ExitCode code = verb(context, args, planning.devices, name, more); code != ExitCode::success) return code;
     all[name] = nlohmann::json::parse(read_file(result(name)));
   }
@@ -64,7 +68,7 @@ void add_run_verb(CLI::App& app, Context& context) {
   verb->add_option("run", args->run_file, "The run file")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--nproc", args->devices, "Devices to plan for, and local ranks to start. Default: devices.count, else the cores, 4 at most")
-      ->check(CLI::PositiveNumber)->type_name("N");
+      ->check(at_least_one())->type_name("N");
   verb->add_option("--json", args->json, "Also write the results of the three, under their names, to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return run(context, *args); }; });
 }

@@ -12,6 +12,7 @@
 #include "host/run_side.h"
 #include "host/verbs.h"
 #include "plan/run/text_files.h"
+#include "trellis/plan/files.h"
 #include "trellis/plan/run_file.h"
 #include "trellis/run/train.h"
 
@@ -61,6 +62,7 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
 }
 
 ExitCode train(const Context& context, const TrainArgs& args) {
+  try_writing(args.json);
   const RunFile run = RunFile::load(args.run_file, args.overrides);
   const Catalog catalog = context.catalog(run.document);
   if (!is_rank()) {

@@ -10,6 +10,7 @@
 #include "host/run_side.h"
 #include "host/verbs.h"
 #include "run/verify/request.h"
+#include "trellis/plan/files.h"
 #include "trellis/plan/run_file.h"
 
 namespace trellis::host {
@@ -62,6 +63,7 @@ int ranks_of(const VerifyArgs& args) {
 
 ExitCode verify(const Context& context, const VerifyArgs& args) {
   if (args.ranks < 1) throw Error(ExitCode::usage, fmt::format("--ranks: expected at least 1, found {}", args.ranks));
+  try_writing(args.json);
   const RunFile run = RunFile::load(args.run_file, args.overrides);
   const Catalog catalog = context.catalog(run.document);
   const VerifyRequest request = request_of(args, run, catalog);
@@ -78,7 +80,7 @@ void add_verify_verb(CLI::App& app, Context& context) {
   verb->add_option("run", args->run_file, "The run file; of its model, at test size")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--random", args->plans, "Random plans to check. Default: 20; with --plan, none")
-      ->type_name("N")->check(CLI::NonNegativeNumber);
+      ->type_name("N")->check(at_least_one());
   verb->add_option("--ranks", args->ranks, "Ranks of a random plan. Default: 8")->type_name("R");
   verb->add_option("--seed", args->seed, "Of plans, weights, data and dropout. Default: 1")->type_name("S");
   verb->add_option("--first", args->first, "Number of the first random plan: to repeat one that failed")

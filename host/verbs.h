@@ -37,6 +37,9 @@ struct Context {
   Catalog catalog(const Options& run_file) const;  // reads the section `plugins`
 };
 
+// For numbers of things: "expected 1 or more, found 0".
+CLI::Validator at_least_one();
+
 void add_plugins_verb(CLI::App& app, Context& context);
 void add_run_verb(CLI::App& app, Context& context);
 void add_train_verb(CLI::App& app, Context& context);
@@ -45,5 +48,6 @@ void add_profile_verb(CLI::App& app, Context& context);
 void add_search_verb(CLI::App& app, Context& context);
 void add_explain_verb(CLI::App& app, Context& context);
 void add_plan_verb(CLI::App& app, Context& context);
+void add_diff_verb(CLI::App& app, Context& context);
 
 }  // namespace trellis::host

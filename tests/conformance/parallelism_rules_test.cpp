@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "conformance/broken_rules.h"
+#include "plan/plugin/conformance/roles.h"
 #include "trellis/plan/schedule.h"
 
 namespace trellis {
@@ -36,6 +37,16 @@ class Slices : public Parallelism {
 Rules rules_broken_by(const Parallelism& plugin) { return broken_rules(plugin, Dimensions{}, OpLibrary()); }
 
 TEST_CASE("a right dimension breaks no rule") { CHECK(rules_broken_by(Slices()) == Rules{}); }
+
+TEST_CASE("a dimension that splits a role of no layer is found") {
+  struct Wrong final : Slices {
+    Wrong() { role_ = "batches"; }
+  };
+  const std::set<std::string> known = {"batch", "heads", "ffn"};
+  CHECK(conformance::unknown_role(Slices(), known).empty());
+  CHECK(conformance::unknown_role(Wrong(), known) ==
+        "'slices 2' splits the role 'batches', which no layer has; did you mean 'batch'?");
+}
 
 TEST_CASE("a dimension that excludes itself is found") {
   struct Wrong final : Slices {

@@ -75,6 +75,11 @@ mode_t target_mode(const std::filesystem::path& path) {
   return 0666 & ~mask;
 }
 
+std::string temporary_name(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  return (folder / ("." + path.filename().string() + ".XXXXXX")).string();
+}
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
@@ -91,9 +96,18 @@ std::string read_file(const std::filesystem::path& path) {
   }
 }
 
+void try_writing(const std::filesystem::path& path) {
+  if (path.empty()) return;
+  if (std::filesystem::is_directory(path)) fail_io("write", path, EISDIR);
+  std::string name = temporary_name(path);
+  const Descriptor file(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file.is_open()) fail_io("write", path, errno);
+  ::unlink(name.c_str());
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::string name = (folder / ("." + path.filename().string() + ".XXXXXX")).string();
+  std::string name = temporary_name(path);
   Descriptor file(::mkostemp(name.data(), O_CLOEXEC));
   if (!file.is_open()) fail_io("write", path, errno);
   Temporary temporary(name);

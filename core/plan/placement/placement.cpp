@@ -104,6 +104,12 @@ AxisList Placement::axes(std::string_view role, std::string_view region) const {
   return role == kBatch ? AxisList(atoms.begin(), atoms.end()) : AxisList(atoms.rbegin(), atoms.rend());
 }
 
+std::set<std::string> Placement::split_roles() const {
+  std::set<std::string> roles;
+  for (const Split& split : splits_) roles.insert(split.role);
+  return roles;
+}
+
 std::int64_t Placement::multiple(std::string_view role) const {
   std::set<std::string, std::less<>> regions{""};  // stands for every region that no split names
   for (const Split& split : splits_) regions.insert(split.regions.names().begin(), split.regions.names().end());

@@ -69,12 +69,6 @@ double share(const Options& options, std::string_view key, double otherwise) {
   return value;
 }
 
-// A path as the user wrote it at a key, from the current folder.
-std::filesystem::path beside(const Mark& mark, const std::string& written) {
-  if (mark.line == 0) return written;  // the command line
-  return std::filesystem::path(mark.file).parent_path() / written;
-}
-
 PluginChoice read_choice(const Options& document, std::string_view section) {
   PluginChoice choice{{}, document.section(section)};
   if (!document.has(section)) return choice;
@@ -89,7 +83,7 @@ std::vector<std::filesystem::path> read_plugins(const Options& document) {
   const Options options = document.section("plugins").with_owner("section 'plugins'");
   std::vector<std::filesystem::path> folders;
   for (const std::string& folder : options.get("path", std::vector<std::string>{})) {
-    folders.push_back(beside(options.mark("path"), folder));
+    folders.push_back(path_beside(options.mark("path"), folder));
     if (!std::filesystem::is_directory(folders.back()))
       options.reject("path", fmt::format("there is no folder '{}'", folders.back().string()),
                      "a path in a file is relative to that file");
@@ -108,7 +102,7 @@ DataSection read_data(const Options& document) {
   data.mark = options.mark("files");
   for (const std::string& file : data.written_files) {
     if (file.empty()) options.reject("files", "an empty name");
-    data.files.push_back(beside(data.mark, file).lexically_normal().string());
+    data.files.push_back(path_beside(data.mark, file).lexically_normal().string());
   }
   options.finish();
   return data;
@@ -172,7 +166,7 @@ ParallelismSection read_parallelism(const Options& document) {
       options.reject("uniform", "the section has a plan file, too",
                      "leave one of them out: a plan says it for every layer");
     parallelism.plan_mark = options.mark("plan");
-    parallelism.plan = beside(parallelism.plan_mark, *plan).lexically_normal();
+    parallelism.plan = path_beside(parallelism.plan_mark, *plan).lexically_normal();
     options.finish();
     return parallelism;
   }
@@ -230,6 +224,11 @@ std::string absolute_list(const Paths& paths) {
 
 }  // namespace
 
+std::filesystem::path path_beside(const Mark& mark, const std::string& written) {
+  if (mark.line == 0) return written;  // the command line
+  return std::filesystem::path(mark.file).parent_path() / written;
+}
+
 RunFile RunFile::load(const std::filesystem::path& path, std::span<const std::string> overrides) {
   return read(Options::load_run_file(path, overrides));
 }
@@ -265,6 +264,12 @@ std::string RunFile::resolved() const {
   if (!plugin_folders.empty()) copy.set("plugins.path", absolute_list(plugin_folders));
   if (!data.files.empty()) copy.set("data.files", absolute_list(data.files));
   if (!parallelism.plan.empty()) copy.set("parallelism.plan", in_full(parallelism.plan));
+  const auto make_absolute = [&](const Options& section, std::string_view key) {
+    if (section.has(key)) copy.set(section.path(key), in_full(path_beside(section.mark(key), section.raw(key))));
+  };
+  make_absolute(profile, "cluster");
+  make_absolute(profile, "file");
+  make_absolute(search.algorithm.options, "start_from");
   return copy.to_yaml();
 }
 

@@ -106,6 +106,20 @@ int devices_of_plan(const std::filesystem::path& plan_file) {
   return devices;
 }
 
+int layers_of_plan(const std::filesystem::path& plan_file) {
+  const Options plan = Options::from_file(plan_file);
+  std::int64_t layers = 1;
+  for (const Options& entry : plan.list("layers"))
+    for (const std::string& text : entry.get("layers", std::vector<std::string>{})) {
+      try {
+        layers = std::max(layers, parse_range(text).second + 1);
+      } catch (const Error& error) {
+        entry.reject("layers", error.message(), error.hint());
+      }
+    }
+  return static_cast<int>(std::min<std::int64_t>(layers, 1'000'000));
+}
+
 Plan uniform_plan(const Options& uniform, const ModelSpec& model, const Dimensions& dimensions, int devices,
                   std::int64_t batch) {
   Plan plan;

@@ -3,6 +3,14 @@ quick=configs/runs/quickstart.yaml
 refuse 7 "/dev/full" search $quick --nproc 1 --json /dev/full/x.json
 refuse 7 "nowhere" search $quick --nproc 1 --out "$work/nowhere/plan.yaml"
 absent "$work/nowhere"
+# before the work begins: nothing is written, a run is not begun
+for verb in train verify run profile; do
+  refuse 7 "nowhere/a.json" $verb $quick --json "$work/nowhere/a.json" "output=$work/begun"
+done
+absent "$work/begun"
+refuse 7 "nowhere/a.json" search $quick --nproc 1 --out "$work/written.yaml" --json "$work/nowhere/a.json"
+absent "$work/written.yaml"
+refuse 7 "Is a directory" search $quick --nproc 1 --out "$work"
 : >"$work/file"
 refuse 7 "file" train $quick --nproc 1 train.steps=1 "output=$work/file/run"
 

@@ -75,6 +75,24 @@ TEST_CASE("writing that fails says why and leaves nothing") {
   CHECK_THROWS_WITH_AS(read_file(taken), ("cannot read '" + taken.string() + "': Is a directory").c_str(), Error);
 }
 
+TEST_CASE("whether a file can be written is tried without writing it") {
+  const Folder folder;
+  const auto error = [](const fs::path& path) -> std::string {
+    try {
+      try_writing(path);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "no error";
+  };
+  CHECK(error({}) == "no error");
+  CHECK(error(folder.path / "plan.yaml") == "no error");
+  CHECK(error(folder.path / "nowhere/plan.yaml") ==
+        "cannot write '" + (folder.path / "nowhere/plan.yaml").string() + "': No such file or directory");
+  CHECK(error(folder.path) == "cannot write '" + folder.path.string() + "': Is a directory");
+  CHECK(folder.num_files() == 0);
+}
+
 TEST_CASE("a disk that is full in the middle leaves the old file") {
   const Folder folder;
   const fs::path file = folder.path / "plan.yaml";

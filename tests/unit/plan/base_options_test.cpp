@@ -269,3 +269,18 @@ TEST_CASE("options are built by setting keys") {
   CHECK(error_of([&] { o.set("a..b", "1"); }) ==
         "test: an empty key in the path of an option\n    write key.path=value");
 }
+
+TEST_CASE("a list may have words that stand for mappings, and a word or a mapping alone is a list of one") {
+  const Options o = Options::from_text("many: [a, {b: 2}]\nword: c\nmap: {d: 4}\nwrong: [[1]]\nempty:\n", "w.yaml");
+  const std::vector<Options> many = o.list("many", "on");
+  REQUIRE(many.size() == 2);
+  CHECK(many[0].get("a", "") == "on");
+  CHECK(many[0].path("a") == "many[0].a");
+  CHECK(many[1].get("b", 0) == 2);
+  CHECK(o.list("word", "on").at(0).get("c", "") == "on");
+  CHECK(o.list("map", "on").at(0).get("d", 0) == 4);
+  CHECK(o.list("empty", "on").empty());
+  CHECK(o.list("nowhere", "on").empty());
+  CHECK(error_of([&] { o.list("wrong", "on"); }) ==
+        "w.yaml:4:9: wrong[0]: expected a word or a mapping, found a list");
+}

@@ -146,12 +146,16 @@ TEST_CASE("paths are relative to the file that says them, those of overrides to 
 
 TEST_CASE("a resolved run file is read back to the same run from any folder") {
   const RunFile run = RunFile::read(Options::from_text(
-      "model: {use: gpt, hidden: 64}\ndata: {files: [\"a \\\"b\\\".txt\"]}\nparallelism: {plan: p.yaml}\n",
+      "model: {use: gpt, hidden: 64}\ndata: {files: [\"a \\\"b\\\".txt\"]}\nparallelism: {plan: p.yaml}\n"
+      "search: {use: uniform, start_from: s.yaml}\nprofile: {cluster: ../c.yaml, file: m.yaml}\n",
       "/x/tiny.yaml"));
   const RunFile again = RunFile::read(Options::from_text(run.resolved(), "/elsewhere/resolved.yaml"));
   CHECK(again.name == "tiny");
   CHECK(again.output == std::filesystem::current_path() / "runs/tiny");
   CHECK(again.data.files == std::vector<std::string>{"/x/a \"b\".txt"});
   CHECK(again.parallelism.plan == "/x/p.yaml");
+  CHECK(again.search.algorithm.options.get("start_from", "") == "/x/s.yaml");
+  CHECK(again.profile.get("cluster", "") == "/c.yaml");
+  CHECK(again.profile.get("file", "") == "/x/m.yaml");
   CHECK(again.model.options.required<int>("hidden") == 64);
 }

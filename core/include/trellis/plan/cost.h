@@ -110,6 +110,7 @@ struct SpaceOptions {
   std::vector<std::vector<int>> atoms;  // empty: all orders
   std::vector<std::int64_t> batches;    // to choose from; empty: `batch` alone
   Pins pins;                            // choices that they leave without a candidate are left out
+  std::optional<Plan> start;            // a plan of the space to begin with
 };
 // Model and dimensions must outlive the problem. Dimensions of scope layer give the candidates. Error (bad_input) where
 // the pins leave nothing.

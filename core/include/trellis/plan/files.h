@@ -16,4 +16,8 @@ TRELLIS_API std::string read_file(const std::filesystem::path& path);
 // On failure (disk full, no permission) throws Error (io); the old file is untouched and nothing is left behind.
 TRELLIS_API void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
+// Before hours of work whose result goes there: throws the Error (io) of write_file_atomically where it would fail at
+// once, for want of a folder or of permission. Leaves nothing behind. An empty path is no file, and fine.
+TRELLIS_API void try_writing(const std::filesystem::path& path);
+
 }  // namespace trellis

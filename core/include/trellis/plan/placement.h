@@ -54,6 +54,7 @@ class TRELLIS_API Placement {
   AxisList axes(std::string_view role, std::string_view region) const;
   // What the size of a role's dims must be a multiple of: the least common multiple of their degrees in all regions.
   std::int64_t multiple(std::string_view role) const;
+  std::set<std::string> split_roles() const;
   bool splits(Life life) const { return state_.contains(life); }
   Retain retained() const { return retain_; }
   std::string_view contract_for(std::string_view kind) const;

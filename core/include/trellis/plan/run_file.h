@@ -115,5 +115,10 @@ TRELLIS_API Plan uniform_plan(const Options& uniform, const ModelSpec&, const Di
 
 // The number of devices that a plan file is for, without a model.
 TRELLIS_API int devices_of_plan(const std::filesystem::path& plan_file);
+// The model's number of layers as far as a plan file tells it: one more than the last layer that it names.
+TRELLIS_API int layers_of_plan(const std::filesystem::path& plan_file);
+
+// A path as it is written at a place, from the current folder: one in a file is relative to that file.
+TRELLIS_API std::filesystem::path path_beside(const Mark&, const std::string& written);
 
 }  // namespace trellis

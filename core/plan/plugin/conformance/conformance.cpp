@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "plan/plugin/conformance/roles.h"
 #include "trellis/plan/op.h"
 
 namespace trellis::conformance {
@@ -57,8 +58,16 @@ void examine(const plugin::Enrolled& plugin, const Catalog& catalog, Examination
   if (*type == PluginType::search) return examine(*plugin.searches.front(), exam);
   const Dimensions dimensions = catalog.dimensions();
   const OpLibrary ops = ops_of(plugin, catalog, exam);
-  if (*type == PluginType::parallelism) examine(*plugin.parallelisms.front(), dimensions, ops, exam);
-  else examine(*plugin.families.front(), dimensions, ops, exam);
+  if (*type == PluginType::parallelism) {
+    const Parallelism& dimension = *plugin.parallelisms.front();
+    examine(dimension, dimensions, ops, exam);
+    exam.rule("every role that it splits is one of some layer", [&] {
+      const auto known = known_roles(catalog);
+      return known ? unknown_role(dimension, *known) : std::string();
+    });
+  } else {
+    examine(*plugin.families.front(), dimensions, ops, exam);
+  }
 }
 
 }  // namespace trellis::conformance

@@ -1,0 +1,84 @@
+#include "host/compare_searches.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace trellis::host {
+namespace {
+
+std::string gap_of(const nlohmann::json& json) {
+  return json["gap"].is_null() ? "-" : fmt::format("{:.2f} %", 100 * json["gap"].get<double>());
+}
+
+// Columns as wide as their widest cell; the first one to the left, the others to the right.
+void print_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size(), 0);
+  for (const auto& row : rows)
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t c = 0; c + 1 < row.size(); ++c)
+      line += c == 0 ? fmt::format("{:<{}}", row[c], widths[c]) : fmt::format("  {:>{}}", row[c], widths[c]);
+    fmt::print("{}  {}\n", line, row.back());
+  }
+}
+
+}  // namespace
+
+std::vector<Compared> compare_searches(const Planning& p, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (std::ranges::count(names, name) > 1)
+      throw Error(ExitCode::usage, fmt::format("--compare: '{}' is named twice", name));
+    if (load_search(p, name)->extension(kStandaloneSearch))
+      throw Error(ExitCode::usage, fmt::format("--compare: '{}' brings its own model and costs", name),
+                  "compare searches that solve the problem of the run file");
+  }
+  std::vector<Compared> all;
+  for (const std::string& name : names) {
+    Compared one{.search = name, .found = {}, .refused = {}};
+    try {
+      one.found = run_search(p, name);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::unsupported) throw;
+      one.refused = error.message();
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+Found best_of(const std::vector<Compared>& all) {
+  const Found* best = &all.front().found;
+  for (const auto& [search, found, refused] : all)
+    if (found.plan && (!best->plan || score(*found.plan, found.cost) < score(*best->plan, best->cost))) best = &found;
+  return *best;
+}
+
+void print(const Planning& p, const std::vector<Compared>& all) {
+  std::vector<std::vector<std::string>> rows = {
+      {"search", "step", "batch", "samples/s", "memory", "gap", "seconds", "status"}};
+  for (const auto& [search, found, refused] : all) {
+    if (!refused.empty()) {
+      rows.push_back({search, "-", "-", "-", "-", "-", "-", refused});
+    } else if (!found.plan) {
+      rows.push_back({search, "-", "-", "-", "-", "-", fmt::format("{:.2f}", found.seconds), "no plan fits"});
+    } else {
+      rows.push_back({search, format(found.cost.step), fmt::format("{}", found.plan->batch),
+                      fmt::format("{:.4g}", found.cost.samples_per_second),
+                      format(*std::ranges::max_element(found.cost.memory)), gap_of(to_json(p, found, {})),
+                      fmt::format("{:.2f}", found.seconds), found.log.status});
+    }
+  }
+  print_table(rows);
+}
+
+nlohmann::json to_json(const Planning& p, const Compared& one) {
+  nlohmann::json json = to_json(p, one.found, {});
+  for (const char* of_the_whole : {"plan", "budget_bytes", "estimated", "objective"}) json.erase(of_the_whole);
+  json["search"] = one.search;
+  if (!one.refused.empty()) json["status"] = "refused: " + one.refused;
+  return json;
+}
+
+}  // namespace trellis::host
