@@ -46,10 +46,13 @@ TEST_CASE("objects of a plugin work and die after its file is gone and every han
   }
   SearchLog log;
   struct NoOracle final : CostOracle {
-    LayerCost layer(int, const Candidate&, const GlobalChoice&) const override { return {}; }
-    TransitionCost transition(int, const Candidate&, const Candidate&, const GlobalChoice&) const override {
-      return {};
-    }
+    LayerCost layer(int, const Candidate&, const Where&) const override { return {}; }
+    EdgeCost edge(int, const Candidate&, const Candidate&, const Where&) const override { return {}; }
+    EdgeCost stage_edge(int, const Candidate&, const Candidate&, const Where&) const override { return {}; }
+    TieCost tie(int, const Candidate&, int, const Candidate&, bool, const Where&) const override { return {}; }
+    Picoseconds step_overhead(const GlobalChoice&) const override { return {}; }
+    Slowdown slowdown() const override { return {}; }
+    const PipelineSchedule& schedule(const GlobalChoice&) const override { fail("no schedules"); }
     PlanCost step(const Plan&) const override { return {}; }
   };
   CHECK(!enrolled.searches.front()->solve({}, NoOracle{}, Options::empty(), log));

@@ -1,14 +1,27 @@
-// Costs of a single layer and of an edge between two. Internal to the plan side.
+// Costs of a single layer, of an edge between two, and of a shared parameter. Internal to the plan side.
 #pragma once
+
+#include <string>
 
 #include "trellis/plan/cost.h"
 
 namespace trellis {
 
-LayerCost layer_cost(const std::shared_ptr<const LayerProgram>&, const DeriveContext&, const Prices&);
-TransitionCost transition_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&);
+// `entry` and `exit` of the cost are left at 0.
+LayerCost layer_cost(const LayerProgram&, const DeriveContext&, const Prices&, Location);
 
-// What layers with these placements, and nothing else, are derived under.
-DeriveContext context_of(const GlobalChoice&, const std::vector<const Placement*>&, const OpLibrary&, Dtype);
+// Within a stage, and from one stage to the next, whose line begins at `next_device`.
+EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&, Location);
+EdgeCost stage_edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&,
+                         Location, int next_device);
+
+// What edges depend on: equal texts, equal edges to and from whatever other layer.
+std::string entry_text(const LayerProgram&);
+std::string exit_text(const LayerProgram&);
+
+TieCost tie_cost(const LayerProgram& owner, const LayerProgram& use, const std::string& shared, bool same_stage,
+                 const DeriveContext&, const Prices&, Location);
+
+DeriveContext context_of(const SharedShapes&, const OpLibrary&, Dtype);
 
 }  // namespace trellis

@@ -54,6 +54,7 @@ class Replay {
       if (action.kind == ActionKind::backward) last = action.micro_batch;
     for (const Action& action : actions) act(action, action.micro_batch == last);
     finish_sends(0);
+    pass_peak_ = &other_peak_;
     for (const Instruction& instruction : stage_.update) run_update(instruction);
     return result_;
   }
@@ -65,6 +66,7 @@ class Replay {
   void give(Purpose purpose, Bytes bytes) { now_[purpose] -= bytes, total_ -= bytes; }
 
   void look(std::string_view pass, int micro_batch, const Instruction& i) {
+    *pass_peak_ = std::max(*pass_peak_, total_);
     if (total_ <= result_.peak) return;
     result_.peak = total_;
     result_.at_peak = now_;
@@ -91,6 +93,9 @@ class Replay {
 
   void act(const Action& action, bool last) {
     Alive& alive = alive_[action.micro_batch];
+    const bool forward_side = action.kind == ActionKind::receive_forward || action.kind == ActionKind::forward ||
+                              action.kind == ActionKind::send_forward;
+    pass_peak_ = forward_side ? &result_.forward_peak : &result_.backward_peak;
     switch (action.kind) {
       case ActionKind::receive_forward:
         for (SlotId s : stage_.receive) allocate(alive, s);
@@ -226,6 +231,8 @@ class Replay {
   std::map<Purpose, Bytes> now_;
   Bytes total_{0};
   MemoryReplay result_;
+  Bytes other_peak_{0};               // before the first action and in the update
+  Bytes* pass_peak_ = &other_peak_;
 };
 
 }  // namespace

@@ -1,137 +1,21 @@
-// Costs of layers, edges and whole plans, each worked out once.
+// Costs of layers, edges and shared parameters, each worked out once, and of whole plans made of them.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
-#include <unordered_map>
 
 #include "plan/cost/layer_costs.h"
-#include "plan/cost/timeline.h"
+#include "plan/cost/memo.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
-
-const PipelineSchedule& find_schedule(const Dimensions& dimensions, std::string_view name) {
-  std::vector<std::string> names;
-  for (const auto& dimension : dimensions) {
-    const auto* schedule = static_cast<const PipelineSchedule*>(dimension->extension(kPipelineSchedule));
-    if (!schedule) continue;
-    for (const std::string& found : schedule->names()) {
-      if (found == name) return *schedule;
-      names.push_back(found);
-    }
-  }
-  throw Error(ExitCode::bad_input, fmt::format("no schedule is named '{}'", name),
-              suggestion_hint(name, names, "there are"));
-}
-
 namespace {
 
-Bytes total(const StageProgram& stage, const std::vector<SlotId>& slots) {
-  Bytes bytes{0};
-  for (SlotId s : slots) bytes += stage.slots[static_cast<std::size_t>(s)].bytes();
-  return bytes;
-}
+using Program = std::shared_ptr<const LayerProgram>;
 
-// One stage's update, up to the norm (which all stages wait for) and after it.
-struct UpdateTimes {
-  Picoseconds before{0}, after{0};
-};
-UpdateTimes time_update(const StageProgram& stage, ListRunner& runner, Picoseconds backlog, double slowdown) {
-  UpdateTimes times;
-  Timeline time(slowdown);
-  const Picoseconds first = time.start(backlog);
-  for (auto& [bucket, place] : runner.reductions) place = first;
-  Picoseconds norm{0};
-  for (const Instruction& i : stage.update) {
-    if (i.kind == InstructionKind::norm) norm = time.now();
-    runner.run(i, time);
-  }
-  time.wait_all();
-  times.before = norm;
-  times.after = time.now() - norm;
-  return times;
-}
-
-}  // namespace
-
-DetailedCost price_plan(const CompiledPlan& compiled, const PipelineSchedule& schedule, const Prices& prices) {
-  const Plan& plan = compiled.plan;
-  const int stages = static_cast<int>(plan.stages.size()), width = plan.line().size();
-  DetailedCost cost;
-  std::vector<StageTimes> times;
-  std::vector<std::vector<Action>> actions;
-  std::vector<UpdateTimes> updates;
-  for (int s = 0; s < stages; ++s) {
-    const StageProgram& stage = *compiled.stages[static_cast<std::size_t>(s)];
-    const Location at{.first_device = s * width};
-    StageCost mine;
-    StageTimes t;
-    ListRunner runner{.stage = stage, .prices = prices, .context = compiled.context, .at = at, .last = false};
-    const auto pass = [&](const Instructions& list, Timeline time) {
-      runner.run(list, time);
-      mine.exposed += time.exposed();
-      return time;
-    };
-    const Timeline idle(prices.slowdown());
-    t.forward = pass(stage.forward, idle).now();
-    t.backward = pass(stage.backward, idle).now();
-    const Picoseconds exposed = mine.exposed;
-    // Reductions of what only forward adds to (the loss's table) are under way when the last backward begins.
-    Timeline busy = idle;
-    for (const Instruction& i : stage.forward)
-      if (i.last_only) busy.start(prices.price(stage, i, compiled.context, at).transfer);
-    runner.last = true;
-    const Timeline last = pass(stage.backward, busy);
-    mine.exposed = exposed;
-    t.last_backward = last.now(), t.backlog = last.backlog();
-    const auto transfer = [&](const std::vector<SlotId>& slots, int to) {
-      return slots.empty()
-                 ? Picoseconds{0}
-                 : prices.collective(MoveKind::send_recv, total(stage, slots), {at.first_device, at.first_device + to});
-    };
-    t.send_forward = transfer(stage.send, width);
-    t.send_backward = transfer(stage.send_gradient, -width);
-    actions.push_back(schedule.actions(plan.schedule, s, stages, plan.micro_batches));
-    updates.push_back(time_update(stage, runner, t.backlog, prices.slowdown()));
-    mine.forward = t.forward, mine.backward = t.backward;
-    mine.update = t.last_backward - t.backward + updates.back().before + updates.back().after;
-    mine.memory = replay_memory(stage, actions.back(), compiled.context.dtype);
-    times.push_back(t);
-    cost.stages.push_back(std::move(mine));
-  }
-  const std::vector<Picoseconds> ends = replay_schedule(times, actions);
-  Picoseconds norm{0}, after{0};
-  for (std::size_t s = 0; s < ends.size(); ++s) {
-    norm = std::max(norm, ends[s] + updates[s].before);
-    after = std::max(after, updates[s].after);
-  }
-  cost.step = norm + after;
-  cost.samples_per_second = cost.step.value > 0 ? static_cast<double>(plan.batch) / to_seconds(cost.step) : 0;
-  return cost;
-}
-
-namespace {
-
-// Answers by key; worked out outside the lock, so that two threads may do the same work once.
-template <class Value>
-class Memo {
- public:
-  template <class Make>
-  Value get(const std::string& key, Make&& make) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (const auto found = values_.find(key); found != values_.end()) return found->second;
-    }
-    Value value = make();
-    const std::lock_guard lock(mutex_);
-    return values_.try_emplace(key, std::move(value)).first->second;
-  }
-
- private:
-  std::mutex mutex_;
-  std::unordered_map<std::string, Value> values_;
+struct Derived {
+  Program program;
+  int entry = 0, exit = 0;
 };
 
 }  // namespace
@@ -142,22 +26,36 @@ struct Oracle::State {
   std::shared_ptr<const OpLibrary> ops;
   Dtype dtype;
   std::shared_ptr<const Prices> prices;
-  Memo<std::shared_ptr<const LayerProgram>> programs;
+  Memo<Derived> programs;
   Memo<LayerCost> layers;
-  Memo<TransitionCost> transitions;
+  Memo<EdgeCost> edges;
+  Memo<TieCost> ties;
+  Interned crossings;
 
-  DeriveContext context(const GlobalChoice& choice, const std::vector<const Placement*>& placements) const {
-    return context_of(choice, placements, *ops, dtype);
-  }
   const std::shared_ptr<const LayerSpec>& spec(int layer) const {
     return model.layers.at(static_cast<std::size_t>(layer));
   }
-  static std::string key(const LayerSpec* spec, const Placement& placement, const DeriveContext& context) {
-    return fmt::format("{}|{}|{}", static_cast<const void*>(spec), placement.key(), context.key());
+  static int width(const Where& where) { return DeviceLine{where.choice->atoms}.size(); }
+  Location location(const Where& where) const { return {.first_device = where.stage * width(where)}; }
+
+  // Stages that lie alike in the nodes have the same costs.
+  int alignment(const Where& where) const {
+    const int node = prices->cluster().devices_per_node, line = width(where);
+    return node % line == 0 || line % node == 0 ? 0 : where.stage * line % node;
   }
-  std::shared_ptr<const LayerProgram> program(int layer, const Placement& placement, const DeriveContext& context) {
-    return programs.get(key(spec(layer).get(), placement, context),
-                        [&] { return std::make_shared<const LayerProgram>(derive(spec(layer), placement, context)); });
+  DeriveContext context(const Where& where) const { return context_of(where.shapes, *ops, dtype); }
+
+  std::string key(int layer, const Candidate& candidate, const Where& where) const {
+    return fmt::format("{}|{}|{} {}", static_cast<const void*>(spec(layer).get()), candidate.placement.key(),
+                       where.shapes.micro_batch, where.shapes.sequence_multiple);
+  }
+  Derived derived(const std::string& key, int layer, const Candidate& candidate, const Where& where) {
+    return programs.get(key, [&] {
+      Derived made{std::make_shared<const LayerProgram>(derive(spec(layer), candidate.placement, context(where)))};
+      made.entry = crossings(entry_text(*made.program));
+      made.exit = crossings(exit_text(*made.program));
+      return made;
+    });
   }
 };
 
@@ -170,38 +68,85 @@ Oracle::Oracle(const ModelSpec& model, Dimensions dimensions, std::shared_ptr<co
                        .prices = std::move(prices),
                        .programs = {},
                        .layers = {},
-                       .transitions = {}}) {}
+                       .edges = {},
+                       .ties = {},
+                       .crossings = {}}) {}
 Oracle::~Oracle() = default;
 
-LayerCost Oracle::layer(int layer, const Candidate& candidate, const GlobalChoice& choice) const {
-  const DeriveContext context = state_->context(choice, {&candidate.placement});
-  return state_->layers.get(State::key(state_->spec(layer).get(), candidate.placement, context), [&] {
-    return layer_cost(state_->program(layer, candidate.placement, context), context, *state_->prices);
+LayerCost Oracle::layer(int layer, const Candidate& candidate, const Where& where) const {
+  const std::string key = state_->key(layer, candidate, where);
+  const int alignment = state_->alignment(where);
+  return state_->layers.get(alignment == 0 ? key : fmt::format("{}@{}", key, alignment), [&] {
+    const Derived derived = state_->derived(key, layer, candidate, where);
+    LayerCost cost =
+        layer_cost(*derived.program, state_->context(where), *state_->prices, state_->location(where));
+    cost.entry = derived.entry, cost.exit = derived.exit;
+    return cost;
   });
 }
 
-TransitionCost Oracle::transition(int layer, const Candidate& from, const Candidate& to,
-                                  const GlobalChoice& choice) const {
-  const DeriveContext context = state_->context(choice, {&from.placement, &to.placement});
-  const std::string key = State::key(state_->spec(layer).get(), from.placement, context) +
-                          State::key(state_->spec(layer + 1).get(), to.placement, context);
-  return state_->transitions.get(key, [&] {
-    return transition_cost(*state_->program(layer, from.placement, context),
-                           *state_->program(layer + 1, to.placement, context), context, *state_->prices);
+EdgeCost Oracle::edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
+  const Derived before = state_->derived(state_->key(layer, from, where), layer, from, where);
+  const Derived after = state_->derived(state_->key(layer + 1, to, where), layer + 1, to, where);
+  const std::string key = fmt::format("{} {} {} {}", fmt::join(where.choice->atoms, ","), before.exit, after.entry,
+                                      state_->alignment(where));
+  return state_->edges.get(key, [&] {
+    return edge_cost(*before.program, *after.program, state_->context(where), *state_->prices,
+                     state_->location(where));
   });
+}
+
+EdgeCost Oracle::stage_edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
+  const Derived before = state_->derived(state_->key(layer, from, where), layer, from, where);
+  const Derived after = state_->derived(state_->key(layer + 1, to, where), layer + 1, to, where);
+  const std::string key =
+      fmt::format("{} {} {} stage {}", fmt::join(where.choice->atoms, ","), before.exit, after.entry, where.stage);
+  return state_->edges.get(key, [&] {
+    return stage_edge_cost(*before.program, *after.program, state_->context(where), *state_->prices,
+                           state_->location(where), state_->location(where).first_device + State::width(where));
+  });
+}
+
+TieCost Oracle::tie(int owner, const Candidate& first, int use, const Candidate& later, bool same_stage,
+                    const Where& where) const {
+  const std::string first_key = state_->key(owner, first, where), later_key = state_->key(use, later, where);
+  return state_->ties.get(fmt::format("{}~{}~{}", first_key, later_key, same_stage), [&] {
+    TieCost sum;
+    const Derived a = state_->derived(first_key, owner, first, where), b = state_->derived(later_key, use, later, where);
+    for (const Bucket& bucket : b.program->buckets) {
+      if (bucket.shared.empty()) continue;
+      const TieCost one = tie_cost(*a.program, *b.program, bucket.shared, same_stage, state_->context(where),
+                                   *state_->prices, state_->location(where));
+      sum.before += one.before, sum.after += one.after, sum.saved += one.saved;
+      sum.saved_update += one.saved_update, sum.bytes = std::max(sum.bytes, one.bytes);
+      sum.pending += one.pending;
+    }
+    return sum;
+  });
+}
+
+Picoseconds Oracle::step_overhead(const GlobalChoice& choice) const {
+  std::vector<int> all(static_cast<std::size_t>(DeviceLine{choice.atoms}.size() * choice.stages));
+  for (std::size_t d = 0; d < all.size(); ++d) all[d] = static_cast<int>(d);
+  return state_->prices->collective(MoveKind::all_reduce, Bytes{8}, all);
+}
+
+Slowdown Oracle::slowdown() const { return Slowdown(state_->prices->slowdown()); }
+
+const PipelineSchedule& Oracle::schedule(const GlobalChoice& choice) const {
+  return find_schedule(state_->dimensions, choice.schedule);
 }
 
 PlanCost Oracle::step(const Plan& plan) const {
-  const CompiledPlan compiled = compile(plan, state_->model, state_->dimensions, *state_->ops, state_->dtype);
-  const DetailedCost detailed = price_plan(compiled, find_schedule(state_->dimensions, plan.schedule), *state_->prices);
-  PlanCost cost{.step = detailed.step, .memory = {}, .purposes = {}, .samples_per_second = detailed.samples_per_second};
-  for (const StageCost& stage : detailed.stages) {
-    cost.memory.push_back(stage.memory.peak);
-    auto& purposes = cost.purposes.emplace_back();
-    for (const auto& [purpose, bytes] : stage.memory.at_peak)
-      if (bytes.value > 0) purposes[std::string(name_of(purpose))] = bytes;
+  std::vector<Candidate> placed;
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    Placed one = place(plan.layers[i], *state_->model.layers.at(i), plan.line(), state_->dimensions);
+    if (!one.placement) throw Error(ExitCode::infeasible, fmt::format("layer {}: {}", i, one.reason));
+    placed.push_back({plan.layers[i], std::move(*one.placement)});
   }
-  return cost;
+  std::vector<const Candidate*> chosen;
+  for (const Candidate& c : placed) chosen.push_back(&c);
+  return composed_step(*this, state_->model, plan, chosen);
 }
 
 }  // namespace trellis

@@ -26,9 +26,8 @@ class Linker {
     if (!context_.first)
       for (SlotId s : layers_.front()->input_gradients) out_.send_gradient.push_back(map(0, s));
     passes::reduce_shared_once(out_);
-    passes::prefetch_gathers(out_.forward);
-    passes::prefetch_gathers(out_.backward);
-    passes::delay_reductions(out_.backward);
+    passes::overlap_gathers(out_.forward);
+    passes::overlap_gathers_and_reductions(out_.backward);
     passes::hoist_repeated_gathers(out_.backward);
     passes::add_in_place(out_);
     passes::add_frees(out_);

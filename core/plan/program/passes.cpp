@@ -38,6 +38,14 @@ Instructions take(Instructions& segment, InstructionKind kind) {
   return taken;
 }
 
+// Starts a layer's gathers when the layer before it begins.
+void prefetch_gathers(std::vector<Instructions>& segments) {
+  for (std::size_t k = 1; k < segments.size(); ++k) {
+    const Instructions ahead = take(segments[k], InstructionKind::gather_start);
+    segments[k - 1].insert(segments[k - 1].begin(), ahead.begin(), ahead.end());
+  }
+}
+
 }  // namespace
 
 void reduce_shared_once(StageProgram& stage) {
@@ -52,20 +60,22 @@ void reduce_shared_once(StageProgram& stage) {
   }
 }
 
-void prefetch_gathers(Instructions& list) {
-  std::vector<Instructions> segments = by_layer(list), ahead(segments.size());
-  for (std::size_t k = 1; k < segments.size(); ++k) {
-    ahead[k - 1] = take(segments[k], InstructionKind::gather_start);
-  }
-  for (std::size_t k = 0; k < segments.size(); ++k) segments[k].insert(segments[k].begin(), ahead[k].begin(), ahead[k].end());
+void overlap_gathers(Instructions& list) {
+  std::vector<Instructions> segments = by_layer(list);
+  prefetch_gathers(segments);
   list = joined(segments);
 }
 
-void delay_reductions(Instructions& list) {
+// Both see the same segments: what one moves must not cut those of the other.
+void overlap_gathers_and_reductions(Instructions& list) {
   std::vector<Instructions> segments = by_layer(list);
-  for (std::size_t k = segments.size(); k-- > 1;) {
-    const Instructions waits = take(segments[k - 1], InstructionKind::reduce_wait);
-    segments[k].insert(segments[k].end(), waits.begin(), waits.end());
+  std::vector<Instructions> waits;
+  for (Instructions& segment : segments) waits.push_back(take(segment, InstructionKind::reduce_wait));
+  prefetch_gathers(segments);
+  // Waited for at the end of the next layer; the last layer has none.
+  for (std::size_t k = 0; k < segments.size(); ++k) {
+    Instructions& later = segments[std::min(k + 1, segments.size() - 1)];
+    later.insert(later.end(), waits[k].begin(), waits[k].end());
   }
   list = joined(segments);
 }

@@ -24,7 +24,7 @@ struct Settings {
 class ChoiceCosts {
  public:
   ChoiceCosts(const Problem& problem, const CostOracle& oracle, const GlobalChoice& choice)
-      : problem_(problem), choice_(choice) {
+      : problem_(problem), choice_(choice), slowdown_(oracle.slowdown()) {
     const auto& layers = problem.model->layers;
     for (int i = 0; i < static_cast<int>(layers.size()); ++i) kinds_.push_back(&problem.candidates(i, choice));
     for (int i = 0; i < static_cast<int>(layers.size()); ++i) {
@@ -71,7 +71,7 @@ class ChoiceCosts {
     for (int i = range.first; i <= range.last; ++i) {
       auto& options = stage.layers.emplace_back();
       for (const auto& cost : layers_.at(kind(i))) {
-        if (cost) options.push_back({whole_step(*cost), cost->states, cost->kept, cost->transient, cost->pending});
+        if (cost) options.push_back({whole_step(*cost), cost->states, cost->kept, transient(*cost), cost->pending});
         else options.push_back({.transient = dynamic_programming::kImpossible});
       }
       if (i > range.first) stage.edges.push_back(&edges_.at({kind(i - 1), kind(i)}));
@@ -86,7 +86,7 @@ class ChoiceCosts {
 
   std::optional<LayerCost> layer_cost(const CostOracle& oracle, int layer, const Candidate& candidate) const {
     try {
-      return oracle.layer(layer, candidate, choice_);
+      return oracle.layer(layer, candidate, where({&candidate.placement}));
     } catch (const Error& error) {
       if (error.code() != ExitCode::infeasible) throw;
       return std::nullopt;
@@ -100,18 +100,32 @@ class ChoiceCosts {
     for (std::size_t a = 0; a < from.size(); ++a)
       for (std::size_t b = 0; b < to.size(); ++b) {
         if (!layers_.at(kind(layer))[a] || !layers_.at(kind(layer + 1))[b]) continue;
-        const TransitionCost cost = oracle.transition(layer, from[a], to[b], choice_);
+        const EdgeCost cost = oracle.edge(layer, from[a], to[b], where({&from[a].placement, &to[b].placement}));
         costs[a][b] = (cost.forward + cost.backward) * choice_.micro_batches;
       }
     return costs;
   }
 
+  // As if nothing else were in the plan.
+  Where where(const std::vector<const Placement*>& placements) const {
+    return {.choice = &choice_, .shapes = shared_shapes(choice_, placements)};
+  }
+
+  // Between layers of its own kind.
   Picoseconds whole_step(const LayerCost& cost) const {
-    return (cost.forward + cost.backward) * choice_.micro_batches + cost.update;
+    const PassCost &f = cost.forward, &b = cost.backward;
+    const Picoseconds passes =
+        slowdown_.overlap(f.busy, f.link, f.gather) + slowdown_.overlap(b.busy, b.link, b.gather + cost.reduce_each);
+    return passes * choice_.micro_batches + std::max(Picoseconds{0}, cost.reduce_last - b.busy) + cost.update;
+  }
+  static Bytes transient(const LayerCost& cost) {
+    const Bytes peak = std::max({cost.forward_peak, cost.backward_peak, cost.last_peak});
+    return std::max(Bytes{0}, peak - cost.kept) + cost.gathered + cost.held;
   }
 
   const Problem& problem_;
   const GlobalChoice& choice_;
+  const Slowdown slowdown_;
   std::vector<Kind> kinds_;
   std::map<Kind, std::vector<std::optional<LayerCost>>> layers_;
   std::map<std::pair<Kind, Kind>, std::vector<std::vector<Picoseconds>>> edges_;
@@ -183,16 +197,9 @@ class Solver {
   }
 
  private:
-  // As the schedule's actions say; of one that no dimension of the problem brings only that all may be.
   int most_in_flight(const GlobalChoice& choice, int stage) const {
-    if (problem_.dimensions)
-      for (const auto& dimension : *problem_.dimensions)
-        if (const void* extension = dimension->extension(kPipelineSchedule)) {
-          const auto& schedule = *static_cast<const PipelineSchedule*>(extension);
-          if (std::ranges::count(schedule.names(), choice.schedule) > 0)
-            return in_flight(schedule.actions(choice.schedule, stage, choice.stages, choice.micro_batches));
-        }
-    return choice.micro_batches;
+    return in_flight(
+        oracle_.schedule(choice).actions(choice.schedule, stage, choice.stages, choice.micro_batches));
   }
 
   // One strategy for all layers, the first few by their time until one fits. What layers share (a tied table) no sum

@@ -60,36 +60,6 @@ TEST_CASE("links between nodes are priced as such") {
   CHECK(prices->collective(MoveKind::all_gather, 0_B, {0, 1, 2, 3}) == 200_us);  // two steps
 }
 
-TEST_CASE("the costs of single layers add up to about the whole step where nothing is in flight") {
-  const ModelSpec model = test::small_gpt();
-  const Oracle oracle(model, test::dimensions(), test::op_library(), Dtype::f32, test::plain_prices());
-  for (const std::string yaml :
-       {"{}", "{tp: {degree: 2}}", "{zero: {stage: 3}}", "{tp: {degree: 2}, megatron_sp: on, zero: {stage: 2}}"}) {
-    CAPTURE(yaml);
-    const Plan plan = test::uniform(model, {2, 2}, test::strategy(yaml));
-    const GlobalChoice choice{.batch = 8, .micro_batches = 1, .atoms = {2, 2}};
-    Picoseconds sum{0};
-    Bytes states{0};
-    std::vector<Candidate> chosen;
-    for (std::size_t i = 0; i < model.layers.size(); ++i)
-      chosen.push_back(
-          {plan.layers[i], *place(plan.layers[i], *model.layers[i], plan.line(), test::dimensions()).placement});
-    for (int i = 0; i < static_cast<int>(model.layers.size()); ++i) {
-      const LayerCost cost = oracle.layer(i, chosen[static_cast<std::size_t>(i)], choice);
-      sum += cost.forward + cost.backward + cost.update;
-      states += cost.states;
-      if (i == 0) continue;
-      const TransitionCost edge = oracle.transition(i - 1, chosen[static_cast<std::size_t>(i) - 1],
-                                                    chosen[static_cast<std::size_t>(i)], choice);
-      sum += edge.forward + edge.backward;
-    }
-    const PlanCost step = oracle.step(plan);
-    CHECK(ratio(sum, step.step) == doctest::Approx(1).epsilon(0.25));
-    CHECK(step.memory[0] > states - 100_KiB);
-    CHECK(step.samples_per_second == doctest::Approx(8 / to_seconds(step.step)));
-  }
-}
-
 TEST_CASE("a change of strategy between layers costs what its moves take, none costs nothing") {
   const ModelSpec model = test::small_gpt();
   const Oracle oracle(model, test::dimensions(), test::op_library(), Dtype::f32, test::plain_prices());
@@ -99,9 +69,12 @@ TEST_CASE("a change of strategy between layers costs what its moves take, none c
   };
   const GlobalChoice choice{.batch = 8, .micro_batches = 1, .atoms = {2}};
   const Candidate dp = placed("{}"), tp = placed("tp: {degree: 2}");
-  CHECK(oracle.transition(1, dp, dp, choice).forward == 0_ps);
-  CHECK(oracle.transition(1, dp, tp, choice).forward > 10_us);
-  CHECK(oracle.transition(1, dp, tp, choice).backward > 0_ps);
+  const Where where{.choice = &choice, .shapes = shared_shapes(choice, {&dp.placement, &tp.placement})};
+  CHECK(oracle.edge(1, dp, dp, where) == EdgeCost{});
+  CHECK(oracle.edge(1, dp, tp, where).forward > 10_us);
+  CHECK(oracle.edge(1, dp, tp, where).backward > 0_ps);
+  CHECK(oracle.layer(1, dp, where).exit == oracle.layer(2, dp, where).exit);
+  CHECK(oracle.layer(1, dp, where).exit != oracle.layer(1, tp, where).exit);
 }
 
 TEST_CASE("profiles and clusters are read back as written, and a foreign profile is refused") {

@@ -45,6 +45,7 @@ struct MemoryReplay {
   std::string where;                 // "backward of micro-batch 0, layer 3 attn.q"
   Bytes states{0};                   // BucketMemory of all buckets
   Bytes kept{0};                     // by the slots of a micro-batch right after its forward
+  Bytes forward_peak{0}, backward_peak{0};  // the peaks while forward and backward actions run
 };
 // Replays one step of a stage: every allocation of one rank, in the order in which the executor makes them.
 TRELLIS_API MemoryReplay replay_memory(const StageProgram&, const std::vector<Action>&, Dtype compute);
@@ -81,15 +82,18 @@ TRELLIS_API std::string explain(const CompiledPlan&, const ModelSpec&, const Pip
 // "layers 1-12  block  tp 2, zero 2": a line for each run of equal layers.
 TRELLIS_API std::string plan_table(const Plan&, const ModelSpec&);
 
-// The oracle of a search. transition(layer, from, to) is on the edge between `layer` and the one after it. Costs of a
-// single layer and of an edge leave out what only a whole plan has (in-flight micro-batches, bubbles, rounding of the
-// micro-batch by other layers); step() leaves out nothing.
+// The oracle of a search: derives each layer's program once under each placement and prices it.
 class TRELLIS_API Oracle final : public CostOracle {
  public:
   Oracle(const ModelSpec&, Dimensions, std::shared_ptr<const OpLibrary>, Dtype, std::shared_ptr<const Prices>);
   ~Oracle() override;
-  LayerCost layer(int layer, const Candidate&, const GlobalChoice&) const override;
-  TransitionCost transition(int layer, const Candidate& from, const Candidate& to, const GlobalChoice&) const override;
+  LayerCost layer(int layer, const Candidate&, const Where&) const override;
+  EdgeCost edge(int layer, const Candidate& from, const Candidate& to, const Where&) const override;
+  EdgeCost stage_edge(int layer, const Candidate& from, const Candidate& to, const Where&) const override;
+  TieCost tie(int owner, const Candidate&, int use, const Candidate&, bool same_stage, const Where&) const override;
+  Picoseconds step_overhead(const GlobalChoice&) const override;
+  Slowdown slowdown() const override;
+  const PipelineSchedule& schedule(const GlobalChoice&) const override;
   PlanCost step(const Plan&) const override;
 
  private:

@@ -13,6 +13,8 @@
 #include "trellis/plan/model.h"
 #include "trellis/plan/options.h"
 #include "trellis/plan/plan_file.h"
+#include "trellis/plan/schedule.h"
+#include "trellis/plan/step.h"
 #include "trellis/plan/units.h"
 
 namespace trellis {
@@ -26,42 +28,78 @@ struct GlobalChoice {
   int stages = 1;
 };
 
+// The shapes that all layers of a plan decide together (docs/derivation.md, rule 18).
+struct SharedShapes {
+  std::int64_t micro_batch = 1;        // samples, padded to a multiple of every layer's batch degree
+  std::int64_t sequence_multiple = 1;  // every sequence dim is padded to a multiple of it
+  auto operator<=>(const SharedShapes&) const = default;
+};
+// Of layers that are placed so.
+TRELLIS_API SharedShapes shared_shapes(const GlobalChoice&, const std::vector<const Placement*>&);
+
 struct Problem {
   const ModelSpec* model = nullptr;
   int devices = 1;
-  Bytes budget{0};                          // per device, margin already taken off
+  Bytes budget{0};                 // of every device, margin already taken off
+  std::vector<Bytes> budgets;      // of each device, where they differ; empty: `budget` is that of all
   std::vector<GlobalChoice> choices;
   const Dimensions* dimensions = nullptr;
-  // Candidates of a layer under a choice, in a fixed order; the same object for layers of one type.
+  // Candidates of a layer under a choice, in a fixed order; the same object for layers of one type that are under the
+  // same pins (search.fix, search.forbid).
   std::function<const std::vector<Candidate>&(int layer, const GlobalChoice&)> candidates;
+  std::optional<Plan> start;       // search.start_from: a plan of the space to begin with
+
+  // A stage has what its poorest device has.
+  TRELLIS_API Bytes stage_budget(const GlobalChoice&, int stage) const;
 };
 
-struct LayerCost {
-  Picoseconds forward{0}, backward{0};      // of one micro-batch
-  Picoseconds update{0};                    // of one step: gradient reduction not hidden, optimizer, parameter gathers
-  Bytes states{0};                          // parameters, gradients, optimizer
-  Bytes kept{0};                            // activations alive from forward to backward of one micro-batch
-  Bytes transient{0};                       // peak beyond states and kept
-  Bytes pending{0};                         // staging of gradient reductions, from the last backward to the update
+// Where a layer is asked for: the global choice, the shapes, and the stage (which matters where stages lie differently
+// in the nodes of a cluster).
+struct Where {
+  const GlobalChoice* choice = nullptr;
+  SharedShapes shapes;
+  int stage = 0;
 };
-struct TransitionCost {
-  Picoseconds forward{0}, backward{0};
-};
+
 struct PlanCost {
   Picoseconds step{0};
-  std::vector<Bytes> memory;                // peak of one rank, per stage
-  std::vector<std::map<std::string, Bytes>> purposes;  // per stage: parameter, gradient, optimizer, activation, ...
+  std::vector<Bytes> memory;                           // peak of one rank, per stage
+  std::vector<std::map<std::string, Bytes>> purposes;  // per stage: states, activation (kept), transient; the rest
   double samples_per_second = 0;
 };
 
-// Const and thread-safe; answers are memoised.
+// Const and thread-safe; answers are memoised. step() is made of the same layer(), edge() and tie() costs by step.h's
+// arithmetic, so that a search can be exact about it.
 class TRELLIS_API CostOracle {
  public:
   virtual ~CostOracle();
-  virtual LayerCost layer(int layer, const Candidate&, const GlobalChoice&) const = 0;
-  virtual TransitionCost transition(int layer, const Candidate& from, const Candidate& to, const GlobalChoice&) const = 0;
-  virtual PlanCost step(const Plan&) const = 0;    // replays the schedule of the whole plan
+  // Error (infeasible) where the layer cannot be derived so.
+  virtual LayerCost layer(int layer, const Candidate&, const Where&) const = 0;
+  // Between `layer` and the one after it, in one stage.
+  virtual EdgeCost edge(int layer, const Candidate& from, const Candidate& to, const Where&) const = 0;
+  // The same where they are the last layer of stage `where.stage` and the first of the next.
+  virtual EdgeCost stage_edge(int layer, const Candidate& from, const Candidate& to, const Where&) const = 0;
+  // Layers that share a parameter (a tied table): the first that has it, and a later one.
+  virtual TieCost tie(int owner, const Candidate&, int use, const Candidate&, bool same_stage, const Where&) const = 0;
+  // What a step has beside its layers: waiting for one another at the gradient norm.
+  virtual Picoseconds step_overhead(const GlobalChoice&) const = 0;
+  // Of computing and communicating while both go on; from 1 to 2.
+  virtual Slowdown slowdown() const = 0;
+  virtual const PipelineSchedule& schedule(const GlobalChoice&) const = 0;
+  // Error (infeasible) where a layer cannot be derived so.
+  virtual PlanCost step(const Plan&) const = 0;
 };
+
+// The cost of a plan by step.h, of layers with these candidates.
+TRELLIS_API PlanCost composed_step(const CostOracle&, const ModelSpec&, const Plan&,
+                                   const std::vector<const Candidate*>&);
+
+// The layers that share a parameter: owner and later use.
+struct SharedLayers {
+  int owner = 0, use = 0;
+  bool operator==(const SharedLayers&) const = default;
+};
+TRELLIS_API std::vector<SharedLayers> shared_layers(const ModelSpec&);
 
 // What a search tells while it works and at its end.
 struct SearchLog {

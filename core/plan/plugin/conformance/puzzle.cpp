@@ -89,28 +89,60 @@ const std::vector<Candidate>& Puzzle::candidates(int layer, const GlobalChoice& 
 
 // More slices: less time for the work, more for their coordination (how much more depends on the type), more state.
 // Lean: more time, less kept.
-LayerCost Puzzle::layer(int layer, const Candidate& candidate, const GlobalChoice& choice) const {
+LayerCost Puzzle::layer(int layer, const Candidate& candidate, const Where& where) const {
   const std::string& type = model_.layers.at(static_cast<std::size_t>(layer))->type;
   const std::string text = type + candidate.placement.key();
-  const std::int64_t degree = DeviceLine{choice.atoms}.degree(candidate.placement.axis("slices"));
-  const std::int64_t samples = choice.batch / choice.micro_batches;
+  const std::int64_t degree = DeviceLine{where.choice->atoms}.degree(candidate.placement.axis("slices"));
+  const std::int64_t samples = where.shapes.micro_batch;
   const bool is_lean = candidate.placement.retained() == Retain::boundary;
   LayerCost cost;
-  cost.forward = Picoseconds(samples * (1000 + pick(text, 400)) / degree + (degree - 1) * pick(type, 9000));
-  cost.backward = cost.forward * (is_lean ? 3 : 2);
+  cost.forward.busy = Picoseconds(samples * (1000 + pick(text, 400)) / degree + (degree - 1) * pick(type, 9000));
+  cost.forward.link = cost.forward.busy / (degree + 1);
+  cost.backward.busy = cost.forward.busy * (is_lean ? 3 : 2);
+  cost.backward.link = cost.forward.link * 2;
+  cost.reduce_last = Picoseconds((degree - 1) * pick(text + "reduction", 800));
   cost.update = Picoseconds(500 * degree + pick(text + "update", 200));
   cost.states = Bytes(4000 + 300 * degree + pick(text + "states", 100));
   cost.kept = Bytes(samples * (is_lean ? 100 : 700 + pick(text + "kept", 100)) / degree);
-  cost.transient = Bytes(200 + pick(text + "transient", 50));
+  cost.forward_peak = cost.backward_peak = cost.kept + Bytes(200 + pick(text + "transient", 50));
+  cost.last_peak = cost.backward_peak + Bytes(30 * (degree - 1));
+  cost.entry = cost.exit = static_cast<int>(degree);
   return cost;
 }
 
-TransitionCost Puzzle::transition(int layer, const Candidate& from, const Candidate& to,
-                                  const GlobalChoice& choice) const {
-  if (from.placement.axis("slices") == to.placement.axis("slices")) return {};
-  const std::string text = fmt::format("{} {} {}", layer, from.placement.key(), to.placement.key());
-  const Picoseconds time(choice.batch / choice.micro_batches * (5 + pick(text, 30)));
-  return {time, time};
+EdgeCost Puzzle::edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
+  const auto degree = [&](const Candidate& c) {
+    return DeviceLine{where.choice->atoms}.degree(c.placement.axis("slices"));
+  };
+  if (degree(from) == degree(to)) return {};
+  const std::string text = fmt::format("{} {} {}", layer, degree(from), degree(to));
+  const Picoseconds time(where.shapes.micro_batch * (5 + pick(text, 30)));
+  return {.forward = time, .backward = time, .bytes = Bytes(pick(text + "bytes", 400))};
+}
+
+EdgeCost Puzzle::stage_edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
+  EdgeCost cost = edge(layer, from, to, where);
+  cost.send_forward = cost.send_backward = Picoseconds(where.shapes.micro_batch * 11);
+  cost.sent = Bytes(where.shapes.micro_batch * 9);
+  return cost;
+}
+
+std::vector<Action> Puzzle::Schedules::actions(std::string_view, int stage, int stages, int micro_batches) const {
+  std::vector<Action> list;
+  const auto forward = [&](int m) {
+    if (stage > 0) list.push_back({ActionKind::receive_forward, m});
+    list.push_back({ActionKind::forward, m});
+    if (stage + 1 < stages) list.push_back({ActionKind::send_forward, m});
+  };
+  const int ahead = std::min(micro_batches, stages - stage);
+  for (int m = 0; m < ahead; ++m) forward(m);
+  for (int m = 0; m < micro_batches; ++m) {
+    if (stage + 1 < stages) list.push_back({ActionKind::receive_backward, m});
+    list.push_back({ActionKind::backward, m});
+    if (stage > 0) list.push_back({ActionKind::send_backward, m});
+    if (m + ahead < micro_batches) forward(m + ahead);
+  }
+  return list;
 }
 
 const GlobalChoice* Puzzle::choice_of(const Plan& plan) const {
@@ -149,36 +181,12 @@ std::string Puzzle::fault(const Plan& plan) const {
   return {};
 }
 
-// 1F1B with equal micro-batches: the slowest stage sets the pace, the others fill and drain the pipeline once.
 PlanCost Puzzle::step(const Plan& plan) const {
   if (const std::string problem = fault(plan); !problem.empty()) fail("the oracle was asked for no plan: {}", problem);
-  const GlobalChoice& choice = *choice_of(plan);
-  PlanCost cost;
-  Picoseconds slowest{0}, sum{0}, update{0};
-  for (int s = 0; s < choice.stages; ++s) {
-    const StageRange range = plan.stages[static_cast<std::size_t>(s)];
-    Picoseconds time{0}, stage_update{0};
-    Bytes states{0}, kept{0}, transient{0};
-    for (int i = range.first; i <= range.last; ++i) {
-      const Candidate& candidate = *candidate_of(plan, i, choice);
-      const LayerCost layer_cost = layer(i, candidate, choice);
-      time += layer_cost.forward + layer_cost.backward;
-      stage_update += layer_cost.update;
-      states += layer_cost.states;
-      kept += layer_cost.kept;
-      transient = std::max(transient, layer_cost.transient);
-      if (i == 0) continue;
-      const TransitionCost move = transition(i, *candidate_of(plan, i - 1, choice), candidate, choice);
-      time += move.forward + move.backward;
-    }
-    slowest = std::max(slowest, time);
-    sum += time;
-    update = std::max(update, stage_update);
-    cost.memory.push_back(states + kept * std::min(choice.micro_batches, choice.stages - s) + transient);
-  }
-  cost.step = slowest * (choice.micro_batches - 1) + sum + update;
-  cost.samples_per_second = static_cast<double>(choice.batch) / to_seconds(cost.step);
-  return cost;
+  std::vector<const Candidate*> chosen;
+  for (int i = 0; i < static_cast<int>(plan.layers.size()); ++i)
+    chosen.push_back(candidate_of(plan, i, *choice_of(plan)));
+  return composed_step(*this, model_, plan, chosen);
 }
 
 bool Puzzle::fits(const Plan& plan) const {

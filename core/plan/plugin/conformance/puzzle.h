@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "trellis/plan/schedule.h"
 #include "trellis/plan/search.h"
 
 namespace trellis::conformance {
@@ -18,8 +19,13 @@ class Puzzle final : public CostOracle {
 
   const Problem& problem() const { return problem_; }
 
-  LayerCost layer(int layer, const Candidate&, const GlobalChoice&) const override;
-  TransitionCost transition(int layer, const Candidate& from, const Candidate& to, const GlobalChoice&) const override;
+  LayerCost layer(int layer, const Candidate&, const Where&) const override;
+  EdgeCost edge(int layer, const Candidate& from, const Candidate& to, const Where&) const override;
+  EdgeCost stage_edge(int layer, const Candidate& from, const Candidate& to, const Where&) const override;
+  TieCost tie(int, const Candidate&, int, const Candidate&, bool, const Where&) const override { return {}; }
+  Picoseconds step_overhead(const GlobalChoice&) const override { return Picoseconds(40); }
+  Slowdown slowdown() const override { return Slowdown(1.2); }
+  const PipelineSchedule& schedule(const GlobalChoice&) const override { return schedules_; }
   PlanCost step(const Plan&) const override;  // Error where the plan is none of this problem
 
   // Why this is no plan of the problem; empty where it is one, whether it fits in memory or not.
@@ -34,6 +40,12 @@ class Puzzle final : public CostOracle {
   Answers solve_by_trying_all() const;
 
  private:
+  // 1F1B as pipeline schedules are written.
+  struct Schedules final : PipelineSchedule {
+    std::vector<std::string> names() const override { return {"1f1b"}; }
+    std::vector<Action> actions(std::string_view, int stage, int stages, int micro_batches) const override;
+  };
+
   const GlobalChoice* choice_of(const Plan&) const;
   const Candidate* candidate_of(const Plan&, int layer, const GlobalChoice&) const;
   const std::vector<Candidate>& candidates(int layer, const GlobalChoice&) const;
@@ -42,6 +54,7 @@ class Puzzle final : public CostOracle {
   Dimensions dimensions_;
   std::map<std::pair<const LayerSpec*, int>, std::vector<Candidate>> candidates_;  // by devices in a line
   Problem problem_;
+  Schedules schedules_;
 };
 
 }  // namespace trellis::conformance
