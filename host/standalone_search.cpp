@@ -93,8 +93,7 @@ ExitCode run_standalone(const Context& context, const Options& document, const S
     for (const std::string& line : answer.lines) fmt::print("{}\n", line);
     if (!answer.plan) continue;
     answer.plan->made_by = {{"search", fmt::format("{} {}{}{}", name, version, which.empty() ? "" : ", ", which)}};
-    answer.plan->predicted =
-        Predicted{from_seconds(answer.step_seconds), answer.memory, answer.samples_per_second};
+    answer.plan->predicted = Predicted{from_seconds(answer.step_seconds), answer.memory, answer.samples_per_second};
     if (!args.out.empty()) write_file_atomically(plan_file(args.out, which), to_yaml(*answer.plan));
   }
   if (!args.json.empty()) write_file_atomically(args.json, to_json(answers, args.out).dump(2) + "\n");

@@ -15,10 +15,10 @@ struct Solution {
   Task task;
   Layout vocabulary;
   std::vector<Layout> layers;
-  std::vector<int> division;   // layers of each stage
-  double step = 0;             // seconds
-  std::vector<double> used;    // MB by stage, with what is held back
-  std::vector<double> left;    // MB by stage
+  std::vector<int> division;  // layers of each stage
+  double step = 0;            // seconds
+  std::vector<double> used;   // MB by stage, with what is held back
+  std::vector<double> left;   // MB by stage
 
   double throughput() const { return static_cast<double>(task.batch) / step; }
 };
@@ -40,7 +40,8 @@ SearchOutcome search_as_reference(const CostModel&);
 // The best by the reference's formula in the same space, memory in fractions of MB.
 SearchOutcome search_exactly(const CostModel&);
 
-// Runs work(0) ... work(count - 1), each once, on so many threads (0: those of the machine). The first Error is thrown on.
+// Runs work(0) ... work(count - 1), each once, on so many threads (0: those of the machine). The first Error is thrown
+// on.
 void in_parallel(int threads, std::size_t count, const std::function<void(std::size_t)>& work);
 
 }  // namespace trellis::galvatron

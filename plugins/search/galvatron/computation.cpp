@@ -27,11 +27,13 @@ Json with_derived_times(const JsonFile& file) {
     if (!key.starts_with("layernum")) continue;
     if (key.find(',') != std::string::npos)
       file.reject({key}, "a run with several types of layers", "the main branch of the reference knows one");
-    const std::int64_t layers = layers_of_run(key), batch = number_after(key, "_bsz"), length = number_after(key, "_seq");
+    const std::int64_t layers = layers_of_run(key), batch = number_after(key, "_bsz"),
+                       length = number_after(key, "_seq");
     if (layers < 1 || batch < 1 || length < 1) file.reject({key}, "expected a key like layernum[2]_bsz8_seq2048");
     runs[{batch, length}][layers] = file.positive(value, {key});
   }
-  if (runs.empty()) file.reject({"layertype_0_bsz*_seq*"}, "required, and there are no runs (layernum*) to derive it from");
+  if (runs.empty())
+    file.reject({"layertype_0_bsz*_seq*"}, "required, and there are no runs (layernum*) to derive it from");
   for (const auto& [point, times] : runs) {
     const auto [batch, length] = point;
     const auto [fewest, short_time] = *times.begin();
@@ -39,9 +41,10 @@ Json with_derived_times(const JsonFile& file) {
     const std::string run = fmt::format("layernum*_bsz{}_seq{}", batch, length);
     if (fewest == most) file.reject({run}, "one run only: a layer's time is the difference between two");
     const double layer = (long_time - short_time) / static_cast<double>(batch) / static_cast<double>(most - fewest);
-    if (layer <= 0) file.reject({run}, fmt::format("{} layers take no longer than {}", most, fewest), "measure it again");
-    const double rest = (short_time - static_cast<double>(fewest) * layer * static_cast<double>(batch)) /
-                        static_cast<double>(batch);
+    if (layer <= 0)
+      file.reject({run}, fmt::format("{} layers take no longer than {}", most, fewest), "measure it again");
+    const double rest =
+        (short_time - static_cast<double>(fewest) * layer * static_cast<double>(batch)) / static_cast<double>(batch);
     root[fmt::format("layertype_0_bsz{}_seq{}", batch, length)] = layer;
     root[fmt::format("layertype_other_bsz{}_seq{}", batch, length)] = std::max(rest, 0.0);
   }

@@ -14,9 +14,12 @@ constexpr double kMsToSeconds = 1e-3;
 constexpr double kBackward = 2;
 constexpr double kFrameworkMb = 1024;  // on every stage
 
-// Communication behind computation: the longer one, and the shorter one's slowdown.
-double overlap(double communication, double computation, double slowdown) {
-  return std::max(communication, computation) + (slowdown - 1) * std::min(communication, computation);
+// With a reduction of `volume` MB behind the backward pass: the longer of both, and the shorter one's slowdown.
+double forward_and_backward(double forward, double backward, double volume, double per_mb, double slowdown) {
+  const double slow_per_mb = per_mb * slowdown, reduction = volume * slow_per_mb, slow_backward = backward * slowdown;
+  if (reduction < slow_backward) return forward + reduction + (backward - reduction / slowdown);
+  if (reduction == slow_backward) return forward + slow_backward;
+  return forward + slow_backward + (volume - slow_backward / slow_per_mb) * per_mb;
 }
 
 // In the vocabulary layers only computation is slowed down, and what is longer hides the rest.
@@ -52,32 +55,39 @@ double CostModel::communication(const Layout& layout, std::int64_t samples) cons
   return table(megabytes(samples)) * times;
 }
 
+// For all layers together and divided at the end, in the reference's order of operations: plans that cost the same but
+// for the last bit are ties to the dynamic programming, and rounding decides which of them is found.
 LayerTime CostModel::layer_time(const Layout& layout, const Task& task) const {
   const std::int64_t samples = local_samples(layout, task);
-  const double slowdown = p_.hardware.overlap;
-  const double forward = p_.computation.layer(static_cast<double>(samples) / layout.degree());
-  const double backward = forward * kBackward + (layout.checkpoint ? forward : 0);
+  const double slowdown = p_.hardware.overlap, layers = s_.layers;
+  const double forward = p_.computation.layer(static_cast<double>(samples) / layout.degree()) * layers;
+  double backward = forward * kBackward;
+  if (layout.checkpoint) backward += forward;
 
   // Volume of the gradients' all-reduce. Defect: ZeRO-2 costs what DDP does; its parameters are never gathered.
   const int devices = layout.sharded();
-  double volume = 2.0 * (devices - 1) * (p_.memory.parameters / layout.tp / devices);
+  double volume = 2.0 * (devices - 1) * (p_.memory.parameters / layout.tp / devices) * layers;
   if (s_.half_precision()) volume /= 2;
   // Defect: which ranks the group really spans is not asked; strided figures are of the whole cluster.
   const double per_mb = p_.hardware.all_reduce(devices, layout.tp == 1);
-  const double reduction = volume * per_mb;
-
-  double rest = communication(layout, samples);
-  // Defect: of ZeRO-3's gathers one is charged, and never hidden; backward's is in the reduction of one micro-batch only.
-  if (layout.type == DpType::zero3) rest += 0.5 * volume * per_mb;
+  const double tp_sp = communication(layout, samples) * layers;
+  // Defect: of ZeRO-3's gathers one is charged, and never hidden; backward's is in the reduction of one micro-batch
+  // only.
+  const double gather = layout.type == DpType::zero3 ? volume * 0.5 * per_mb : 0;
+  // Defect: the message is not divided by the tp or sp degree, and is never hidden. All layers together send it once.
+  double send = 0;
   if (layout.pp > 1) {
-    // Defect: the message is not divided by the tp or sp degree, and is never hidden. A layer has its share of it.
     double message = layout.pp * 2.0 * static_cast<double>(samples * s_.sequence * s_.hidden) * 4 / kBytesOfMb;
     if (s_.half_precision()) message /= 2;
-    rest += message * p_.hardware.send(layout.pp) / s_.layers;
+    send = message * p_.hardware.send(layout.pp);
   }
-  // Defect: without data parallelism nothing is reduced, although Ulysses' devices share the parameters.
-  const double hidden = layout.dp > 1 ? overlap(reduction, backward, slowdown) : backward;
-  return {(forward + hidden + rest) * kMsToSeconds, (forward + backward + rest) * kMsToSeconds};
+  const auto time = [&](double reduced) {
+    // Defect: without data parallelism nothing is reduced, although Ulysses' devices share the parameters.
+    const double computed =
+        layout.dp > 1 ? forward_and_backward(forward, backward, reduced, per_mb, slowdown) : forward + backward;
+    return (computed + tp_sp + gather + send) * kMsToSeconds / layers;
+  };
+  return {time(volume), time(0)};
 }
 
 // Share of a parameter's states (parameter, gradient, two moments) that a device holds.
@@ -101,15 +111,15 @@ std::vector<double> CostModel::in_flight(const Task& task) const {
   std::vector<double> result(static_cast<std::size_t>(task.stages), 1);
   if (task.stages == 1) return result;
   for (int stage = 0; stage < task.stages; ++stage)
-    result[static_cast<std::size_t>(stage)] =
-        s_.gpipe ? static_cast<double>(task.micro_batches) : task.stages - stage;
+    result[static_cast<std::size_t>(stage)] = s_.gpipe ? static_cast<double>(task.micro_batches) : task.stages - stage;
   return result;
 }
 
 LayerMemory CostModel::layer_memory(const Layout& layout, const Task& task, int stage) const {
   LayerMemory memory;
   memory.states = 4 * (p_.memory.parameters / layout.tp) * zero_ratio(layout.type, layout.sharded(), task);
-  const double samples = static_cast<double>(local_samples(layout, task)) * in_flight(task)[static_cast<std::size_t>(stage)];
+  const double samples =
+      static_cast<double>(local_samples(layout, task)) * in_flight(task)[static_cast<std::size_t>(stage)];
   if (!layout.checkpoint) {
     memory.activation = p_.memory.activation.at(layout.degree()) * samples;
     return memory;
@@ -177,7 +187,8 @@ double CostModel::transition(const Layout& from, const Layout& to, const Task& t
   }
   // Constants that break ties, the later ones over the earlier ones: which of equal plans is found hangs on them.
   if (from.degree() != to.degree() || from.dp != to.dp) return 0;
-  const bool same_kind = from.tp == to.tp, same_type = from.type == to.type, same_checkpoint = from.checkpoint == to.checkpoint;
+  const bool same_kind = from.tp == to.tp, same_type = from.type == to.type,
+             same_checkpoint = from.checkpoint == to.checkpoint;
   if (!same_kind) return same_type && same_checkpoint && to.sp > 1 ? 1e-10 : 0;
   double cost = 0;
   if (same_checkpoint && !same_type && to.type == DpType::zero3) cost = 1e-9;

@@ -28,7 +28,9 @@ void lower(double* __restrict best, double* __restrict mark, const double* __res
 }  // namespace
 
 DenseDp::DenseDp(const StageProblem& problem, std::int64_t lowest, std::int64_t highest)
-    : problem_(problem), lowest_(std::max<std::int64_t>(lowest, 0)), highest_(highest),
+    : problem_(problem),
+      lowest_(std::max<std::int64_t>(lowest, 0)),
+      highest_(highest),
       strategies_(static_cast<int>(problem.memory.size())) {
   const auto [least, most] = std::minmax_element(problem_.memory.begin(), problem_.memory.end());
   least_memory_ = *least;
@@ -98,7 +100,8 @@ std::optional<DenseDp::Answer> DenseDp::at(std::int64_t row) const {
     answer.remaining -= problem_.memory[static_cast<std::size_t>(strategy)];
     if (layer == 0) break;
     const Rows rows = rows_of(layer);
-    strategy = marks_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(strategy * rows.size() + here - rows.first)];
+    strategy =
+        marks_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(strategy * rows.size() + here - rows.first)];
   }
   return answer;
 }

@@ -15,13 +15,13 @@ struct StageProblem {
   std::vector<double> transition;    // [from * strategies + to]
 };
 
-// Solves all rows (MB that the layers may use) from `lowest` to `highest` at once: the reference runs it again for every
-// choice of the vocabulary layers, though only the row to look at differs.
+// Solves all rows (MB that the layers may use) from `lowest` to `highest` at once: the reference runs it again for
+// every choice of the vocabulary layers, though only the row to look at differs.
 //
-// The answers are bit for bit those of its loop over rows, downwards and in place: cost(row, s) of i layers is the least,
-// over s' in order and the first of equals, of (cost of i - 1 layers (row - memory(s), s') + transition(s', s)) + cost(s).
-// In place it reads rows below the one it writes; with a layer of 0 MB it would read what it just wrote (a defect that
-// cannot be reached: states are never empty).
+// The answers are bit for bit those of its loop over rows, downwards and in place: cost(row, s) of i layers is the
+// least, over s' in order and the first of equals, of (cost of i - 1 layers (row - memory(s), s') + transition(s', s))
+// + cost(s). In place it reads rows below the one it writes; with a layer of 0 MB it would read what it just wrote (a
+// defect that cannot be reached: states are never empty).
 class DenseDp {
  public:
   DenseDp(const StageProblem&, std::int64_t lowest, std::int64_t highest);

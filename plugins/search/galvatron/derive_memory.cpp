@@ -34,7 +34,8 @@ class Derivation {
     Json activation;
     for (const auto& [degree, value] : activation_) activation[std::to_string(degree)] = value;
     if (checkpoint_) activation["checkpoint"] = *checkpoint_;
-    root["layertype_0" + suffix][length] = {{"parameter_size", parameters_}, {"tp_activation_per_bsz_dict", activation}};
+    root["layertype_0" + suffix][length] = {{"parameter_size", parameters_},
+                                            {"tp_activation_per_bsz_dict", activation}};
     const char* names[] = {"other_memory_pp_off", "other_memory_pp_on_first", "other_memory_pp_on_last"};
     for (int which = 0; which < 3; ++which) {
       Json& entry = root[names[which] + suffix][length];
@@ -81,8 +82,9 @@ class Derivation {
   double value(const Place& place, const Run& run, std::int64_t layers, std::int64_t rank, const std::string& what) {
     const auto found = run.find({layers, rank, what});
     if (found == run.end())
-      file_.reject({name(place), fmt::format("layernum[{}]_bsz{}_seq{}_rank{}_{}", layers, batch_, length_, rank, what)},
-                   "required, and not there");
+      file_.reject(
+          {name(place), fmt::format("layernum[{}]_bsz{}_seq{}_rank{}_{}", layers, batch_, length_, rank, what)},
+          "required, and not there");
     return found->second;
   }
 
@@ -94,8 +96,8 @@ class Derivation {
 
   double activation_of(const Place& place, const Run& run) {
     const auto [fewest, most] = fewest_and_most(place, run);
-    const double layer = (value(place, run, most, 0, "act") - value(place, run, fewest, 0, "act")) /
-                         static_cast<double>(most - fewest);
+    const double layer =
+        (value(place, run, most, 0, "act") - value(place, run, fewest, 0, "act")) / static_cast<double>(most - fewest);
     return layer / place.tp * world_ / static_cast<double>(batch_);
   }
 
@@ -137,8 +139,10 @@ class Derivation {
     const double here = pp > 1 ? 1 : static_cast<double>(fewest_);
     const double dp = world_ / pp / tp, batch = static_cast<double>(batch_), degree = cut ? tp : 1;
     const auto measure = [&](std::int64_t rank, int which) {
-      const double states = (value(place, runs, layers, rank, "ms") - here * shard_[tp] * 4 / dp) * (world_ / pp) / degree;
-      const double peak = std::max(value(place, runs, layers, rank, "act_peak"), value(place, runs, layers, rank, "act"));
+      const double states =
+          (value(place, runs, layers, rank, "ms") - here * shard_[tp] * 4 / dp) * (world_ / pp) / degree;
+      const double peak =
+          std::max(value(place, runs, layers, rank, "act_peak"), value(place, runs, layers, rank, "act"));
       const double activation = (peak - here * activation_[tp] * (batch / dp)) / (batch / world_ * pp * degree);
       const auto keep = [&](std::map<int, double>& into, double found) {
         const auto [entry, is_new] = into.emplace(cut ? tp : 1, std::max(found, 0.0));

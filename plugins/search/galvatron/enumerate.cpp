@@ -134,9 +134,9 @@ class Enumeration {
     Staircase stairs(exact_computed_);
     std::size_t old = 0, fresh = 0;
     while (old < front.size() || fresh < added.size()) {
-      const bool take_old = fresh == added.size() ||
-                            (old < front.size() &&
-                             !in_order(added[fresh], arena_[static_cast<std::size_t>(front[old])]));
+      const bool take_old =
+          fresh == added.size() ||
+          (old < front.size() && !in_order(added[fresh], arena_[static_cast<std::size_t>(front[old])]));
       if (take_old) {
         const std::int32_t id = front[old++];
         const Label& label = arena_[static_cast<std::size_t>(id)];
@@ -158,7 +158,8 @@ class Enumeration {
       if (id < reported_ || cut(arena_[static_cast<std::size_t>(id)], 0, 0)) continue;
       Mix mix;
       mix.counts.assign(stage_.items.size(), 0);
-      for (std::int32_t at = id; arena_[static_cast<std::size_t>(at)].item >= 0; at = arena_[static_cast<std::size_t>(at)].parent)
+      for (std::int32_t at = id; arena_[static_cast<std::size_t>(at)].item >= 0;
+           at = arena_[static_cast<std::size_t>(at)].parent)
         ++mix.counts[kept_[static_cast<std::size_t>(arena_[static_cast<std::size_t>(at)].item)]];
       found_(mix_of(stage_, std::move(mix.counts)));
     }
@@ -170,8 +171,8 @@ class Enumeration {
   bool exact_computed_;
   Effort& effort_;
   const std::function<void(const Mix&)>& found_;
-  std::vector<std::size_t> kept_;  // items, in the order of work
-  std::vector<Item> items_;        // the same
+  std::vector<std::size_t> kept_;         // items, in the order of work
+  std::vector<Item> items_;               // the same
   std::vector<std::vector<Hull>> hulls_;  // by limit and first item
   std::vector<Label> arena_;
   std::vector<std::vector<std::int32_t>> fronts_;  // by layers done

@@ -24,8 +24,11 @@ struct Candidate {
 class Group {
  public:
   Group(const CostModel& costs, const Task& task, const Space& whole)
-      : costs_(costs), task_(task), space_(restrict(whole, task, costs.settings())),
-        division_(divide_evenly(costs.settings().layers, task.stages)), budget_(budget_of(costs.settings())) {
+      : costs_(costs),
+        task_(task),
+        space_(restrict(whole, task, costs.settings())),
+        division_(divide_evenly(costs.settings().layers, task.stages)),
+        budget_(budget_of(costs.settings())) {
     if (space_.layers.empty()) return;
     PipelineProblem problem;
     problem.micro_batches = task.micro_batches;
@@ -33,7 +36,8 @@ class Group {
       problem.stages.push_back({{}, division_[static_cast<std::size_t>(stage)], 0});
       for (const Layout& layout : space_.layers) {
         const LayerTime time = costs.layer_time(layout, task);
-        problem.stages.back().items.push_back({costs.layer_memory(layout, task, stage).total(), time.no_sync, time.sync});
+        problem.stages.back().items.push_back(
+            {costs.layer_memory(layout, task, stage).total(), time.no_sync, time.sync});
       }
     }
     for (const Layout& layout : space_.vocabulary) vocabulary_.push_back(costs.vocabulary(layout, task));

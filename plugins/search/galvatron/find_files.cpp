@@ -85,7 +85,8 @@ std::filesystem::path find(const Settings& s, const std::string& kind, ProfileMo
                 there.empty() ? fmt::format("the folder has no {}*.json at all", kind)
                               : fmt::format("found: {}", fmt::join(there, ", ")),
                 {s.profiles.string()});
-  throw Error(ExitCode::bad_input, fmt::format("several files for mode '{}': {}", name_of(mode), fmt::join(names, ", ")),
+  throw Error(ExitCode::bad_input,
+              fmt::format("several files for mode '{}': {}", name_of(mode), fmt::join(names, ", ")),
               "name the model (model: NAME, as in the files' names), or move the others away", {s.profiles.string()});
 }
 
@@ -98,9 +99,9 @@ std::filesystem::path find_computation(const Settings& s) {
 std::filesystem::path find_memory(const Settings& s) { return find(s, "memory_profiling", s.memory_mode, true); }
 
 std::filesystem::path find_hardware(const Settings& s, const std::string& kind) {
-  const std::string name =
-      kind == "overlap_coefficient" ? kind + ".json"
-                                    : fmt::format("{}_{}nodes_{}gpus_per_node.json", kind, s.nodes, s.devices / s.nodes);
+  const std::string name = kind == "overlap_coefficient"
+                               ? kind + ".json"
+                               : fmt::format("{}_{}nodes_{}gpus_per_node.json", kind, s.nodes, s.devices / s.nodes);
   const std::filesystem::path path = s.hardware / name;
   if (std::filesystem::exists(path)) return path;
   std::vector<std::string> there;

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "walk.h"
+
 namespace trellis::galvatron {
 namespace {
 
@@ -49,17 +51,28 @@ std::pair<double, double> center_and_scale(const Points& points) {
   return {center, scale};
 }
 
+template <class Function>
+std::vector<double> residuals(const Points& points, const Function& function) {
+  std::vector<double> result;
+  for (std::size_t i = 0; i < points.x.size(); ++i) result.push_back(function(points.x[i]) - points.y[i]);
+  return result;
+}
+
 }  // namespace
 
 std::size_t Points::distinct() const { return std::set<double>(x.begin(), x.end()).size(); }
 
 Line fit_line(const Points& points) {
+  Walk<2> walk([&](const std::array<double, 2>& p) { return residuals(points, Line{p[0], p[1]}); });
+  if (const auto found = walk.run()) return {(*found)[0], (*found)[1]};
   const auto [center, scale] = center_and_scale(points);
   const auto [c0, c1] = fit<2>(points, center, scale);
   return {c1 / scale, c0 - c1 / scale * center};
 }
 
 Parabola fit_parabola(const Points& points) {
+  Walk<3> walk([&](const std::array<double, 3>& p) { return residuals(points, Parabola{p[0], p[1], p[2]}); });
+  if (const auto found = walk.run()) return {(*found)[0], (*found)[1], (*found)[2]};
   const auto [center, scale] = center_and_scale(points);
   const auto [c0, c1, c2] = fit<3>(points, center, scale);
   const double a = c2 / (scale * scale), b = c1 / scale;

@@ -1,7 +1,13 @@
 // Unweighted least squares, as the reference fits its measurements.
+//
+// Its fitting routine walks to the minimum from 1, 1, 1 by Gauss-Newton steps over a Jacobian of finite differences and
+// stops within a tolerance, which leaves the ninth digit to the walk; and its dynamic programming decides ties by the
+// last bit of costs. So the walk is repeated here, step by step and in the same order of operations, and the minimum
+// itself is taken only where that walk would leave its region of trust.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <vector>
 
 namespace trellis::galvatron {

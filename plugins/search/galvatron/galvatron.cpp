@@ -53,8 +53,9 @@ StandaloneAnswer to_answer(const SearchOutcome& outcome, const Settings& s, cons
   answer.status = "feasible";
   if (outcome.bound) {
     answer.lower_bound = *outcome.bound * static_cast<double>(found.task.batch);
-    answer.status = outcome.proven ? "optimal, proven"
-                                   : fmt::format("within {:.2g} %, proven", (found.step / *answer.lower_bound - 1) * 100);
+    answer.status = outcome.proven
+                        ? "optimal, proven"
+                        : fmt::format("within {:.2g} %, proven", (found.step / *answer.lower_bound - 1) * 100);
   }
   for (const double megabytes : found.used)
     answer.memory.push_back(Bytes(static_cast<std::int64_t>(std::ceil(megabytes * 1024 * 1024))));
@@ -83,8 +84,9 @@ void settle_ties(SearchOutcome& exact, const SearchOutcome& reference) {
 class Galvatron final : public SearchAlgorithm, public StandaloneSearch {
  public:
   std::optional<Plan> solve(const Problem&, const CostOracle&, const Options&, SearchLog&) const override {
-    throw Error(ExitCode::unsupported, "search 'galvatron' plans by its own profiles and costs, not for a Trellis model",
-                "trellis search needs a run file with its section 'search' only, as configs/runs/galvatron-llama2-7b.yaml");
+    throw Error(
+        ExitCode::unsupported, "search 'galvatron' plans by its own profiles and costs, not for a Trellis model",
+        "trellis search needs a run file with its section 'search' only, as configs/runs/galvatron-llama2-7b.yaml");
   }
 
   std::map<std::string, StandaloneAnswer> solve(const Options& options, SearchLog& log) const override {
@@ -101,9 +103,8 @@ class Galvatron final : public SearchAlgorithm, public StandaloneSearch {
     answers["exact"] = to_answer(exact, settings, "exact on the same costs");
     if (exact.bound && reference.best) {
       own.lower_bound = *exact.bound * static_cast<double>(reference.best->task.batch);
-      answers["exact"].lines.push_back(
-          fmt::format("  {:.4f} % more than galvatron",
-                      (exact.best->throughput() / reference.best->throughput() - 1) * 100));
+      answers["exact"].lines.push_back(fmt::format(
+          "  {:.4f} % more than galvatron", (exact.best->throughput() / reference.best->throughput() - 1) * 100));
     }
     return answers;
   }

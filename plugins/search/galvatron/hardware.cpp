@@ -101,10 +101,10 @@ HardwareProfile read_hardware(const JsonFile& all_reduce, const JsonFile& send, 
 }
 
 HardwareProfile read_hardware(const Settings& s) {
-  return read_hardware(JsonFile::read(find_hardware(s, "allreduce_bandwidth")),
-                       JsonFile::read(find_hardware(s, "p2p_bandwidth")),
-                       JsonFile::read(find_hardware(s, "overlap_coefficient")),
-                       JsonFile::read(find_hardware(s, "sp_time")), s.devices);
+  const JsonFile all_reduce = JsonFile::read(find_hardware(s, "allreduce_bandwidth"));
+  const JsonFile send = JsonFile::read(find_hardware(s, "p2p_bandwidth"));
+  const JsonFile overlap = JsonFile::read(find_hardware(s, "overlap_coefficient"));
+  return read_hardware(all_reduce, send, overlap, JsonFile::read(find_hardware(s, "sp_time")), s.devices);
 }
 
 Profiles read_profiles(const Settings& s) {

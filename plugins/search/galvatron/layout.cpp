@@ -61,8 +61,8 @@ Space make_space(const Settings& s) {
       }
   sort_and_dedupe(space.layers);
   sort_and_dedupe(space.vocabulary);
-  if (!s.sequence_parallel && std::any_of(space.vocabulary.begin(), space.vocabulary.end(),
-                                          [](const Layout& layout) { return layout.tp > 1; }))
+  if (!s.sequence_parallel &&
+      std::any_of(space.vocabulary.begin(), space.vocabulary.end(), [](const Layout& layout) { return layout.tp > 1; }))
     throw Error(ExitCode::unsupported, "the reference has no costs of vocabulary tp without sequence_parallel",
                 "set sequence_parallel: on, or disable: [vocab_tp]");
   return space;

@@ -67,7 +67,8 @@ class Exchange {
 
 Hull::Hull(const std::vector<Item>& items, std::size_t first_item, Direction direction) {
   std::vector<std::pair<double, double>> all;
-  for (std::size_t s = first_item; s < items.size(); ++s) all.emplace_back(items[s].memory, measure(items[s], direction));
+  for (std::size_t s = first_item; s < items.size(); ++s)
+    all.emplace_back(items[s].memory, measure(items[s], direction));
   std::sort(all.begin(), all.end());
   for (const auto& point : all) {
     if (!points_.empty() && point.second >= points_.back().second) continue;

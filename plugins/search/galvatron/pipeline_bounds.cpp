@@ -52,7 +52,8 @@ double time_of(const PipelineProblem& problem, const std::vector<Mix>& mixes) {
 
 PipelineBounds::PipelineBounds(const PipelineProblem& problem)
     : terms_(make_terms(problem.stages.size(), static_cast<double>(problem.micro_batches))),
-      hulls_(problem.stages.size()), which_(terms_.size()) {
+      hulls_(problem.stages.size()),
+      which_(terms_.size()) {
   for (std::size_t t = 0; t < terms_.size(); ++t)
     for (std::size_t i = 0; i < problem.stages.size(); ++i) {
       const Direction direction = terms_[t][i];

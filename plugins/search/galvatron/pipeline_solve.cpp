@@ -43,7 +43,8 @@ class Solver {
       if (direction == Direction{}) continue;
       const double others = bounds_.least(problem_, t) - bounds_.least(problem_, t, stage);
       const double value = best_time_ - others - direction.on_computed * problem_.vocabulary[stage];
-      const auto same = std::find_if(limits.begin(), limits.end(), [&](const Limit& l) { return l.direction == direction; });
+      const auto same =
+          std::find_if(limits.begin(), limits.end(), [&](const Limit& l) { return l.direction == direction; });
       if (same == limits.end()) limits.push_back({direction, value});
       else same->value = std::min(same->value, value);
     }
@@ -121,8 +122,7 @@ class Solver {
     for (const Mix& mix : lists_[stage]) {
       if (++effort_.spent > effort_.labels) return false;
       std::vector<double> with(sums);
-      for (std::size_t t = 0; t < with.size(); ++t)
-        with[t] += share(bounds_.terms()[t], stage, mix) - least_[stage][t];
+      for (std::size_t t = 0; t < with.size(); ++t) with[t] += share(bounds_.terms()[t], stage, mix) - least_[stage][t];
       chosen_[stage] = mix;
       if (!combine(depth + 1, with)) return false;
     }

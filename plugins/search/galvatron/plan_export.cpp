@@ -11,7 +11,8 @@
 namespace trellis::galvatron {
 namespace {
 
-std::int64_t value(const Strategy& strategy, const std::string& dimension, const std::string& option, std::int64_t off) {
+std::int64_t value(const Strategy& strategy, const std::string& dimension, const std::string& option,
+                   std::int64_t off) {
   const auto found = strategy.find(dimension);
   return found == strategy.end() ? off : found->second.integer(option, off);
 }
@@ -23,7 +24,8 @@ bool is_on(const Strategy& strategy, const std::string& dimension) {
 
 class Export {
  public:
-  explicit Export(const Plan& plan) : plan_(plan), line_(plan.devices / std::max<int>(1, static_cast<int>(plan.stages.size()))) {}
+  explicit Export(const Plan& plan)
+      : plan_(plan), line_(plan.devices / std::max<int>(1, static_cast<int>(plan.stages.size()))) {}
 
   PlanFormat::Exported run() {
     if (plan_.layers.size() < 3)
@@ -37,7 +39,8 @@ class Export {
     json["chunks"] = plan_.micro_batches;
     write_stages(json);
     if (plan_.schedule != "1f1b" && plan_.schedule != "gpipe")
-      lose(fmt::format("schedule '{}': there are gpipe and pipedream_flush (1f1b) only; the latter is written", plan_.schedule));
+      lose(fmt::format("schedule '{}': there are gpipe and pipedream_flush (1f1b) only; the latter is written",
+                       plan_.schedule));
     json["pipeline_type"] = plan_.schedule == "gpipe" ? "gpipe" : "pipedream_flush";
     json["default_dp_type"] = default_;
     write_vocabulary(json);
@@ -85,7 +88,8 @@ class Export {
       if (setting.on() && !known.contains(name)) lose(fmt::format("{}: {} is not known there", which, setting.label()));
     const int d = degree(s);
     if (d < 1 || line_ % d != 0) fail("{}: degree {} does not divide the {} devices of a stage", which, d, line_);
-    if ((d & (d - 1)) != 0) lose(fmt::format("{}: degree {} is no power of two, which the reference's groups need", which, d));
+    if ((d & (d - 1)) != 0)
+      lose(fmt::format("{}: degree {} is no power of two, which the reference's groups need", which, d));
     check_zero(which, s);
   }
 
@@ -140,7 +144,8 @@ class Export {
     for (const Strategy& s : plan_.layers)
       if (value(s, "tp", "degree", 1) > 1) ++(is_on(s, "megatron_sp") ? with : without);
     if (with > 0 && without > 0)
-      lose(fmt::format("megatron_sp: on in {} layers with tp and off in {}; there it is on or off in the whole run", with, without));
+      lose(fmt::format("megatron_sp: on in {} layers with tp and off in {}; there it is on or off in the whole run",
+                       with, without));
     else if (with > 0) lose("megatron_sp: not part of the file; run it with sequence parallelism on");
     else if (without > 0) lose("no megatron_sp: not part of the file; run it with sequence parallelism off");
   }

@@ -31,7 +31,8 @@ class Import {
     plan.batch = whole("global_bsz");
     plan.micro_batches = static_cast<int>(whole("chunks"));
     if (plan.micro_batches > plan.batch)
-      file_.reject({"chunks"}, fmt::format("{} micro-batches cannot be made of {} samples", plan.micro_batches, plan.batch));
+      file_.reject({"chunks"},
+                   fmt::format("{} micro-batches cannot be made of {} samples", plan.micro_batches, plan.batch));
     plan.schedule = "gpipe";
     if (!file_.root().contains("pipeline_type")) assume("pipeline_type", "gpipe");
     else if (word("pipeline_type", {"gpipe", "pipedream_flush"}) == "pipedream_flush") plan.schedule = "1f1b";
@@ -109,7 +110,8 @@ class Import {
         if (consecutive[i] == 0 && degrees_[i] > 1) ++strided_;
     }
     if (strided_ > 0)
-      lose(fmt::format("tp_consecutive_flags: {} layers spread tp over devices that are not neighbors; here they are", strided_));
+      lose(fmt::format("tp_consecutive_flags: {} layers spread tp over devices that are not neighbors; here they are",
+                       strided_));
     context_.assign(layers_, 1);
     if (file_.root().contains("cp_sizes_enc")) context_ = list("cp_sizes_enc", layers_, 1);
     if (std::any_of(context_.begin(), context_.end(), [](int degree) { return degree > 1; }))
@@ -221,11 +223,26 @@ class Import {
     if (has_tp_) lose("sequence parallelism of tp is a switch of the run there and not said; megatron_sp is assumed");
   }
 
-  const std::vector<std::string> known_ = {
-      "pp_deg",      "tp_sizes_enc", "tp_consecutive_flags", "dp_types_enc",  "use_sp",          "checkpoint",
-      "cp_sizes_enc", "ep_sizes_enc", "tp_of_ep_sizes_enc",  "global_bsz",    "chunks",          "pp_division",
-      "vtp",         "vsp",          "vcp",                  "embed_sdp",     "vocab_sdp",       "world_size",
-      "pipeline_type", "default_dp_type"};
+  const std::vector<std::string> known_ = {"pp_deg",
+                                           "tp_sizes_enc",
+                                           "tp_consecutive_flags",
+                                           "dp_types_enc",
+                                           "use_sp",
+                                           "checkpoint",
+                                           "cp_sizes_enc",
+                                           "ep_sizes_enc",
+                                           "tp_of_ep_sizes_enc",
+                                           "global_bsz",
+                                           "chunks",
+                                           "pp_division",
+                                           "vtp",
+                                           "vsp",
+                                           "vcp",
+                                           "embed_sdp",
+                                           "vocab_sdp",
+                                           "world_size",
+                                           "pipeline_type",
+                                           "default_dp_type"};
   JsonFile file_;
   PlanFormat::Imported result_;
   std::int64_t stages_ = 1;

@@ -61,8 +61,8 @@ struct VocabularyMemory {
 };
 
 struct MemoryProfile {
-  double parameters = 0;   // of one layer in fp32, not cut
-  ByDegree activation;     // of one layer and sample, by tp or sp degree
+  double parameters = 0;             // of one layer in fp32, not cut
+  ByDegree activation;               // of one layer and sample, by tp or sp degree
   std::optional<double> checkpoint;  // of one recomputed layer and sample
   std::string checkpoint_file, checkpoint_key;
   VocabularyMemory whole, first, last;  // without a pipeline; of its first and its last stage

@@ -1,6 +1,6 @@
 // The reference's own search. Its answer need not be the best by its own formula: the dynamic programming minimizes the
-// time of one micro-batch with gradient reduction (a defect with several micro-batches), stage by stage, in whole MB and
-// with transitions, and the pipeline formula, which knows none of that, then ranks what it found.
+// time of one micro-batch with gradient reduction (a defect with several micro-batches), stage by stage, in whole MB
+// and with transitions, and the pipeline formula, which knows none of that, then ranks what it found.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -21,8 +21,11 @@ void keep_better(std::optional<Solution>& best, Solution candidate) {
 class TaskSearch {
  public:
   TaskSearch(const CostModel& costs, const Task& task, const Space& space)
-      : costs_(costs), task_(task), space_(restrict(space, task, costs.settings())),
-        division_(divide_evenly(costs.settings().layers, task.stages)), budget_(budget_of(costs.settings())) {}
+      : costs_(costs),
+        task_(task),
+        space_(restrict(space, task, costs.settings())),
+        division_(divide_evenly(costs.settings().layers, task.stages)),
+        budget_(budget_of(costs.settings())) {}
 
   std::optional<Solution> run() {
     if (space_.layers.empty() || space_.vocabulary.empty()) return std::nullopt;

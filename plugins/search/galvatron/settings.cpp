@@ -62,7 +62,8 @@ void read_devices(const Options& options, Settings& s) {
   s.nodes = at_least(options, "nodes", 1, options.get("nodes", 1));
   s.devices = required_at_least(options, "gpus", 1);
   if ((s.devices & (s.devices - 1)) != 0)
-    options.reject("gpus", fmt::format("{} is no power of two", s.devices), "the reference's degrees are powers of two");
+    options.reject("gpus", fmt::format("{} is no power of two", s.devices),
+                   "the reference's degrees are powers of two");
   if (s.devices % s.nodes != 0)
     options.reject("nodes", fmt::format("{} GPUs cannot be shared by {} nodes", s.devices, s.nodes),
                    "gpus counts those of all nodes");
@@ -101,8 +102,8 @@ Settings Settings::read(const Options& options) {
   s.fine_grained = options.get("fine_grained", s.fine_grained);
   constexpr std::array modes{ProfileMode::fixed, ProfileMode::batch, ProfileMode::sequence};
   s.time_mode = modes.at(word(options, "time_mode", {"static", "batch", "sequence"}, "static"));
-  s.memory_mode = word(options, "memory_mode", {"static", "sequence"}, "static") == 0 ? ProfileMode::fixed
-                                                                                      : ProfileMode::sequence;
+  s.memory_mode =
+      word(options, "memory_mode", {"static", "sequence"}, "static") == 0 ? ProfileMode::fixed : ProfileMode::sequence;
   static const std::vector<std::string> precisions = {"bf16", "fp16", "fp32"};
   s.precision = precisions.at(word(options, "precision", precisions, "bf16"));
   s.async_gradients = options.get("async_gradients", s.async_gradients);

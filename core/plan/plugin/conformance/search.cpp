@@ -17,9 +17,32 @@ std::string fault(const Puzzle& puzzle, const Plan& plan) {
   return {};
 }
 
+// The rules of a search that brings its own model and costs.
+void examine_standalone(const SearchAlgorithm& plugin, const StandaloneSearch& search, Examination& exam) {
+  exam.rule("asked for a plan of a Trellis model it refuses, and says why", [&]() -> std::string {
+    try {
+      solve(plugin, Puzzle(Bytes(1'000'000)));
+    } catch (const Error& error) {
+      return error.code() == ExitCode::unsupported ? "" : "its error is not of the code 'unsupported'";
+    }
+    return "it did not refuse";
+  });
+  exam.rule("it refuses an option that it does not know", [&] {
+    SearchLog log;
+    try {
+      search.solve(Options::from_text("no_such_option: 1\n", "conformance"), log);
+    } catch (const Error&) {
+      return "";
+    }
+    return "it accepted 'no_such_option'";
+  });
+}
+
 }  // namespace
 
 void examine(const SearchAlgorithm& plugin, Examination& exam) {
+  if (const void* standalone = plugin.extension(kStandaloneSearch))
+    return examine_standalone(plugin, *static_cast<const StandaloneSearch*>(standalone), exam);
   const Puzzle ample(Bytes(1'000'000));
   std::optional<Plan> found;
   const bool solved = exam.rule("it finds a plan of the problem where memory is ample", [&]() -> std::string {
