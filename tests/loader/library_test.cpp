@@ -51,6 +51,8 @@ TEST_CASE("objects of a plugin work and die after its file is gone and every han
     EdgeCost stage_edge(int, const Candidate&, const Candidate&, const Where&) const override { return {}; }
     TieCost tie(int, const Candidate&, int, const Candidate&, bool, const Where&) const override { return {}; }
     Picoseconds step_overhead(const GlobalChoice&) const override { return {}; }
+    int alike(const GlobalChoice&, int) const override { return 0; }
+    Picoseconds least_busy(int, const GlobalChoice&) const override { return {}; }
     Slowdown slowdown() const override { return {}; }
     const PipelineSchedule& schedule(const GlobalChoice&) const override { fail("no schedules"); }
     PlanCost step(const Plan&) const override { return {}; }

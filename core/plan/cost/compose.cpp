@@ -45,7 +45,7 @@ class Composer {
       : oracle_(oracle), model_(model), plan_(plan), candidates_(candidates), choice_(choice_of(plan)) {
     std::vector<const Placement*> placements;
     for (const Candidate* c : candidates) placements.push_back(&c->placement);
-    where_ = {.choice = &choice_, .shapes = shared_shapes(choice_, placements)};
+    where_ = {.choice = &choice_, .shapes = shared_shapes(model, choice_, placements)};
   }
 
   PlanCost run() {
@@ -60,7 +60,7 @@ class Composer {
     std::vector<Bytes> tie_bytes(totals.size());
     for (const SharedLayers& shared : shared_layers(model_)) {
       const std::size_t owner = stage_of(shared.owner), use = stage_of(shared.use);
-      where_.stage = static_cast<int>(owner);
+      where_.stage = 0;
       ties.push_back(oracle_.tie(shared.owner, at(shared.owner), shared.use, at(shared.use), owner == use, where_));
       totals[use].states -= ties.back().saved;
       totals[use].update -= std::min(totals[use].update, ties.back().saved_update);

@@ -9,13 +9,21 @@
 
 namespace trellis {
 
-SharedShapes shared_shapes(const GlobalChoice& choice, const std::vector<const Placement*>& placements) {
+bool pads_sequences(const ModelSpec& model, std::int64_t multiple) {
+  return std::ranges::any_of(model.layers, [&](const auto& layer) {
+    return std::ranges::any_of(layer->dims_of_role(kSequence), [&](const Dim* d) { return d->size % multiple != 0; });
+  });
+}
+
+SharedShapes shared_shapes(const ModelSpec& model, const GlobalChoice& choice,
+                           const std::vector<const Placement*>& placements) {
   SharedShapes shapes;
   std::int64_t multiple = 1;
   for (const Placement* p : placements) {
     multiple = std::lcm(multiple, p->multiple(kBatch));
     shapes.sequence_multiple = std::lcm(shapes.sequence_multiple, p->multiple(kSequence));
   }
+  if (shapes.sequence_multiple > 1 && !pads_sequences(model, shapes.sequence_multiple)) shapes.sequence_multiple = 1;
   const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
   shapes.micro_batch = (samples + multiple - 1) / multiple * multiple;
   return shapes;

@@ -15,7 +15,7 @@ std::vector<Measurement> measurements(const Problem& problem, const OpLibrary& o
     for (std::size_t i = 0; i < layers.size(); ++i) {
       if (i > 0 && layers[i] == layers[i - 1]) continue;
       for (const Candidate& candidate : problem.candidates(static_cast<int>(i), choice)) {
-        const DeriveContext context = context_of(shared_shapes(choice, {&candidate.placement}), ops, dtype);
+        const DeriveContext context = context_of(shared_shapes(*problem.model, choice, {&candidate.placement}), ops, dtype);
         if (!seen.insert(std::to_string(i) + candidate.placement.key() + context.key()).second) continue;
         std::shared_ptr<const StageProgram> stage;
         try {

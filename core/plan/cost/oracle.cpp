@@ -30,6 +30,7 @@ struct Oracle::State {
   Memo<LayerCost> layers;
   Memo<EdgeCost> edges;
   Memo<TieCost> ties;
+  Memo<Picoseconds> least;
   Interned crossings;
 
   const std::shared_ptr<const LayerSpec>& spec(int layer) const {
@@ -70,6 +71,7 @@ Oracle::Oracle(const ModelSpec& model, Dimensions dimensions, std::shared_ptr<co
                        .layers = {},
                        .edges = {},
                        .ties = {},
+                       .least = {},
                        .crossings = {}}) {}
 Oracle::~Oracle() = default;
 
@@ -123,6 +125,28 @@ TieCost Oracle::tie(int owner, const Candidate& first, int use, const Candidate&
     }
     return sum;
   });
+}
+
+int Oracle::alike(const GlobalChoice& choice, int stage) const {
+  return state_->alignment({.choice = &choice, .shapes = {}, .stage = stage}) == 0 ? 0 : stage;
+}
+
+// What the layer computes on one device, at the rate that no kernel exceeds, spread evenly. Measured kernels may be
+// faster than the description says.
+Picoseconds Oracle::least_busy(int layer, const GlobalChoice& choice) const {
+  if (state_->prices->profile()) return {};
+  const std::string key = fmt::format("{} {}", static_cast<const void*>(state_->spec(layer).get()),
+                                      (choice.batch + choice.micro_batches - 1) / choice.micro_batches);
+  const Picoseconds whole = state_->least.get(key, [&] {
+    const Placement alone{DeviceLine{}};
+    const SharedShapes shapes = shared_shapes(state_->model, choice, {&alone});
+    const LayerProgram program = derive(state_->spec(layer), alone, context_of(shapes, *state_->ops, state_->dtype));
+    Flops flops{0};
+    for (const auto* list : {&program.forward, &program.backward})
+      for (const Instruction& i : *list) flops += i.flops;
+    return state_->prices->least_time(flops);
+  });
+  return whole / DeviceLine{choice.atoms}.size();
 }
 
 Picoseconds Oracle::step_overhead(const GlobalChoice& choice) const {

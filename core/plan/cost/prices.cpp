@@ -112,6 +112,13 @@ Picoseconds Prices::roofline(const StageProgram& stage, const Instruction& i) co
   return cluster_.launch + std::max(from_seconds(computing), copy(touched));
 }
 
+Picoseconds Prices::least_time(Flops flops) const {
+  double fastest = 0;
+  // By the fastest dtype there is: kernels of a run need not all have the run's.
+  for (const auto& [name, rate] : cluster_.flops) fastest = std::max(fastest, rate);
+  return from_seconds(static_cast<double>(flops.value) / (fastest * cluster_.efficiency));
+}
+
 Picoseconds Prices::kernel(const StageProgram& stage, const Instruction& i) const {
   const std::string key = compute_key(stage, i);
   if (profile_)

@@ -192,7 +192,7 @@ std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle
       const Candidate* best = nullptr;
       Bytes smallest{0};
       for (const Candidate& c : problem.candidates(static_cast<int>(i), choice)) {
-        const Where where{.choice = &choice, .shapes = shared_shapes(choice, {&c.placement})};
+        const Where where{.choice = &choice, .shapes = shared_shapes(*problem.model, choice, {&c.placement})};
         const LayerCost cost = oracle.layer(static_cast<int>(i), c, where);
         const Bytes memory = cost.states + cost.kept * std::min(choice.stages, choice.micro_batches) + cost.last_peak;
         if (!best || memory < smallest) best = &c, smallest = memory;

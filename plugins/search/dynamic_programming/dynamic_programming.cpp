@@ -108,7 +108,7 @@ class ChoiceCosts {
 
   // As if nothing else were in the plan.
   Where where(const std::vector<const Placement*>& placements) const {
-    return {.choice = &choice_, .shapes = shared_shapes(choice_, placements)};
+    return {.choice = &choice_, .shapes = shared_shapes(*problem_.model, choice_, placements)};
   }
 
   // Between layers of its own kind.

@@ -69,7 +69,7 @@ TEST_CASE("a change of strategy between layers costs what its moves take, none c
   };
   const GlobalChoice choice{.batch = 8, .micro_batches = 1, .atoms = {2}};
   const Candidate dp = placed("{}"), tp = placed("tp: {degree: 2}");
-  const Where where{.choice = &choice, .shapes = shared_shapes(choice, {&dp.placement, &tp.placement})};
+  const Where where{.choice = &choice, .shapes = shared_shapes(model, choice, {&dp.placement, &tp.placement})};
   CHECK(oracle.edge(1, dp, dp, where) == EdgeCost{});
   CHECK(oracle.edge(1, dp, tp, where).forward > 10_us);
   CHECK(oracle.edge(1, dp, tp, where).backward > 0_ps);

@@ -85,6 +85,8 @@ class TRELLIS_API Prices {
   Picoseconds collective(MoveKind, Bytes received, const std::vector<int>& devices) const;
   Picoseconds copy(Bytes read_and_written) const;
   double slowdown() const;
+  // So many operations in kernels that the description estimates.
+  Picoseconds least_time(Flops) const;
 
   const Cluster& cluster() const { return cluster_; }
   const std::optional<Profile>& profile() const { return profile_; }

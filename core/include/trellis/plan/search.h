@@ -34,8 +34,11 @@ struct SharedShapes {
   std::int64_t sequence_multiple = 1;  // every sequence dim is padded to a multiple of it
   auto operator<=>(const SharedShapes&) const = default;
 };
-// Of layers that are placed so.
-TRELLIS_API SharedShapes shared_shapes(const GlobalChoice&, const std::vector<const Placement*>&);
+// Of layers that are placed so. A multiple that pads nothing in the model counts as 1.
+TRELLIS_API SharedShapes shared_shapes(const ModelSpec&, const GlobalChoice&, const std::vector<const Placement*>&);
+
+// Whether some sequence of the model is no multiple of this.
+TRELLIS_API bool pads_sequences(const ModelSpec&, std::int64_t multiple);
 
 struct Problem {
   const ModelSpec* model = nullptr;
@@ -81,6 +84,10 @@ class TRELLIS_API CostOracle {
   virtual EdgeCost stage_edge(int layer, const Candidate& from, const Candidate& to, const Where&) const = 0;
   // Layers that share a parameter (a tied table): the first that has it, and a later one.
   virtual TieCost tie(int owner, const Candidate&, int use, const Candidate&, bool same_stage, const Where&) const = 0;
+  // A stage, the first such, whose layers cost the same as this one's.
+  virtual int alike(const GlobalChoice&, int stage) const = 0;
+  // No candidate of the layer computes forward and backward of one micro-batch faster; 0 where nothing is known.
+  virtual Picoseconds least_busy(int layer, const GlobalChoice&) const = 0;
   // What a step has beside its layers: waiting for one another at the gradient norm.
   virtual Picoseconds step_overhead(const GlobalChoice&) const = 0;
   // Of computing and communicating while both go on; from 1 to 2.

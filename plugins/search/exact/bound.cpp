@@ -1,0 +1,167 @@
+#include "bound.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace trellis::exact_search {
+namespace {
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+double d(Picoseconds t) { return static_cast<double>(t.value); }
+
+}  // namespace
+
+Weights plain_weights(const Task& task) {
+  Weights w;
+  const double stages = task.stages();
+  for (int s = 0; s < task.stages(); ++s) {
+    w.forward.push_back(1 + task.stage(s).extra_forward / stages);
+    w.backward.push_back(1 + task.stage(s).extra_backward / stages);
+    w.memory.push_back(0);
+  }
+  w.update = 1 / stages;
+  return w;
+}
+
+Weights chain_weights(const Task& task) {
+  Weights w = plain_weights(task);
+  for (double& f : w.forward) f = 1;
+  for (double& b : w.backward) b = 1;
+  w.update = 0;
+  return w;
+}
+
+Bound::Bound(const Task& task, Weights weights, const std::vector<int>* ends)
+    : task_(task),
+      weights_(std::move(weights)),
+      ends_(ends),
+      stages_(task.stages()),
+      gathers_(static_cast<int>(task.gathers().size())),
+      beyond_(task.slowdown().beyond_one() / 1024.0) {
+  for (const Kind& kind : task.kinds()) options_ = std::max(options_, static_cast<int>(kind.options.size()));
+  table_.assign(static_cast<std::size_t>(task.layers()) * static_cast<std::size_t>(stages_) *
+                    static_cast<std::size_t>(gathers_) * static_cast<std::size_t>(options_),
+                kInfinite);
+  for (int i = task.layers() - 1; i >= 0; --i)
+    for (int s = 0; s < stages_; ++s)
+      if (possible(i, s)) fill(i, s);
+  total_ = kInfinite;
+  for (int o = 0; o < static_cast<int>(task.kind(0).options.size()); ++o)
+    total_ = std::min(total_, node(0, 0, o, true) + after(0, 0, 0, o));
+  total_ += d(task.overhead());
+}
+
+bool Bound::possible(int layer, int stage) const {
+  if (layer < stage || task_.layers() - layer < stages_ - stage) return false;
+  if (!ends_) return true;
+  const auto s = static_cast<std::size_t>(stage);
+  return layer <= (*ends_)[s] && (stage == 0 || layer > (*ends_)[s - 1]);
+}
+bool Bound::may_stay(int layer, int stage) const { return layer + 1 < task_.layers() && possible(layer + 1, stage); }
+bool Bound::may_leave(int layer, int stage) const {
+  return stage + 1 < stages_ && layer + 1 < task_.layers() && possible(layer + 1, stage + 1) &&
+         (!ends_ || layer == (*ends_)[static_cast<std::size_t>(stage)]);
+}
+
+// What pushing a layer adds at once.
+double Bound::node(int layer, int stage, int option, bool first) const {
+  const LayerCost& c = task_.cost(layer, option, stage);
+  const auto s = static_cast<std::size_t>(stage);
+  const StageShape& shape = task_.stage(stage);
+  double sum = weights_.update * d(c.update) +
+               weights_.memory[s] * static_cast<double>((c.states + c.kept * shape.in_flight).value);
+  // Reductions of the first stage end the step: they slow its backward, and the first layer's follow it.
+  if (stage == 0) sum += beyond_ * d(c.reduce_last);
+  if (first) {
+    sum += weights_.forward[s] * d(c.forward.gather) + weights_.backward[s] * d(c.reduce_each) -
+           memory_price(stage, shape.budget - task_.reserve(stage));
+    if (stage == 0) sum += (1 - beyond_) * std::max(0.0, d(c.reduce_last - c.reduce_each));
+  }
+  // What it shares with an earlier layer may be counted there.
+  const Saving saving = task_.most_saved(layer, option);
+  return sum - weights_.update * d(saving.update) - weights_.memory[s] * static_cast<double>(saving.states.value);
+}
+
+double Bound::stay(int layer, int stage, int gather, int from, int to) const {
+  const LayerCost &c = task_.cost(layer, from, stage), &n = task_.cost(layer + 1, to, stage);
+  const EdgeCost& e = task_.edge(layer, from, to, stage);
+  const auto s = static_cast<std::size_t>(stage);
+  const double before = d(task_.gathers()[static_cast<std::size_t>(gather)]);
+  return weights_.forward[s] * overlap(d(c.forward.busy + e.forward), d(c.forward.link + e.forward), d(n.forward.gather)) +
+         weights_.backward[s] *
+             overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), d(n.reduce_each) + before);
+}
+
+double Bound::leave(int layer, int stage, int gather, int from, int to) const {
+  static const EdgeCost none;
+  const LayerCost& c = task_.cost(layer, from, stage);
+  const EdgeCost& e = to < 0 ? none : task_.stage_edge(layer, from, to, stage);
+  const auto s = static_cast<std::size_t>(stage);
+  const double before = d(task_.gathers()[static_cast<std::size_t>(gather)]);
+  return weights_.forward[s] * d(c.forward.busy + e.forward) +
+         weights_.backward[s] *
+             (overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), before) + d(c.backward.gather)) +
+         d(e.send_forward) + d(e.send_backward);
+}
+
+void Bound::fill(int layer, int stage) {
+  const bool last = layer + 1 == task_.layers(), stays = may_stay(layer, stage), leaves = may_leave(layer, stage);
+  const std::vector<Option>& options = task_.kind(layer).options;
+  std::vector<double> next_stay, next_leave;
+  if (!last)
+    for (int to = 0; to < static_cast<int>(task_.kind(layer + 1).options.size()); ++to) {
+      next_stay.push_back(stays ? node(layer + 1, stage, to, false) : kInfinite);
+      next_leave.push_back(leaves ? node(layer + 1, stage + 1, to, true) + after(layer + 1, stage + 1, 0, to) : kInfinite);
+    }
+  for (int from = 0; from < static_cast<int>(options.size()); ++from) {
+    const int mine = options[static_cast<std::size_t>(from)].gather;
+    for (int gather = 0; gather < gathers_; ++gather) {
+      double best = last && stage + 1 == stages_ ? leave(layer, stage, gather, from, -1) : kInfinite;
+      for (int to = 0; to < static_cast<int>(next_stay.size()); ++to) {
+        const auto t = static_cast<std::size_t>(to);
+        if (stays) {
+          const double ahead = next_stay[t] + after(layer + 1, stage, mine, to);
+          if (ahead < best) best = std::min(best, ahead + stay(layer, stage, gather, from, to));
+        }
+        if (leaves && next_leave[t] < best) best = std::min(best, next_leave[t] + leave(layer, stage, gather, from, to));
+      }
+      table_[index(layer, stage, gather, from)] = best;
+    }
+  }
+}
+
+Choice Bound::path() const {
+  Choice choice;
+  int stage = 0, gather = 0, option = 0;
+  double best = kInfinite;
+  for (int o = 0; o < static_cast<int>(task_.kind(0).options.size()); ++o)
+    if (const double sum = node(0, 0, o, true) + after(0, 0, 0, o); sum < best) best = sum, option = o;
+  choice.options.push_back(option);
+  for (int i = 0; i + 1 < task_.layers(); ++i) {
+    int next = -1, next_stage = stage;
+    best = kInfinite;
+    const int mine = task_.kind(i).options[static_cast<std::size_t>(option)].gather;
+    for (int to = 0; to < static_cast<int>(task_.kind(i + 1).options.size()); ++to) {
+      if (may_stay(i, stage)) {
+        const double sum =
+            stay(i, stage, gather, option, to) + node(i + 1, stage, to, false) + after(i + 1, stage, mine, to);
+        if (sum < best) best = sum, next = to, next_stage = stage;
+      }
+      if (may_leave(i, stage)) {
+        const double sum =
+            leave(i, stage, gather, option, to) + node(i + 1, stage + 1, to, true) + after(i + 1, stage + 1, 0, to);
+        if (sum < best) best = sum, next = to, next_stage = stage + 1;
+      }
+    }
+    if (next < 0) return {};  // no plan
+    if (next_stage != stage) choice.ends.push_back(i);
+    gather = next_stage == stage ? mine : 0;
+    stage = next_stage, option = next;
+    choice.options.push_back(option);
+  }
+  choice.ends.push_back(task_.layers() - 1);
+  return choice;
+}
+
+}  // namespace trellis::exact_search

@@ -1,0 +1,73 @@
+// A lower bound of what the layers that are left add to a step, for every way to go on: a shortest path backwards over
+// (layer, stage, option), in which the step is replaced by a weighted sum of the stages' times and the budgets by prices
+// (Lagrange multipliers). Costs of neighbors are exact in it.
+#pragma once
+
+#include <vector>
+
+#include "task.h"
+
+namespace trellis::exact_search {
+
+// step >= sum over stages of (forward weight * forward + backward weight * backward) + update weight * update + sends.
+struct Weights {
+  std::vector<double> forward, backward;  // by stage
+  std::vector<double> memory;             // by stage: picoseconds a byte
+  double update = 1;
+};
+// All stages count alike; memory costs nothing.
+Weights plain_weights(const Task&);
+// The time of one micro-batch through all stages and nothing else.
+Weights chain_weights(const Task&);
+
+
+class Bound {
+ public:
+  // `ends`: the cut is given; nothing: all cuts.
+  Bound(const Task&, Weights, const std::vector<int>* ends = nullptr);
+
+  const Weights& weights() const { return weights_; }
+  // No plan's step is below this; infinite where the cut leaves no plan.
+  double total() const { return total_; }
+  // The path of the bound.
+  Choice path() const;
+
+  // What comes after layer `layer` of stage `stage` was pushed: its own segment, and all layers after it, with the price
+  // of memory of this stage's further layers, and of later stages less their budgets. `gather` numbers Task::gathers.
+  double after(int layer, int stage, int gather, int option) const {
+    return table_[index(layer, stage, gather, option)];
+  }
+  // The price of what a stage has left.
+  double memory_price(int stage, Bytes left) const {
+    return weights_.memory[static_cast<std::size_t>(stage)] * static_cast<double>(left.value);
+  }
+
+ private:
+  std::size_t index(int layer, int stage, int gather, int option) const {
+    return ((static_cast<std::size_t>(layer) * static_cast<std::size_t>(stages_) + static_cast<std::size_t>(stage)) *
+                static_cast<std::size_t>(gathers_) +
+            static_cast<std::size_t>(gather)) * static_cast<std::size_t>(options_) + static_cast<std::size_t>(option);
+  }
+  bool possible(int layer, int stage) const;
+  bool may_stay(int layer, int stage) const;
+  bool may_leave(int layer, int stage) const;
+  void fill(int layer, int stage);
+  double stay(int layer, int stage, int gather, int from, int to) const;
+  double leave(int layer, int stage, int gather, int from, int to) const;
+  double node(int layer, int stage, int option, bool first) const;
+  double overlap(double busy, double link, double more) const {
+    const double both = busy + more, longest = std::max(busy, link + more);
+    return longest + beyond_ * (both - longest);
+  }
+
+  const Task& task_;
+  const Weights weights_;
+  const std::vector<int>* ends_;
+  const int stages_, gathers_;
+  int options_ = 0;
+  const double beyond_;  // slowdown beyond 1
+  std::vector<double> table_;
+  double total_ = 0;
+};
+
+}  // namespace trellis::exact_search

@@ -1,0 +1,231 @@
+// The best plan of the whole space, with a proof. Every global choice is bounded from below, more and more tightly, the
+// most promising first, until its bound reaches the best plan known; what is left is searched by labels.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <set>
+
+#include "labels.h"
+#include "relax.h"
+#include "task.h"
+#include "trellis/plan/cost.h"
+#include "trellis/plan/error.h"
+#include "trellis/plan/plugin.h"
+
+namespace trellis {
+namespace {
+
+using namespace exact_search;
+
+struct Settings {
+  std::int64_t labels = 20'000'000;
+  std::optional<double> seconds;
+};
+
+// One choice with one set of shapes, and what is known of it.
+struct Open {
+  const GlobalChoice* choice = nullptr;
+  SharedShapes shapes;
+  double lower_bound = 0;  // picoseconds a step
+  std::unique_ptr<Task> task;
+  Relaxed relaxed;
+};
+
+class Exact {
+ public:
+  Exact(const Problem& problem, const CostOracle& oracle, const Settings& settings, SearchLog& log)
+      : problem_(problem), oracle_(oracle), settings_(settings), log_(log), start_(std::chrono::steady_clock::now()) {}
+
+  std::optional<Plan> run() {
+    begin_with_start();
+    std::vector<Open> open = choices();
+    log_.counts["choices"] = static_cast<std::int64_t>(open.size());
+    for (Open& o : open) bound(o);
+    std::erase_if(open, [&](const Open& o) { return closed(o); });
+    std::ranges::stable_sort(open, [&](const Open& a, const Open& b) { return per_sample(a) < per_sample(b); });
+    for (Open& o : open) search(o);
+    certify();
+    return best_;
+  }
+
+ private:
+  static constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+  double per_sample(const Open& o) const { return o.lower_bound / static_cast<double>(o.choice->batch); }
+
+  // A step of this choice that would be no better than what is known.
+  Picoseconds known(const GlobalChoice& choice) const {
+    return best_ ? score_.step_of_batch(choice.batch) : Picoseconds{std::numeric_limits<std::int64_t>::max() / 4};
+  }
+  bool hopeless(const Open& o) const { return o.lower_bound >= static_cast<double>(known(*o.choice).value); }
+
+  // Counts what a bound has settled.
+  bool closed(const Open& o) {
+    if (!hopeless(o)) return false;
+    ++log_.counts["choices settled by bounds"];
+    return true;
+  }
+
+  bool out_of_time() const {
+    return settings_.seconds &&
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > *settings_.seconds;
+  }
+
+  void begin_with_start() {
+    if (!problem_.start) return;
+    const std::optional<PlanCost> cost = step_if_possible(oracle_, *problem_.start);
+    if (!cost || !objection(problem_, *problem_.start, *cost).empty()) return;
+    best_ = problem_.start;
+    score_ = score(*best_, *cost);
+  }
+
+  // Ordered by what the layers compute, were they spread perfectly.
+  std::vector<Open> choices() const {
+    std::vector<Open> all;
+    for (const GlobalChoice& choice : problem_.choices)
+      for (const SharedShapes& shapes : shapes_of(choice)) {
+        Open o;
+        o.choice = &choice, o.shapes = shapes;
+        o.lower_bound = crude_bound(choice, shapes);
+        all.push_back(std::move(o));
+      }
+    std::ranges::stable_sort(all, [&](const Open& a, const Open& b) { return per_sample(a) < per_sample(b); });
+    return all;
+  }
+
+  // All that layers of some plan can decide together.
+  std::vector<SharedShapes> shapes_of(const GlobalChoice& choice) const {
+    std::set<std::pair<std::int64_t, std::int64_t>> multiples{{1, 1}};
+    std::set<const std::vector<Candidate>*> seen;
+    for (int i = 0; i < static_cast<int>(problem_.model->layers.size()); ++i) {
+      const std::vector<Candidate>& candidates = problem_.candidates(i, choice);
+      if (!seen.insert(&candidates).second) continue;
+      std::set<std::pair<std::int64_t, std::int64_t>> own;
+      for (const Candidate& c : candidates) own.emplace(c.placement.multiple(kBatch), c.placement.multiple(kSequence));
+      std::set<std::pair<std::int64_t, std::int64_t>> joined;
+      for (const auto& a : multiples)
+        for (const auto& b : own) joined.emplace(std::lcm(a.first, b.first), std::lcm(a.second, b.second));
+      // Several layers of a kind may differ.
+      for (const auto& a : own)
+        for (const auto& b : std::set(joined)) joined.emplace(std::lcm(a.first, b.first), std::lcm(a.second, b.second));
+      multiples = std::move(joined);
+    }
+    std::set<SharedShapes> shapes;
+    for (const auto& [batch, sequence] : multiples) {
+      GlobalChoice c = choice;
+      SharedShapes s = shared_shapes(*problem_.model, c, {});
+      s.micro_batch = (s.micro_batch + batch - 1) / batch * batch;
+      s.sequence_multiple = pads_sequences(*problem_.model, sequence) ? sequence : 1;
+      shapes.insert(s);
+    }
+    return {shapes.begin(), shapes.end()};
+  }
+
+  double crude_bound(const GlobalChoice& choice, const SharedShapes& shapes) const {
+    double chain = 0;
+    for (int i = 0; i < static_cast<int>(problem_.model->layers.size()); ++i)
+      chain += static_cast<double>(oracle_.least_busy(i, choice).value);
+    const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
+    chain *= static_cast<double>(shapes.micro_batch) / static_cast<double>(samples);
+    // Some stage has at least its share of the work, and does it for every micro-batch but the first beside the chain.
+    const double m = choice.micro_batches, p = choice.stages;
+    return chain * (1 - 1e-9) * std::max(1.0, m / p);
+  }
+
+  void bound(Open& o) {
+    if (hopeless(o) || (out_of_time() && best_)) return;
+    o.task = std::make_unique<Task>(problem_, oracle_, *o.choice, o.shapes);
+    ++log_.counts["choices priced"];
+    log_.counts["candidates"] += o.task->candidates_seen;
+    log_.counts["candidates dominated"] += o.task->candidates_dominated;
+    if (o.task->impossible()) {
+      o.lower_bound = kInfinite;
+      return;
+    }
+    o.relaxed = relax(*o.task, known(*o.choice));
+    log_.counts["shortest paths"] += o.relaxed.solved;
+    o.lower_bound = std::max(o.lower_bound, o.relaxed.lower_bound);
+    if (o.relaxed.best) take(o, *o.relaxed.best, o.relaxed.value);
+    if (hopeless(o)) o.task.reset(), o.relaxed.bounds.clear();
+  }
+
+  void take(const Open& o, const Choice& choice, const PlanValue& value) {
+    if (best_ && value.step >= known(*o.choice)) return;
+    best_ = o.task->plan(choice);
+    score_ = {value.step, o.choice->batch};
+    log_.progress(fmt::format("{}: {} stages, {} micro-batches, {}", format(value.step), o.choice->stages,
+                              o.choice->micro_batches, o.choice->schedule));
+  }
+
+  void search(Open& o) {
+    if (closed(o)) return;
+    if (!o.task) return leave_open(o);
+    std::vector<const Bound*> bounds;
+    for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
+    const LabelLimit limit{.labels = settings_.labels - labels_, .out_of_time = [this] { return out_of_time(); }};
+    const LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
+    labels_ += found.labels;
+    ++log_.counts["choices searched by labels"];
+    log_.counts["labels"] += found.labels;
+    log_.counts["labels dominated"] += found.dominated;
+    log_.counts["labels settled by bounds"] += found.bounded;
+    if (found.best) take(o, *found.best, found.value);
+    o.lower_bound = std::max(o.lower_bound, found.lower_bound);
+    o.task.reset();
+    leave_open(o);
+  }
+
+  void leave_open(const Open& o) { least_open_ = std::min(least_open_, per_sample(o)); }
+
+  void certify() {
+    if (!best_) {
+      log_.status = least_open_ == kInfinite ? "infeasible, proven" : "nothing found";
+      return;
+    }
+    const double reached = static_cast<double>(score_.step.value) / static_cast<double>(score_.batch);
+    const double bound = std::min(reached, least_open_);
+    const bool several = std::ranges::any_of(
+        problem_.choices, [&](const GlobalChoice& c) { return c.batch != problem_.choices.front().batch; });
+    log_.lower_bound = bound * 1e-12 * (several ? 1.0 : static_cast<double>(score_.batch));
+    const double gap = (reached - bound) / bound;
+    log_.status = gap <= 0 ? "optimal, proven" : fmt::format("within {:.2g} %, proven", gap * 100);
+  }
+
+  const Problem& problem_;
+  const CostOracle& oracle_;
+  const Settings& settings_;
+  SearchLog& log_;
+  const std::chrono::steady_clock::time_point start_;
+  std::optional<Plan> best_;
+  Score score_;
+  std::int64_t labels_ = 0;
+  double least_open_ = kInfinite;  // of the choices that were not searched to their end, picoseconds a sample
+};
+
+class ExactSearch final : public SearchAlgorithm {
+ public:
+  std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
+                            SearchLog& log) const override {
+    Settings settings;
+    if (options.has("limit")) {
+      const Options limit = options.section("limit");
+      settings.labels = limit.get("labels", settings.labels);
+      if (settings.labels < 1) limit.reject("labels", fmt::format("expected at least 1, found {}", settings.labels));
+      settings.seconds = limit.find<double>("seconds");
+      if (settings.seconds && !(*settings.seconds > 0))
+        limit.reject("seconds", fmt::format("expected more than 0, found {}", *settings.seconds));
+      limit.finish();
+    }
+    options.finish();
+    return Exact(problem, oracle, settings, log).run();
+  }
+};
+
+}  // namespace
+}  // namespace trellis
+
+TRELLIS_PLUGIN("exact", "1.0.0") { registrar.add<trellis::ExactSearch>(); }

@@ -1,0 +1,373 @@
+#include "labels.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+
+namespace trellis::exact_search {
+namespace {
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+// Bounds are sums of a few thousand rounded terms.
+constexpr double kRounding = 1e-9;
+
+double d(Picoseconds t) { return static_cast<double>(t.value); }
+
+// A stage that a label has behind it.
+struct Done {
+  StageTotal total;
+  int before = -1;       // the stage before it
+};
+
+struct Label {
+  StageSum sum;
+  int option = 0, gather = 0;      // of its last layer; of the layer before, by number
+  int multiples = 0;
+  int done = -1;                   // the last complete stage
+  const EdgeCost* arriving = nullptr;  // by which this stage began
+  int from = -1;                   // the label that it extends
+  std::int64_t owner = 0;          // options and stages of layers that share a parameter with later ones
+  Bytes tie_pending{0}, tie_bytes{0};
+  Picoseconds shared{0};
+  double bound = 0;
+};
+
+class Labels {
+ public:
+  Labels(const Task& task, const std::vector<const Bound*>& bounds, Picoseconds known, const LabelLimit& limit)
+      : task_(task), bounds_(bounds), limit_(limit), known_(known), stages_(task.stages()) {
+    result_.lower_bound = kInfinite;
+  }
+
+  LabelResult run() {
+    for (int o = 0; o < static_cast<int>(task_.kind(0).options.size()); ++o) start(o);
+    for (layer_ = 0; layer_ + 1 < task_.layers(); ++layer_) {
+      settle();
+      advance();
+    }
+    settle();
+    finish();
+    return std::move(result_);
+  }
+
+ private:
+  using Layer = std::vector<std::vector<Label>>;  // by stage
+
+  Label& made(int stage) { return next_[static_cast<std::size_t>(stage)].emplace_back(); }
+
+  void start(int option) {
+    next_.resize(static_cast<std::size_t>(stages_));
+    Label label;
+    label.option = option;
+    label.sum.push(task_.cost(0, option, 0), nullptr, nullptr, task_.slowdown());
+    label.multiples = task_.joined(0, task_.kind(0).options[static_cast<std::size_t>(option)].shapes);
+    note_shared(label, 0, 0, option);
+    add(std::move(label), 0, 0);
+  }
+
+  // Keeps what is not hopeless.
+  void add(Label label, int layer, int stage) {
+    if (!fits(label, layer, stage)) return;
+    label.bound = bound_of(label, layer, stage);
+    if (label.bound * (1 - kRounding) >= d(known_)) return void(++result_.bounded);
+    made(stage) = std::move(label);
+  }
+
+  bool fits(const Label& label, int layer, int stage) const {
+    const StageTotal total = close(label.sum, task_.cost(layer, label.option, stage), nullptr, nullptr, task_.slowdown());
+    return total.memory(task_.stage(stage).in_flight) <= task_.stage(stage).budget;
+  }
+
+  // The weighted sum so far, with what the stages behind it have at the least.
+  double bound_of(const Label& label, int layer, int stage) const {
+    double best = 0;
+    const auto s = static_cast<std::size_t>(stage);
+    const double k = task_.slowdown().beyond_one() / 1024.0;
+    const LayerCost& last = task_.cost(layer, label.option, stage);
+    for (const Bound* b : bounds_) {
+      const Weights& w = b->weights();
+      double time = w.forward[s] * d(label.sum.forward) + w.backward[s] * d(label.sum.backward) +
+                    w.update * d(label.sum.update) + d(label.shared) + d(task_.overhead());
+      Picoseconds reducing = label.sum.reducing, reduced_beyond = label.sum.reduced - label.sum.backward;
+      for (int done = label.done, t = stage - 1; done >= 0; done = done_[static_cast<std::size_t>(done)].before, --t) {
+        const StageTotal& total = done_[static_cast<std::size_t>(done)].total;
+        const auto at = static_cast<std::size_t>(t);
+        time += w.forward[at] * d(total.forward) + w.backward[at] * d(total.backward) + w.update * d(total.update) +
+                d(total.send_forward) + d(total.send_backward);
+        if (t == 0) time += d(total.last_backward - total.backward);
+      }
+      if (stage == 0) {
+        time += k * d(reducing + last.reduce_last);
+        if (label.sum.layers > 1) time += (1 - k) * std::max(0.0, d(reduced_beyond));
+        else time += (1 - k) * std::max(0.0, d(last.reduce_last - last.reduce_each));
+      }
+      const Bytes kept = label.sum.kept + last.kept;
+      const Bytes left = task_.stage(stage).budget - task_.reserve(stage) - label.sum.states -
+                         kept * task_.stage(stage).in_flight;
+      const double rest = b->after(layer, stage, label.gather, label.option) - b->memory_price(stage, left);
+      best = std::max(best, time + rest);
+    }
+    return best;
+  }
+
+  // Which options later layers have to know of.
+  void note_shared(Label& label, int layer, int stage, int option) const {
+    const auto& pairs = task_.shared();
+    for (std::size_t p = 0; p < pairs.size(); ++p) {
+      if (pairs[p].owner == layer && (p == 0 || pairs[p - 1].owner != layer))
+        label.owner = label.owner * 4099 * 67 + option * 67 + stage + 1;
+    }
+  }
+
+  // The option and stage of a layer that a label has behind it.
+  std::pair<int, int> option_of(const Label& label, int layer, int at, int stage) const {
+    const Label* l = &label;
+    int s = stage;
+    for (int i = at; i > layer; --i) {
+      const auto [before_stage, index] = origin(*l);
+      l = &history_[static_cast<std::size_t>(i - 1)][static_cast<std::size_t>(before_stage)][static_cast<std::size_t>(index)];
+      s = before_stage;
+    }
+    return {l->option, s};
+  }
+  static int origin_code(int stage, std::size_t index) { return static_cast<int>(index * 64 + static_cast<std::size_t>(stage)); }
+  static std::pair<int, int> origin(const Label& label) { return {label.from % 64, label.from / 64}; }
+
+  bool apply_ties(Label& label, int layer, int stage) {
+    const auto& pairs = task_.shared();
+    for (std::size_t p = 0; p < pairs.size(); ++p) {
+      if (pairs[p].use != layer) continue;
+      const auto [option, owner_stage] = option_of(label, pairs[p].owner, layer, stage);
+      const TieCost& tie = task_.tie(p, option, label.option, owner_stage == stage);
+      label.sum.states -= tie.saved;
+      label.sum.update -= std::min(label.sum.update, tie.saved_update);
+      label.tie_pending += tie.pending;
+      label.tie_bytes = std::max(label.tie_bytes, tie.bytes);
+      label.shared += tie.before + tie.after;
+      if (owner_stage == stage) continue;
+      int done = label.done;
+      for (int t = stage - 1; t > owner_stage; --t) done = done_[static_cast<std::size_t>(done)].before;
+      if (done_[static_cast<std::size_t>(done)].total.states + tie.bytes > task_.stage(owner_stage).budget) return false;
+    }
+    return true;
+  }
+
+  StageTotal closed(const Label& label, int layer, int stage, const EdgeCost* leaving) const {
+    StageTotal total = close(label.sum, task_.cost(layer, label.option, stage), leaving, label.arriving, task_.slowdown());
+    total.last_peak += label.tie_pending;
+    total.early += label.tie_pending;
+    return total;
+  }
+  bool fits_closed(const StageTotal& total, const Label& label, int stage) const {
+    return std::max(total.memory(task_.stage(stage).in_flight), total.states + label.tie_bytes) <=
+           task_.stage(stage).budget;
+  }
+
+  void advance() {
+    next_.assign(static_cast<std::size_t>(stages_), {});
+    const int to_count = static_cast<int>(task_.kind(layer_ + 1).options.size());
+    const int left = task_.layers() - 1 - layer_;
+    for (int s = 0; s < stages_; ++s) {
+      const auto& labels = history_.back()[static_cast<std::size_t>(s)];
+      const bool stays = left >= stages_ - s, leaves = s + 1 < stages_ && left >= stages_ - 1 - s;
+      for (std::size_t l = 0; l < labels.size(); ++l) {
+        if (labels[l].bound * (1 - kRounding) >= d(known_)) continue;
+        for (int to = 0; to < to_count; ++to) {
+          if (stays) extend(labels[l], l, s, to);
+          if (leaves) leave(labels[l], l, s, to);
+        }
+      }
+    }
+  }
+
+  Label successor(const Label& label, std::size_t index, int stage, int to) const {
+    Label next;
+    next.option = to;
+    next.from = origin_code(stage, index);
+    next.owner = label.owner, next.shared = label.shared;
+    next.multiples = task_.joined(
+        label.multiples, task_.kind(layer_ + 1).options[static_cast<std::size_t>(to)].shapes);
+    return next;
+  }
+
+  void extend(const Label& label, std::size_t index, int stage, int to) {
+    Label next = successor(label, index, stage, to);
+    next.sum = label.sum;
+    next.sum.push(task_.cost(layer_ + 1, to, stage), &task_.cost(layer_, label.option, stage),
+                  &task_.edge(layer_, label.option, to, stage), task_.slowdown());
+    next.gather = task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather;
+    next.done = label.done, next.arriving = label.arriving;
+    next.tie_pending = label.tie_pending, next.tie_bytes = label.tie_bytes;
+    arrive(std::move(next), stage);
+  }
+
+  void leave(const Label& label, std::size_t index, int stage, int to) {
+    const EdgeCost& edge = task_.stage_edge(layer_, label.option, to, stage);
+    const StageTotal total = closed(label, layer_, stage, &edge);
+    if (!fits_closed(total, label, stage)) return;
+    Label next = successor(label, index, stage, to);
+    next.sum.push(task_.cost(layer_ + 1, to, stage + 1), nullptr, nullptr, task_.slowdown());
+    next.done = static_cast<int>(done_.size()), next.arriving = &edge;
+    done_.push_back({total, label.done});
+    const std::size_t before = next_[static_cast<std::size_t>(stage) + 1].size();
+    arrive(std::move(next), stage + 1);
+    if (next_[static_cast<std::size_t>(stage) + 1].size() == before) done_.pop_back();
+  }
+
+  void arrive(Label next, int stage) {
+    ++result_.labels;
+    note_shared(next, layer_ + 1, stage, next.option);
+    if (!apply_ties(next, layer_ + 1, stage)) return;
+    add(std::move(next), layer_ + 1, stage);
+  }
+
+  // --- dominance ---
+
+  bool no_worse(const Label& a, const Label& b) const {
+    const StageSum &x = a.sum, &y = b.sum;
+    if (x.forward > y.forward || x.backward > y.backward || x.reduced > y.reduced || x.reducing > y.reducing ||
+        x.gather > y.gather || x.update > y.update || x.states > y.states || x.kept > y.kept ||
+        x.gathered > y.gathered || x.peak > y.peak || x.last_peak > y.last_peak || x.early > y.early ||
+        x.update_bytes > y.update_bytes || a.tie_pending > b.tie_pending || a.tie_bytes > b.tie_bytes ||
+        a.shared > b.shared)
+      return false;
+    if (a.arriving && (a.arriving->send_backward > b.arriving->send_backward || a.arriving->sent > b.arriving->sent))
+      return false;
+    for (int p = a.done, q = b.done; p >= 0 && p != q;) {
+      const Done &u = done_[static_cast<std::size_t>(p)], &v = done_[static_cast<std::size_t>(q)];
+      const StageTotal &t = u.total, &r = v.total;
+      if (t.forward > r.forward || t.backward > r.backward || t.last_backward > r.last_backward ||
+          t.update > r.update || t.send_forward > r.send_forward || t.send_backward > r.send_backward ||
+          t.states > r.states)
+        return false;
+      p = u.before, q = v.before;
+    }
+    return true;
+  }
+
+  // With one stage only the step counts, so far and by either way in which its last reduction can end.
+  bool no_worse_alone(const Label& a, const Label& b) const {
+    const StageSum &x = a.sum, &y = b.sum;
+    if (x.gather > y.gather || x.states > y.states || x.kept > y.kept || x.gathered > y.gathered || x.peak > y.peak ||
+        x.last_peak > y.last_peak || x.early > y.early || x.update_bytes > y.update_bytes ||
+        a.tie_pending > b.tie_pending || a.tie_bytes > b.tie_bytes)
+      return false;
+    return alone(a, x.reduced) <= alone(b, y.reduced) && alone(a, x.reducing) <= alone(b, y.reducing);
+  }
+  // 1024 times the step so far, with its last backward from `reduced` on.
+  __int128 alone(const Label& l, Picoseconds reduced) const {
+    const StageSum& s = l.sum;
+    const int m = task_.choice().micro_batches, beyond = task_.slowdown().beyond_one();
+    const __int128 time = static_cast<__int128>(m) * s.forward.value + static_cast<__int128>(m - 1) * s.backward.value +
+                          s.update.value + l.shared.value;
+    return time * 1024 + static_cast<__int128>(reduced.value) * (1024 - beyond) +
+           static_cast<__int128>(s.backward.value + s.reducing.value) * beyond;
+  }
+
+  std::uint64_t key(const Label& l) const {
+    return (static_cast<std::uint64_t>(l.owner) * 1000003u + static_cast<std::uint64_t>(l.option)) * 257u +
+           (task_.all_have_shapes() ? 0u : static_cast<std::uint64_t>(l.multiples));
+  }
+
+  // The labels of a layer become final: groups with one future, the most promising first.
+  void settle() {
+    std::int64_t alive = 0;
+    for (auto& labels : next_) {
+      std::ranges::stable_sort(labels, {}, &Label::bound);
+      std::unordered_map<std::uint64_t, std::vector<std::size_t>> groups;
+      std::vector<Label> left;
+      for (Label& label : labels) {
+        auto& group = groups[key(label)];
+        const bool dominated = std::ranges::any_of(group, [&](std::size_t other) {
+          return stages_ == 1 ? no_worse_alone(left[other], label) : no_worse(left[other], label);
+        });
+        if (dominated) {
+          ++result_.dominated;
+          continue;
+        }
+        group.push_back(left.size());
+        left.push_back(std::move(label));
+      }
+      labels = std::move(left);
+      alive += static_cast<std::int64_t>(labels.size());
+    }
+    cut_down(alive);
+    history_.push_back(std::move(next_));
+    next_.assign(static_cast<std::size_t>(stages_), {});
+  }
+
+  // Over the limit: the least promising go, and what they might have led to is remembered.
+  void cut_down(std::int64_t alive) {
+    const std::int64_t left = std::max<std::int64_t>(limit_.labels - result_.labels, 0);
+    const int ahead = std::max(1, task_.layers() - static_cast<int>(history_.size()) - 1);
+    std::int64_t most = std::max<std::int64_t>(
+        1, left / (static_cast<std::int64_t>(ahead) * static_cast<std::int64_t>(task_.kind(std::min(layer_ + 1, task_.layers() - 1)).options.size())));
+    if (limit_.out_of_time()) most = 1;
+    if (alive <= most) return;
+    std::vector<double> bounds;
+    for (const auto& labels : next_)
+      for (const Label& l : labels) bounds.push_back(l.bound);
+    std::ranges::nth_element(bounds, bounds.begin() + most);
+    const double worst = bounds[static_cast<std::size_t>(most)];
+    for (auto& labels : next_)
+      std::erase_if(labels, [&](const Label& l) {
+        if (l.bound < worst) return false;
+        result_.lower_bound = std::min(result_.lower_bound, l.bound * (1 - kRounding));
+        return true;
+      });
+  }
+
+  // --- the end ---
+
+  void finish() {
+    const int last = task_.layers() - 1;
+    const auto& labels = history_.back()[static_cast<std::size_t>(stages_) - 1];
+    for (const Label& label : labels) {
+      if (label.bound * (1 - kRounding) >= d(known_)) continue;
+      const Choice choice = choice_of(label, last);
+      const PlanValue value = task_.value(choice);
+      if (!value.fits || value.step >= known_) continue;
+      known_ = value.step;
+      result_.best = choice, result_.value = value;
+    }
+  }
+
+  Choice choice_of(const Label& label, int last) const {
+    Choice choice;
+    choice.options.resize(static_cast<std::size_t>(last) + 1);
+    choice.ends.resize(static_cast<std::size_t>(stages_));
+    const Label* l = &label;
+    int stage = stages_ - 1;
+    choice.ends[static_cast<std::size_t>(stage)] = last;
+    for (int i = last; i >= 0; --i) {
+      choice.options[static_cast<std::size_t>(i)] = l->option;
+      if (i == 0) break;
+      const auto [before, index] = origin(*l);
+      if (before != stage) stage = before, choice.ends[static_cast<std::size_t>(stage)] = i - 1;
+      l = &history_[static_cast<std::size_t>(i) - 1][static_cast<std::size_t>(before)][static_cast<std::size_t>(index)];
+    }
+    return choice;
+  }
+
+  const Task& task_;
+  const std::vector<const Bound*>& bounds_;
+  const LabelLimit& limit_;
+  Picoseconds known_;
+  const int stages_;
+  int layer_ = 0;
+  Layer next_;
+  std::vector<Layer> history_;
+  std::vector<Done> done_;
+  LabelResult result_;
+};
+
+}  // namespace
+
+LabelResult search_labels(const Task& task, const std::vector<const Bound*>& bounds, Picoseconds known,
+                          const LabelLimit& limit) {
+  return Labels(task, bounds, known, limit).run();
+}
+
+}  // namespace trellis::exact_search

@@ -1,0 +1,184 @@
+#include "relax.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "trellis/plan/cost.h"
+
+namespace trellis::exact_search {
+namespace {
+
+constexpr double kRounding = 1e-9;
+constexpr int kHalvings = 9;
+
+class Relaxation {
+ public:
+  Relaxation(const Task& task, Picoseconds known) : task_(task), known_(known) {}
+
+  Relaxed run() {
+    const auto free = solve(plain_weights(task_));
+    result_.bounds.push_back(free);
+    if (hopeless()) return std::move(result_);
+    if (!meet(free->path())) price_memory();
+    if (hopeless()) return std::move(result_);
+    if (task_.stages() > 1) {
+      result_.bounds.push_back(solve(chain_weights(task_)));
+      try_cuts();
+    }
+    return std::move(result_);
+  }
+
+ private:
+  bool hopeless() const { return result_.lower_bound >= static_cast<double>(known_.value); }
+
+  std::shared_ptr<const Bound> solve(Weights weights, const std::vector<int>* ends = nullptr) {
+    auto bound = std::make_shared<const Bound>(task_, std::move(weights), ends);
+    ++result_.solved;
+    if (!ends) result_.lower_bound = std::max(result_.lower_bound, bound->total() * (1 - kRounding));
+    return bound;
+  }
+
+  // Whether it fits; the best one stays.
+  bool meet(const Choice& choice) {
+    if (choice.options.empty()) return false;
+    const PlanValue value = task_.value(choice);
+    if (!value.fits) return false;
+    if (value.step < known_) known_ = value.step, result_.best = choice, result_.value = value;
+    return true;
+  }
+
+  // A price for all stages alike: the bound is concave in it. Where the cheapest plans are too large and the next too
+  // slow, mixtures of both are tried.
+  void price_memory() {
+    double low = 0, high = first_price();
+    Choice large = result_.bounds.front()->path(), small;
+    std::shared_ptr<const Bound> best;
+    const auto at = [&](double price) {
+      Weights w = plain_weights(task_);
+      for (double& m : w.memory) m = price;
+      const auto bound = solve(std::move(w));
+      if (!best || bound->total() > best->total()) best = bound;
+      return bound;
+    };
+    for (int doublings = 0; doublings < 40; ++doublings, low = high, high *= 4) {
+      const Choice path = at(high)->path();
+      if (hopeless()) return;
+      if (meet(path)) {
+        small = path;
+        break;
+      }
+      if (best && best->weights().memory.front() < low) break;  // the bound falls: a dearer price proves nothing more
+    }
+    for (int i = 0; i < kHalvings; ++i) {
+      const double middle = low == 0 ? high / 4 : std::sqrt(low * high);
+      const Choice path = at(middle)->path();
+      if (hopeless()) return;
+      if (meet(path)) high = middle, small = path;
+      else low = middle, large = path;
+    }
+    if (best) result_.bounds.push_back(best);
+    if (!small.options.empty() && small.ends == large.ends) mix(large, small);
+  }
+
+  // Of the order that would let the cheapest plan pay for its memory with its time.
+  double first_price() const {
+    double bytes = 0;
+    for (int s = 0; s < task_.stages(); ++s) bytes += static_cast<double>(task_.stage(s).budget.value);
+    return result_.lower_bound / std::max(1.0, bytes) / 64;
+  }
+
+  // The first layers of one and the last of the other, both ways.
+  void mix(const Choice& large, const Choice& small) {
+    for (const bool large_first : {true, false}) {
+      Choice mixed = large_first ? small : large;
+      for (std::size_t i = 0; i < mixed.options.size(); ++i) {
+        mixed.options[i] = (large_first ? large : small).options[i];
+        meet(mixed);
+      }
+    }
+  }
+
+  // --- pipelines: cuts that are given ---
+
+  void try_cuts() {
+    std::vector<std::vector<int>> cuts{ends_of(even_stages(task_.layers(), task_.stages())), balanced()};
+    for (const std::vector<int>& ends : cuts) solve_cut(ends);
+    for (int round = 0; round < 3 && result_.best; ++round) {
+      const std::vector<int> ends = result_.best->ends;
+      for (std::size_t s = 0; s + 1 < ends.size(); ++s)
+        for (const int by : {-1, 1}) {
+          std::vector<int> moved = ends;
+          moved[s] += by;
+          if (moved[s] < 0 || (s > 0 && moved[s] <= moved[s - 1]) || moved[s] >= moved[s + 1]) continue;
+          solve_cut(moved);
+        }
+      if (result_.best->ends == ends) break;
+    }
+  }
+
+  static std::vector<int> ends_of(const std::vector<StageRange>& stages) {
+    std::vector<int> ends;
+    for (const StageRange& s : stages) ends.push_back(s.last);
+    return ends;
+  }
+
+  // By the fastest option of each layer: the cut whose slowest stage is the fastest.
+  std::vector<int> balanced() const {
+    std::vector<std::int64_t> sum{0};
+    for (int i = 0; i < task_.layers(); ++i) {
+      std::int64_t least = std::numeric_limits<std::int64_t>::max();
+      for (int o = 0; o < static_cast<int>(task_.kind(i).options.size()); ++o) {
+        const LayerCost& c = task_.cost(i, o, 0);
+        least = std::min(least, (c.forward.busy + c.backward.busy).value);
+      }
+      sum.push_back(sum.back() + least);
+    }
+    const auto layers = static_cast<std::size_t>(task_.layers()), stages = static_cast<std::size_t>(task_.stages());
+    std::vector<std::vector<std::int64_t>> slowest(stages + 1, std::vector<std::int64_t>(layers + 1, INT64_MAX));
+    std::vector<std::vector<std::size_t>> begin(stages + 1, std::vector<std::size_t>(layers + 1, 0));
+    slowest[0][0] = 0;
+    for (std::size_t s = 1; s <= stages; ++s)
+      for (std::size_t n = s; n <= layers; ++n)
+        for (std::size_t k = s - 1; k < n; ++k) {
+          const std::int64_t worst = std::max(slowest[s - 1][k], sum[n] - sum[k]);
+          if (worst < slowest[s][n]) slowest[s][n] = worst, begin[s][n] = k;
+        }
+    std::vector<int> ends(stages);
+    for (std::size_t s = stages, n = layers; s > 0; n = begin[s][n], --s) ends[s - 1] = static_cast<int>(n) - 1;
+    return ends;
+  }
+
+  // Each stage's price rises while the stage is too large.
+  void solve_cut(const std::vector<int>& ends) {
+    Weights w = plain_weights(task_);
+    std::vector<double> low(w.memory.size(), 0), high(w.memory.size(), -1);
+    for (int i = 0; i < kHalvings; ++i) {
+      const Choice path = solve(w, &ends)->path();
+      if (path.options.empty()) return;
+      meet(path);
+      const PlanValue value = task_.value(path);
+      bool all_cheap = true;
+      for (std::size_t s = 0; s < w.memory.size(); ++s) {
+        const bool fits = value.memory[s] <= task_.stage(static_cast<int>(s)).budget;
+        if (fits && w.memory[s] == 0) continue;
+        all_cheap = false;
+        (fits ? high : low)[s] = w.memory[s];
+        w.memory[s] = high[s] < 0 ? std::max(first_price(), w.memory[s] * 4)
+                      : low[s] == 0 ? high[s] / 4
+                                    : std::sqrt(low[s] * high[s]);
+      }
+      if (all_cheap) return;
+    }
+  }
+
+  const Task& task_;
+  Picoseconds known_;
+  Relaxed result_;
+};
+
+}  // namespace
+
+Relaxed relax(const Task& task, Picoseconds known) { return Relaxation(task, known).run(); }
+
+}  // namespace trellis::exact_search

@@ -1,0 +1,24 @@
+// Bounds of a task and good plans of it, by pricing memory.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "bound.h"
+#include "task.h"
+
+namespace trellis::exact_search {
+
+struct Relaxed {
+  double lower_bound = 0;                       // of every plan of the task, picoseconds a step
+  std::vector<std::shared_ptr<const Bound>> bounds;  // the best ones, for label setting
+  std::optional<Choice> best;                   // the best plan met that fits
+  PlanValue value;
+  std::int64_t solved = 0;                      // shortest paths
+};
+
+// `known`: a bound that reaches it ends the work, the task is of no interest then.
+Relaxed relax(const Task&, Picoseconds known);
+
+}  // namespace trellis::exact_search

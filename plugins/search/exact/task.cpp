@@ -1,0 +1,355 @@
+#include "task.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <numeric>
+
+#include "trellis/plan/error.h"
+
+namespace trellis::exact_search {
+namespace {
+
+// How one stage's times bound the step, from its actions (planner.md 5.3). What happens before the first backward can
+// end, and what follows it; or all that is done before the last forward, and the chain after it.
+StageShape shape_of(const std::vector<Action>& actions, bool flushes) {
+  StageShape shape;
+  shape.in_flight = in_flight(actions);
+  int forwards = 0, backwards = 0, after_first_backward = 0;
+  for (const Action& a : actions) {
+    if (a.kind == ActionKind::forward) ++forwards, after_first_backward += backwards > 0;
+    if (a.kind == ActionKind::backward) ++backwards;
+  }
+  shape.extra_backward = std::max(0, backwards - 1);
+  // Where all forwards of the last stage come before its backwards, the last forward is on the way of the first backward.
+  shape.extra_forward = flushes ? std::max(0, forwards - 1) : after_first_backward;
+  return shape;
+}
+
+bool forwards_first(const std::vector<Action>& actions) {
+  bool backward = false;
+  for (const Action& a : actions) {
+    if (a.kind == ActionKind::backward) backward = true;
+    if (a.kind == ActionKind::forward && backward) return false;
+  }
+  return true;
+}
+
+// Everything about a cost that matters; smaller is never worse.
+std::array<std::int64_t, 20> comparable(const LayerCost& c) {
+  return {c.forward.busy.value, c.forward.link.value,   c.forward.gather.value, c.backward.busy.value,
+          c.backward.link.value, c.backward.gather.value, c.reduce_each.value,  c.reduce_last.value,
+          c.update.value,        c.states.value,          c.kept.value,         c.forward_peak.value,
+          c.backward_peak.value, c.last_peak.value,       c.gathered.value,     c.held.value,
+          c.pending.value,       c.early.value,           c.update_bytes.value, 0};
+}
+
+bool no_worse(const Option& a, const Option& b) {
+  for (std::size_t v = 0; v < a.costs.size(); ++v) {
+    const auto x = comparable(a.costs[v]), y = comparable(b.costs[v]);
+    for (std::size_t k = 0; k < x.size(); ++k)
+      if (x[k] > y[k]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Task::Task(const Problem& problem, const CostOracle& oracle, const GlobalChoice& choice, const SharedShapes& shapes)
+    : problem_(problem),
+      oracle_(oracle),
+      choice_(choice),
+      shapes_(shapes),
+      slowdown_(oracle.slowdown()),
+      shared_(shared_layers(*problem.model)),
+      overhead_(oracle.step_overhead(choice)) {
+  make_stages();
+  make_kinds();
+  if (impossible_) return;
+  join_multiples();
+  make_edges();
+  make_ties();
+  make_reserves();
+}
+
+void Task::make_stages() {
+  const PipelineSchedule& schedule = oracle_.schedule(choice_);
+  for (int s = 0; s < choice_.stages; ++s)
+    actions_.push_back(schedule.actions(choice_.schedule, s, choice_.stages, choice_.micro_batches));
+  const bool flushes = forwards_first(actions_.back());
+  for (int s = 0; s < choice_.stages; ++s) {
+    StageShape shape = shape_of(actions_[static_cast<std::size_t>(s)], flushes);
+    shape.budget = problem_.stage_budget(choice_, s);
+    const int like = oracle_.alike(choice_, s);
+    const auto known = std::ranges::find(variants_, like);
+    shape.variant = static_cast<int>(known - variants_.begin());
+    if (known == variants_.end()) variants_.push_back(like);
+    stages_.push_back(shape);
+  }
+}
+
+int Task::multiples_of(const Placement& placement) {
+  const Multiples mine{placement.multiple(kBatch), placement.multiple(kSequence)};
+  const auto known = std::ranges::find(multiples_, mine);
+  if (known == multiples_.end()) return multiples_.push_back(mine), static_cast<int>(multiples_.size()) - 1;
+  return static_cast<int>(known - multiples_.begin());
+}
+
+void Task::make_kinds() {
+  std::map<const std::vector<Candidate>*, int> numbers;
+  multiples_.push_back({});  // of no layer at all
+  const int count = static_cast<int>(problem_.model->layers.size());
+  std::vector<bool> shares(static_cast<std::size_t>(count), false);
+  for (const SharedLayers& pair : shared_)
+    shares[static_cast<std::size_t>(pair.owner)] = shares[static_cast<std::size_t>(pair.use)] = true;
+  for (int i = 0; i < count; ++i) {
+    const std::vector<Candidate>& all = problem_.candidates(i, choice_);
+    const auto [number, fresh] = numbers.try_emplace(&all, static_cast<int>(kinds_.size()));
+    kind_of_.push_back(number->second);
+    if (!fresh) continue;
+    Kind& kind = kinds_.emplace_back();
+    kind.layer = i;
+    for (int c = 0; c < static_cast<int>(all.size()); ++c) {
+      const Placement& placement = all[static_cast<std::size_t>(c)].placement;
+      // A plan has these shapes only if all its layers' multiples divide them.
+      if (shapes_.micro_batch % placement.multiple(kBatch) != 0) continue;
+      ++candidates_seen;
+      Option option{.candidate = c};
+      try {
+        for (const int stage : variants_)
+          option.costs.push_back(oracle_.layer(i, all[static_cast<std::size_t>(c)], where(stage)));
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::infeasible) throw;
+        continue;
+      }
+      option.shapes = multiples_of(placement);
+      kind.options.push_back(std::move(option));
+    }
+    remove_dominated(kind, shares[static_cast<std::size_t>(i)]);
+    if (kind.options.empty()) impossible_ = true;
+  }
+  gathers_.push_back(Picoseconds{0});
+  for (const Kind& kind : kinds_)
+    for (const Option& option : kind.options)
+      for (const LayerCost& cost : option.costs) gathers_.push_back(cost.backward.gather);
+  std::ranges::sort(gathers_);
+  gathers_.erase(std::unique(gathers_.begin(), gathers_.end()), gathers_.end());
+  for (Kind& kind : kinds_)
+    for (Option& option : kind.options)
+      option.gather = static_cast<int>(
+          std::ranges::lower_bound(gathers_, option.costs.front().backward.gather) - gathers_.begin());
+}
+
+// Another candidate with the same edges and shapes that is nowhere worse can stand in its place in every plan. Costs of
+// what is shared depend on the candidate itself, so there all stay.
+void Task::remove_dominated(Kind& kind, bool shares) {
+  if (shares) return;
+  std::vector<Option> left;
+  for (std::size_t a = 0; a < kind.options.size(); ++a) {
+    const Option& mine = kind.options[a];
+    bool dominated = false;
+    for (std::size_t b = 0; b < kind.options.size() && !dominated; ++b) {
+      const Option& other = kind.options[b];
+      if (a == b || other.shapes != mine.shapes || other.costs[0].entry != mine.costs[0].entry ||
+          other.costs[0].exit != mine.costs[0].exit || !no_worse(other, mine))
+        continue;
+      dominated = !no_worse(mine, other) || b < a;  // of equals the first stays
+    }
+    if (dominated) ++candidates_dominated;
+    else left.push_back(mine);
+  }
+  kind.options = std::move(left);
+}
+
+void Task::join_multiples() {
+  // All that combinations of layers can lead to.
+  for (std::size_t a = 0; a < multiples_.size(); ++a)
+    for (std::size_t b = 0; b <= a; ++b) {
+      const Multiples both{std::lcm(multiples_[a].batch, multiples_[b].batch),
+                           std::lcm(multiples_[a].sequence, multiples_[b].sequence)};
+      if (std::ranges::count(multiples_, both) == 0) multiples_.push_back(both);
+    }
+  const std::int64_t samples = (choice_.batch + choice_.micro_batches - 1) / choice_.micro_batches;
+  for (const Multiples& m : multiples_) {
+    auto& row = joins_.emplace_back();
+    for (const Multiples& other : multiples_) {
+      const Multiples both{std::lcm(m.batch, other.batch), std::lcm(m.sequence, other.sequence)};
+      row.push_back(static_cast<int>(std::ranges::find(multiples_, both) - multiples_.begin()));
+    }
+    const SharedShapes shapes{(samples + m.batch - 1) / m.batch * m.batch, pads_sequences(*problem_.model, m.sequence) ? m.sequence : 1};
+    right_.push_back(shapes == shapes_);
+  }
+  // Every layer has some candidate, so what no plan reaches need not be right; it is enough to look at sums of options.
+  all_right_ = std::ranges::all_of(right_, [](bool right) { return right; });
+}
+
+const Candidate& Task::candidate(int layer, int option) const {
+  return problem_.candidates(layer, choice_)[static_cast<std::size_t>(
+      kind(layer).options[static_cast<std::size_t>(option)].candidate)];
+}
+
+namespace {
+
+std::vector<int> dense(const std::vector<Option>& options, int LayerCost::*member, std::vector<int>& first) {
+  std::map<int, int> numbers;
+  std::vector<int> classes;
+  for (std::size_t o = 0; o < options.size(); ++o) {
+    const auto [number, fresh] =
+        numbers.try_emplace(options[o].costs.front().*member, static_cast<int>(numbers.size()));
+    if (fresh) first.push_back(static_cast<int>(o));
+    classes.push_back(number->second);
+  }
+  return classes;
+}
+
+}  // namespace
+
+void Task::make_edges() {
+  edges_.resize(kinds_.size(), std::vector<EdgeTable>(kinds_.size()));
+  for (int i = 0; i + 1 < layers(); ++i) {
+    EdgeTable& table = edges_[static_cast<std::size_t>(kind_number(i))][static_cast<std::size_t>(kind_number(i + 1))];
+    if (!table.exit.empty()) continue;
+    std::vector<int> from, to;  // an option of each class
+    table.exit = dense(kind(i).options, &LayerCost::exit, from);
+    table.entry = dense(kind(i + 1).options, &LayerCost::entry, to);
+    table.entries = static_cast<int>(to.size());
+    for (const int stage : variants_) {
+      auto& costs = table.inside.emplace_back();
+      for (const int a : from)
+        for (const int b : to) costs.push_back(oracle_.edge(i, candidate(i, a), candidate(i + 1, b), where(stage)));
+    }
+    for (int s = 0; s + 1 < stages(); ++s) {
+      auto& costs = table.leaving.emplace_back();
+      for (const int a : from)
+        for (const int b : to)
+          costs.push_back(oracle_.stage_edge(i, candidate(i, a), candidate(i + 1, b), where(s)));
+    }
+  }
+}
+
+const EdgeCost& Task::edge(int layer, int from, int to, int stage) const {
+  const EdgeTable& t =
+      edges_[static_cast<std::size_t>(kind_number(layer))][static_cast<std::size_t>(kind_number(layer + 1))];
+  return t.inside[static_cast<std::size_t>(this->stage(stage).variant)][static_cast<std::size_t>(
+      t.exit[static_cast<std::size_t>(from)] * t.entries + t.entry[static_cast<std::size_t>(to)])];
+}
+
+const EdgeCost& Task::stage_edge(int layer, int from, int to, int stage) const {
+  const EdgeTable& t =
+      edges_[static_cast<std::size_t>(kind_number(layer))][static_cast<std::size_t>(kind_number(layer + 1))];
+  return t.leaving[static_cast<std::size_t>(stage)][static_cast<std::size_t>(
+      t.exit[static_cast<std::size_t>(from)] * t.entries + t.entry[static_cast<std::size_t>(to)])];
+}
+
+void Task::make_ties() {
+  savings_.resize(static_cast<std::size_t>(layers()));
+  for (const SharedLayers& pair : shared_) {
+    auto& both = ties_.emplace_back();
+    const int owners = static_cast<int>(kind(pair.owner).options.size());
+    const int uses = static_cast<int>(kind(pair.use).options.size());
+    std::vector<Saving> most(static_cast<std::size_t>(uses));
+    for (const bool same : {false, true}) {
+      auto& table = both.emplace_back();
+      for (int o = 0; o < owners; ++o)
+        for (int u = 0; u < uses; ++u) {
+          const TieCost cost = oracle_.tie(pair.owner, candidate(pair.owner, o), pair.use, candidate(pair.use, u), same,
+                                           where(variants_.front()));
+          Saving& saving = most[static_cast<std::size_t>(u)];
+          saving.states = std::max(saving.states, cost.saved);
+          saving.update = std::max(saving.update, cost.saved_update);
+          table.push_back(cost);
+        }
+    }
+    auto& mine = savings_[static_cast<std::size_t>(pair.use)];
+    mine.resize(static_cast<std::size_t>(uses));
+    for (std::size_t u = 0; u < mine.size(); ++u) mine[u].states += most[u].states, mine[u].update += most[u].update;
+  }
+}
+
+const TieCost& Task::tie(std::size_t pair, int owner, int use, bool same_stage) const {
+  const std::size_t uses = kind(shared_[pair].use).options.size();
+  return ties_[pair][same_stage ? 1 : 0][static_cast<std::size_t>(owner) * uses + static_cast<std::size_t>(use)];
+}
+
+Saving Task::most_saved(int layer, int option) const {
+  const auto& mine = savings_[static_cast<std::size_t>(layer)];
+  return mine.empty() ? Saving{} : mine[static_cast<std::size_t>(option)];
+}
+
+// The last layer of a stage runs on top of what all keep.
+void Task::make_reserves() {
+  for (int s = 0; s < stages(); ++s) {
+    Bytes least(INT64_MAX);
+    const int first = s + 1 == stages() ? layers() - 1 : s;
+    for (int i = first; i < layers(); ++i)
+      for (int o = 0; o < static_cast<int>(kind(i).options.size()); ++o) {
+        const LayerCost& c = cost(i, o, s);
+        least = std::min(least, std::max(c.forward_peak, c.backward_peak) - c.kept);
+      }
+    reserves_.push_back(std::max(Bytes{0}, least));
+  }
+}
+
+// The same sums as composed_step(), with costs that are at hand.
+PlanValue Task::value(const Choice& choice) const {
+  std::vector<StageTotal> totals;
+  std::vector<int> stage_of;
+  int first = 0;
+  for (int s = 0; s < stages(); ++s) {
+    const int end = choice.ends[static_cast<std::size_t>(s)];
+    const auto option = [&](int i) { return choice.options[static_cast<std::size_t>(i)]; };
+    StageSum sum;
+    for (int i = first; i <= end; ++i) {
+      stage_of.push_back(s);
+      if (i == first) sum.push(cost(i, option(i), s), nullptr, nullptr, slowdown_);
+      else sum.push(cost(i, option(i), s), &cost(i - 1, option(i - 1), s), &edge(i - 1, option(i - 1), option(i), s), slowdown_);
+    }
+    const EdgeCost* leaving = s + 1 < stages() ? &stage_edge(end, option(end), option(end + 1), s) : nullptr;
+    const EdgeCost* arriving = s > 0 ? &stage_edge(first - 1, option(first - 1), option(first), s - 1) : nullptr;
+    totals.push_back(close(sum, cost(end, option(end), s), leaving, arriving, slowdown_));
+    first = end + 1;
+  }
+  std::vector<TieCost> ties;
+  std::vector<Bytes> tie_bytes(totals.size());
+  for (std::size_t p = 0; p < shared_.size(); ++p) {
+    const SharedLayers& pair = shared_[p];
+    const auto owner = static_cast<std::size_t>(stage_of[static_cast<std::size_t>(pair.owner)]);
+    const auto use = static_cast<std::size_t>(stage_of[static_cast<std::size_t>(pair.use)]);
+    ties.push_back(tie(p, choice.options[static_cast<std::size_t>(pair.owner)],
+                       choice.options[static_cast<std::size_t>(pair.use)], owner == use));
+    totals[use].states -= ties.back().saved;
+    totals[use].update -= std::min(totals[use].update, ties.back().saved_update);
+    totals[use].last_peak += ties.back().pending;
+    totals[use].early += ties.back().pending;
+    for (const std::size_t s : {owner, use}) tie_bytes[s] = std::max(tie_bytes[s], ties.back().bytes);
+  }
+  PlanValue value;
+  value.step = step_time(totals, actions_, ties, overhead_);
+  value.fits = true;
+  for (std::size_t s = 0; s < totals.size(); ++s) {
+    const StageShape& shape = stages_[s];
+    value.memory.push_back(std::max(totals[s].memory(shape.in_flight), totals[s].states + tie_bytes[s]));
+    value.largest = std::max(value.largest, value.memory.back());
+    if (value.memory.back() > shape.budget) value.fits = false;
+  }
+  int multiples = 0;
+  for (int i = 0; i < layers(); ++i)
+    multiples = joined(multiples, kind(i).options[static_cast<std::size_t>(choice.options[static_cast<std::size_t>(i)])].shapes);
+  if (!has_shapes(multiples)) value.fits = false;
+  return value;
+}
+
+Plan Task::plan(const Choice& choice) const {
+  Plan plan{.batch = choice_.batch,
+            .micro_batches = choice_.micro_batches,
+            .devices = problem_.devices,
+            .atoms = choice_.atoms,
+            .schedule = choice_.schedule};
+  int first = 0;
+  for (const int end : choice.ends) plan.stages.push_back({first, end}), first = end + 1;
+  for (int i = 0; i < layers(); ++i)
+    plan.layers.push_back(candidate(i, choice.options[static_cast<std::size_t>(i)]).strategy);
+  return plan;
+}
+
+}  // namespace trellis::exact_search

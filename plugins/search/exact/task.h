@@ -1,0 +1,147 @@
+// One global choice with the shapes that its layers share: everything that costs, asked for once, in dense tables.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "trellis/plan/search.h"
+
+namespace trellis::exact_search {
+
+// A candidate of a kind of layer, with its costs in each variant of a stage.
+struct Option {
+  int candidate = 0;              // in Problem::candidates
+  std::vector<LayerCost> costs;   // by stage variant
+  int gather = 0;                 // which of Task::gathers its backward's is, by variant 0
+  int shapes = 0;                 // which of Task::multiples it has
+};
+
+// Layers that have the same candidates.
+struct Kind {
+  int layer = 0;                  // the first of them
+  std::vector<Option> options;
+};
+
+// How many micro-batches are alive in a stage, and how its forward and backward times bound the step from below:
+// step >= all stages' (forward + backward) + extra_forward * forward + extra_backward * backward of this stage.
+struct StageShape {
+  int variant = 0;
+  int in_flight = 1;
+  double extra_forward = 0, extra_backward = 0;
+  Bytes budget{0};
+};
+
+// A cut into stages and an option for every layer.
+struct Choice {
+  std::vector<int> options;       // by layer, in its kind's options
+  std::vector<int> ends;          // by stage: its last layer
+  bool operator==(const Choice&) const = default;
+};
+
+struct PlanValue {
+  Picoseconds step{0};
+  Bytes largest{0};               // of all stages
+  bool fits = false;
+  std::vector<Bytes> memory;
+};
+
+// The most that a layer's states and update can be less because it shares parameters with an earlier one.
+struct Saving {
+  Bytes states{0};
+  Picoseconds update{0};
+};
+
+class Task {
+ public:
+  Task(const Problem&, const CostOracle&, const GlobalChoice&, const SharedShapes&);
+
+  // Nothing can be derived for some layer.
+  bool impossible() const { return impossible_; }
+
+  int layers() const { return static_cast<int>(kind_of_.size()); }
+  int stages() const { return choice_.stages; }
+  const GlobalChoice& choice() const { return choice_; }
+  const SharedShapes& shapes() const { return shapes_; }
+  Slowdown slowdown() const { return slowdown_; }
+  const Kind& kind(int layer) const { return kinds_[static_cast<std::size_t>(kind_of_[static_cast<std::size_t>(layer)])]; }
+  const std::vector<Kind>& kinds() const { return kinds_; }
+  int kind_number(int layer) const { return kind_of_[static_cast<std::size_t>(layer)]; }
+  const StageShape& stage(int s) const { return stages_[static_cast<std::size_t>(s)]; }
+  const std::vector<std::vector<Action>>& actions() const { return actions_; }
+  Picoseconds overhead() const { return overhead_; }
+
+  const LayerCost& cost(int layer, int option, int stage) const {
+    return kind(layer).options[static_cast<std::size_t>(option)].costs[static_cast<std::size_t>(this->stage(stage).variant)];
+  }
+  // Between `layer` and the next one, in one stage; and from stage `stage` to the next.
+  const EdgeCost& edge(int layer, int from, int to, int stage) const;
+  const EdgeCost& stage_edge(int layer, int from, int to, int stage) const;
+
+  // Distinct gathers in backward, ascending; the first is 0.
+  const std::vector<Picoseconds>& gathers() const { return gathers_; }
+
+  // What layers share. At most one entry has layer i as its use.
+  const std::vector<SharedLayers>& shared() const { return shared_; }
+  const TieCost& tie(std::size_t pair, int owner_option, int use_option, bool same_stage) const;
+  Saving most_saved(int layer, int option) const;
+
+  // What the peak of a stage is above states and what is kept, whatever its layers are: at the least.
+  Bytes reserve(int stage) const { return reserves_[static_cast<std::size_t>(stage)]; }
+
+  // Which sets of batch and sequence multiples there are; joined() of two; whether a plan with these has the shapes.
+  int joined(int a, int b) const { return joins_[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)]; }
+  bool has_shapes(int multiples) const { return right_[static_cast<std::size_t>(multiples)]; }
+  bool all_have_shapes() const { return all_right_; }
+
+  PlanValue value(const Choice&) const;
+  Plan plan(const Choice&) const;
+
+  std::int64_t candidates_seen = 0, candidates_dominated = 0;
+
+ private:
+  struct Multiples {
+    std::int64_t batch = 1, sequence = 1;
+    bool operator==(const Multiples&) const = default;
+  };
+  void make_stages();
+  void make_kinds();
+  void remove_dominated(Kind&, bool shares);
+  void make_edges();
+  void make_ties();
+  void make_reserves();
+  int multiples_of(const Placement&);
+  void join_multiples();
+  const Candidate& candidate(int layer, int option) const;
+  Where where(int stage) const { return {.choice = &choice_, .shapes = shapes_, .stage = stage}; }
+
+  const Problem& problem_;
+  const CostOracle& oracle_;
+  const GlobalChoice choice_;
+  const SharedShapes shapes_;
+  const Slowdown slowdown_;
+  bool impossible_ = false, all_right_ = true;
+  std::vector<StageShape> stages_;
+  std::vector<int> variants_;                 // the stage that stands for each variant
+  std::vector<std::vector<Action>> actions_;
+  std::vector<int> kind_of_;
+  std::vector<Kind> kinds_;
+  std::vector<Picoseconds> gathers_;
+  std::vector<SharedLayers> shared_;
+  Picoseconds overhead_{0};
+  std::vector<Bytes> reserves_;
+  // [pair][same stage][owner option * options of the use + use option]
+  std::vector<std::vector<std::vector<TieCost>>> ties_;
+  std::vector<std::vector<Saving>> savings_;  // [layer][option]; empty where it shares nothing with an earlier layer
+  // Edges by pair of kinds; in each a table of costs, [from option][to option] -> cost.
+  struct EdgeTable {
+    std::vector<int> exit, entry;             // dense classes of the options
+    int entries = 0;
+    std::vector<std::vector<EdgeCost>> inside, leaving;  // by variant, by stage; [exit class * entries + entry class]
+  };
+  std::vector<std::vector<EdgeTable>> edges_;  // [kind][kind]; empty where no such neighbors are
+  std::vector<Multiples> multiples_;
+  std::vector<std::vector<int>> joins_;
+  std::vector<bool> right_;
+};
+
+}  // namespace trellis::exact_search
