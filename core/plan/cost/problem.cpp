@@ -102,6 +102,7 @@ Problem make_problem(const ModelSpec& model, const Dimensions& dimensions, const
   problem.model = &model;
   problem.devices = options.devices;
   problem.budget = options.budget;
+  problem.start = options.start;
   problem.dimensions = &dimensions;
   problem.choices = all_choices(dimensions, options, static_cast<int>(model.layers.size()));
   const auto space = std::make_shared<PinnedSpace>(model, dimensions, options.devices_in_node, options.pins);
