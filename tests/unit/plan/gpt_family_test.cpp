@@ -52,6 +52,7 @@ TEST_CASE("published models have the published number of parameters") {
   CHECK(parameter_elements(configured("llama-7b")) == 6'738'415'616);
   CHECK(parameter_elements(configured("llama-13b")) == 13'015'864'320);
   CHECK(parameter_elements(configured("llama-70b")) == 68'976'648'192);
+  CHECK(parameter_elements(configured("llama-405b")) == 405'853'388'800);
 }
 
 TEST_CASE("every shipped model describes itself") {
