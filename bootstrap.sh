@@ -25,7 +25,7 @@ die() {
 # A program counts as there wherever it comes from; a library's headers by Debian's package.
 missing_packages() {
   local pair
-  for pair in g++:g++ cmake:cmake ninja:ninja-build ccache:ccache; do
+  for pair in g++:g++ cmake:cmake ninja:ninja-build ccache:ccache ${programs_of_tests:-}; do
     command -v "${pair%%:*}" > /dev/null || echo "${pair#*:}"
   done
   for package in libboost-dev libcli11-dev doctest-dev libfmt-dev libgloo-dev nlohmann-json3-dev libspdlog-dev libyaml-cpp-dev; do
@@ -85,6 +85,7 @@ run_tests() {
 }
 
 test_all() {
+  programs_of_tests=cbc:coinor-cbc  # the integer programs that search exact is compared with
   prepare cpu
   build cpu all
   cmake --build build/cpu -j "$(nproc)" --target all_verify_interface_header_sets
