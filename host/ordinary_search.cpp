@@ -26,6 +26,33 @@ Options options_of(const Planning& p, const std::string& name) {
   return name == name_of_search(p) ? p.run.search.algorithm.options.with_owner(owner) : Options::empty(owner);
 }
 
+// Stages follow one another and have all layers; nothing where they do.
+std::string wrong_stages(const Plan& plan, int layers) {
+  int next = 0;
+  for (const StageRange& stage : plan.stages) {
+    if (stage.first != next || stage.last < stage.first)
+      return fmt::format("stages follow one another from layer 0 on; found one of layers {}-{} where layer {} is next",
+                         stage.first, stage.last, next);
+    next = stage.last + 1;
+  }
+  return next == layers ? "" : fmt::format("its stages have {} layers, the model has {}", next, layers);
+}
+
+// A plugin is not trusted with the space, nor with the budget: what keeps its plan from being an answer, or the cost.
+std::string refusal(const Problem& problem, const CostOracle& oracle, const Plan& plan, PlanCost& cost) {
+  try {
+    if (std::string reason = wrong_stages(plan, static_cast<int>(problem.model->layers.size())); !reason.empty())
+      return reason;
+    if (plan.devices != problem.devices)
+      return fmt::format("it is for {} devices, the problem has {}", plan.devices, problem.devices);
+    if (std::string reason = objection(problem, plan, {}); !reason.empty()) return reason;
+    cost = oracle.step(plan);
+    return objection(problem, plan, cost);
+  } catch (const Error& error) {
+    return error.message();
+  }
+}
+
 // search.start_from is the answer where a search that does not know it finds nothing better.
 void take_start_if_better(const Problem& problem, const CostOracle& oracle, const std::optional<Plan>& start,
                           Found& found) {
@@ -33,8 +60,8 @@ void take_start_if_better(const Problem& problem, const CostOracle& oracle, cons
   const PlanCost cost = oracle.step(*start);
   if (const std::string reason = objection(problem, *start, cost); !reason.empty()) {
     found.log.notes["start_from"] = "no answer itself: " + reason;
-  } else if (!found.plan || score(*start, cost) < score(*found.plan, oracle.step(*found.plan))) {
-    found.plan = *start;
+  } else if (!found.plan || score(*start, cost) < score(*found.plan, found.cost)) {
+    found.plan = *start, found.cost = cost;
     found.log.notes["start_from"] = "nothing better was found";
   }
 }
@@ -73,12 +100,11 @@ Found run_search(const Planning& p, const std::string& name) {
   const auto start = std::chrono::steady_clock::now();
   found.plan = algorithm->solve(problem, oracle, options_of(p, name), found.log);
   found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (found.plan)
+    if (const std::string reason = refusal(problem, oracle, *found.plan, found.cost); !reason.empty())
+      throw Error(ExitCode::plugin, fmt::format("search '{}' returned a plan that is no answer: {}", name, reason));
   take_start_if_better(problem, oracle, p.start(), found);
   if (!found.plan) return found;
-  found.cost = oracle.step(*found.plan);
-  // A plugin is not trusted with the budget, nor with the space.
-  if (const std::string reason = objection(problem, *found.plan, found.cost); !reason.empty())
-    throw Error(ExitCode::plugin, fmt::format("search '{}' returned a plan that is no answer: {}", name, reason));
   const std::string version = p.catalog->manifest(PluginType::search, name).version;
   found.plan->made_by = {{"search", fmt::format("{} {}", name, version)},
                          {"model", fingerprint(p.model)},

@@ -1,40 +1,17 @@
 // The command line as a user starts it: exit codes and messages of `trellis plugins`.
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
-
+#include "loader/command_line.h"
 #include "loader/temporary_folder.h"
 #include "trellis/plan/files.h"
 
 namespace trellis {
 namespace {
 
+using testing::has;
+using testing::Outcome;
 using testing::TemporaryFolder;
-
-struct Outcome {
-  int code = -1;
-  std::string text;  // stdout and stderr
-};
-
-Outcome trellis(const std::string& arguments) {
-  const std::string command = (testing::build_dir() / "bin/trellis").string() + " " + arguments + " 2>&1";
-  Outcome outcome;
-  FILE* pipe = popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  char buffer[4096];
-  while (const std::size_t n = std::fread(buffer, 1, sizeof(buffer), pipe)) outcome.text.append(buffer, n);
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) outcome.code = WEXITSTATUS(status);
-  return outcome;
-}
-
-bool has(const Outcome& outcome, const std::string& part) {
-  INFO(outcome.text);
-  const bool found = outcome.text.find(part) != std::string::npos;
-  CHECK(found);
-  return found;
-}
+using testing::trellis;
 
 TEST_CASE("help and version succeed, and the version shows the fingerprint") {
   CHECK(trellis("--help").code == 0);

@@ -1,0 +1,40 @@
+// A search whose plan breaks the rule that its option `breaks` names.
+#include "trellis/plan/cost.h"
+#include "trellis/plan/plugin.h"
+
+using namespace trellis;
+
+namespace {
+
+class Reckless final : public SearchAlgorithm {
+ public:
+  std::optional<Plan> solve(const Problem& problem, const CostOracle&, const Options& options,
+                            SearchLog&) const override {
+    const std::string breaks = options.get("breaks", "");
+    options.finish();
+    const GlobalChoice& choice = problem.choices.front();
+    Plan plan{.batch = choice.batch,
+              .micro_batches = choice.micro_batches,
+              .devices = problem.devices,
+              .atoms = choice.atoms,
+              .schedule = choice.schedule};
+    plan.layers.resize(problem.model->layers.size());
+    plan.stages = even_stages(static_cast<int>(plan.layers.size()), choice.stages);
+    const auto on = [&](const char* name, std::map<std::string, std::string> with) {
+      plan.layers[2][name] = Setting{name, std::move(with)};
+    };
+    if (breaks == "choice") plan.micro_batches = 7;
+    if (breaks == "devices") plan.devices *= 2;
+    if (breaks == "stages") plan.stages.front().last -= 1;
+    if (breaks == "overlap") plan.stages.push_back(plan.stages.back());
+    if (breaks == "layers") plan.layers.pop_back();
+    if (breaks == "pin") on("ckpt", {{"value", "full"}});
+    if (breaks == "degree") on("tp", {{"degree", "3"}});
+    if (breaks == "dimension") on("time_travel", {{"degree", "2"}});
+    return plan;
+  }
+};
+
+}  // namespace
+
+TRELLIS_PLUGIN("reckless", "1.0.0") { registrar.add<Reckless>(); }
