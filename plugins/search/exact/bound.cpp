@@ -75,7 +75,7 @@ double Bound::node(int layer, int stage, int option, bool first) const {
   if (stage == 0) sum += beyond_ * d(c.reduce_last);
   if (first) {
     sum += weights_.forward[s] * d(c.forward.gather) + weights_.backward[s] * d(c.reduce_each) -
-           memory_price(stage, shape.budget - task_.reserve(stage));
+           memory_price(stage, shape.budget);
     if (stage == 0) sum += (1 - beyond_) * std::max(0.0, d(c.reduce_last - c.reduce_each));
   }
   // What it shares with an earlier layer may be counted there.
@@ -102,7 +102,8 @@ double Bound::leave(int layer, int stage, int gather, int from, int to) const {
   return weights_.forward[s] * d(c.forward.busy + e.forward) +
          weights_.backward[s] *
              (overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), before) + d(c.backward.gather)) +
-         d(e.send_forward) + d(e.send_backward);
+         d(e.send_forward) + d(e.send_backward) +
+         weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value);
 }
 
 void Bound::fill(int layer, int stage) {

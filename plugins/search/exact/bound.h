@@ -37,6 +37,12 @@ class Bound {
   double after(int layer, int stage, int gather, int option) const {
     return table_[index(layer, stage, gather, option)];
   }
+  // The steps of such a path: to a further layer of the stage, or to the next stage's first (`to` < 0: none is left);
+  // and what the layer that is reached adds at once.
+  double stay(int layer, int stage, int gather, int from, int to) const;
+  double leave(int layer, int stage, int gather, int from, int to) const;
+  double node(int layer, int stage, int option, bool first) const;
+
   // The price of what a stage has left.
   double memory_price(int stage, Bytes left) const {
     return weights_.memory[static_cast<std::size_t>(stage)] * static_cast<double>(left.value);
@@ -52,9 +58,6 @@ class Bound {
   bool may_stay(int layer, int stage) const;
   bool may_leave(int layer, int stage) const;
   void fill(int layer, int stage);
-  double stay(int layer, int stage, int gather, int from, int to) const;
-  double leave(int layer, int stage, int gather, int from, int to) const;
-  double node(int layer, int stage, int option, bool first) const;
   double overlap(double busy, double link, double more) const {
     const double both = busy + more, longest = std::max(busy, link + more);
     return longest + beyond_ * (both - longest);

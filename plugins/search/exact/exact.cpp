@@ -53,6 +53,7 @@ class Exact {
   }
 
  private:
+  static constexpr std::int64_t kNarrow = 50'000;
   static constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
   double per_sample(const Open& o) const { return o.lower_bound / static_cast<double>(o.choice->batch); }
@@ -166,15 +167,20 @@ class Exact {
     if (!o.task) return leave_open(o);
     std::vector<const Bound*> bounds;
     for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
-    const LabelLimit limit{.labels = settings_.labels - labels_, .out_of_time = [this] { return out_of_time(); }};
-    const LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
-    labels_ += found.labels;
     ++log_.counts["choices searched by labels"];
-    log_.counts["labels"] += found.labels;
-    log_.counts["labels dominated"] += found.dominated;
-    log_.counts["labels settled by bounds"] += found.bounded;
-    if (found.best) take(o, *found.best, found.value);
-    o.lower_bound = std::max(o.lower_bound, found.lower_bound);
+    // A narrow search first: the better the plan known, the fewer labels the whole one needs.
+    for (const std::int64_t labels : {std::min<std::int64_t>(settings_.labels - labels_, kNarrow), settings_.labels}) {
+      const LabelLimit limit{.labels = std::min(labels, settings_.labels - labels_),
+                             .out_of_time = [this] { return out_of_time(); }};
+      const LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
+      labels_ += found.labels;
+      log_.counts["labels"] += found.labels;
+      log_.counts["labels dominated"] += found.dominated;
+      log_.counts["labels settled by bounds"] += found.bounded;
+      if (found.best) take(o, *found.best, found.value);
+      o.lower_bound = std::max(o.lower_bound, found.lower_bound);
+      if (hopeless(o)) break;
+    }
     o.task.reset();
     leave_open(o);
   }

@@ -64,52 +64,45 @@ class Labels {
     label.sum.push(task_.cost(0, option, 0), nullptr, nullptr, task_.slowdown());
     label.multiples = task_.joined(0, task_.kind(0).options[static_cast<std::size_t>(option)].shapes);
     note_shared(label, 0, 0, option);
-    add(std::move(label), 0, 0);
+    for (const Bound* b : bounds_)
+      label.bound = std::max(label.bound, spent(label, 0, 0, *b) + b->after(0, 0, 0, option));
+    if (hopeless(label.bound)) return void(++result_.bounded);
+    if (fits(label, 0, 0)) made(0) = std::move(label);
   }
 
-  // Keeps what is not hopeless.
-  void add(Label label, int layer, int stage) {
-    if (!fits(label, layer, stage)) return;
-    label.bound = bound_of(label, layer, stage);
-    if (label.bound * (1 - kRounding) >= d(known_)) return void(++result_.bounded);
-    made(stage) = std::move(label);
-  }
+  bool hopeless(double bound) const { return bound * (1 - kRounding) >= d(known_); }
 
   bool fits(const Label& label, int layer, int stage) const {
     const StageTotal total = close(label.sum, task_.cost(layer, label.option, stage), nullptr, nullptr, task_.slowdown());
     return total.memory(task_.stage(stage).in_flight) <= task_.stage(stage).budget;
   }
 
-  // The weighted sum so far, with what the stages behind it have at the least.
-  double bound_of(const Label& label, int layer, int stage) const {
-    double best = 0;
+  // What a label has behind it in the terms of a bound: weighted times, less the price of the memory that its stage has
+  // left.
+  double spent(const Label& label, int layer, int stage, const Bound& bound) const {
     const auto s = static_cast<std::size_t>(stage);
     const double k = task_.slowdown().beyond_one() / 1024.0;
     const LayerCost& last = task_.cost(layer, label.option, stage);
-    for (const Bound* b : bounds_) {
-      const Weights& w = b->weights();
-      double time = w.forward[s] * d(label.sum.forward) + w.backward[s] * d(label.sum.backward) +
-                    w.update * d(label.sum.update) + d(label.shared) + d(task_.overhead());
-      Picoseconds reducing = label.sum.reducing, reduced_beyond = label.sum.reduced - label.sum.backward;
-      for (int done = label.done, t = stage - 1; done >= 0; done = done_[static_cast<std::size_t>(done)].before, --t) {
-        const StageTotal& total = done_[static_cast<std::size_t>(done)].total;
-        const auto at = static_cast<std::size_t>(t);
-        time += w.forward[at] * d(total.forward) + w.backward[at] * d(total.backward) + w.update * d(total.update) +
-                d(total.send_forward) + d(total.send_backward);
-        if (t == 0) time += d(total.last_backward - total.backward);
-      }
-      if (stage == 0) {
-        time += k * d(reducing + last.reduce_last);
-        if (label.sum.layers > 1) time += (1 - k) * std::max(0.0, d(reduced_beyond));
-        else time += (1 - k) * std::max(0.0, d(last.reduce_last - last.reduce_each));
-      }
-      const Bytes kept = label.sum.kept + last.kept;
-      const Bytes left = task_.stage(stage).budget - task_.reserve(stage) - label.sum.states -
-                         kept * task_.stage(stage).in_flight;
-      const double rest = b->after(layer, stage, label.gather, label.option) - b->memory_price(stage, left);
-      best = std::max(best, time + rest);
+    const Weights& w = bound.weights();
+    double time = w.forward[s] * d(label.sum.forward) + w.backward[s] * d(label.sum.backward) +
+                  w.update * d(label.sum.update) + d(label.shared) + d(task_.overhead());
+    for (int done = label.done, t = stage - 1; done >= 0; done = done_[static_cast<std::size_t>(done)].before, --t) {
+      const StageTotal& total = done_[static_cast<std::size_t>(done)].total;
+      const auto at = static_cast<std::size_t>(t);
+      time += w.forward[at] * d(total.forward) + w.backward[at] * d(total.backward) + w.update * d(total.update) +
+              d(total.send_forward) + d(total.send_backward);
+      if (t == 0) time += d(total.last_backward - total.backward);
     }
-    return best;
+    // Reductions of the first stage end the step.
+    if (stage == 0) {
+      time += k * d(label.sum.reducing + last.reduce_last);
+      const Picoseconds late =
+          label.sum.layers > 1 ? label.sum.reduced - label.sum.backward : last.reduce_last - last.reduce_each;
+      time += (1 - k) * std::max(0.0, d(late));
+    }
+    const Bytes kept = label.sum.kept + last.kept;
+    const StageShape& shape = task_.stage(stage);
+    return time - bound.memory_price(stage, shape.budget - label.sum.states - kept * shape.in_flight);
   }
 
   // Which options later layers have to know of.
@@ -173,13 +166,31 @@ class Labels {
       const auto& labels = history_.back()[static_cast<std::size_t>(s)];
       const bool stays = left >= stages_ - s, leaves = s + 1 < stages_ && left >= stages_ - 1 - s;
       for (std::size_t l = 0; l < labels.size(); ++l) {
-        if (labels[l].bound * (1 - kRounding) >= d(known_)) continue;
+        if (hopeless(labels[l].bound)) continue;
+        std::vector<double> behind;
+        for (const Bound* b : bounds_) behind.push_back(spent(labels[l], layer_, s, *b));
         for (int to = 0; to < to_count; ++to) {
-          if (stays) extend(labels[l], l, s, to);
-          if (leaves) leave(labels[l], l, s, to);
+          if (stays) extend(labels[l], l, s, to, behind);
+          if (leaves) leave(labels[l], l, s, to, behind);
         }
       }
     }
+  }
+
+  // Of a plan that goes on with this option, in the stage or in the next one; at once when it is hopeless.
+  double bound_of(const Label& label, int stage, int to, bool leaves, const std::vector<double>& behind) {
+    double best = label.bound;
+    const int mine = task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather;
+    for (std::size_t b = 0; b < bounds_.size() && !hopeless(best); ++b) {
+      const Bound& bound = *bounds_[b];
+      const double ahead =
+          leaves ? bound.leave(layer_, stage, label.gather, label.option, to) +
+                       bound.node(layer_ + 1, stage + 1, to, true) + bound.after(layer_ + 1, stage + 1, 0, to)
+                 : bound.stay(layer_, stage, label.gather, label.option, to) +
+                       bound.node(layer_ + 1, stage, to, false) + bound.after(layer_ + 1, stage, mine, to);
+      best = std::max(best, behind[b] + ahead);
+    }
+    return best;
   }
 
   Label successor(const Label& label, std::size_t index, int stage, int to) const {
@@ -192,7 +203,9 @@ class Labels {
     return next;
   }
 
-  void extend(const Label& label, std::size_t index, int stage, int to) {
+  void extend(const Label& label, std::size_t index, int stage, int to, const std::vector<double>& behind) {
+    const double bound = bound_of(label, stage, to, false, behind);
+    if (hopeless(bound)) return void(++result_.bounded);
     Label next = successor(label, index, stage, to);
     next.sum = label.sum;
     next.sum.push(task_.cost(layer_ + 1, to, stage), &task_.cost(layer_, label.option, stage),
@@ -200,10 +213,13 @@ class Labels {
     next.gather = task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather;
     next.done = label.done, next.arriving = label.arriving;
     next.tie_pending = label.tie_pending, next.tie_bytes = label.tie_bytes;
+    next.bound = bound;
     arrive(std::move(next), stage);
   }
 
-  void leave(const Label& label, std::size_t index, int stage, int to) {
+  void leave(const Label& label, std::size_t index, int stage, int to, const std::vector<double>& behind) {
+    const double bound = bound_of(label, stage, to, true, behind);
+    if (hopeless(bound)) return void(++result_.bounded);
     const EdgeCost& edge = task_.stage_edge(layer_, label.option, to, stage);
     const StageTotal total = closed(label, layer_, stage, &edge);
     if (!fits_closed(total, label, stage)) return;
@@ -212,6 +228,7 @@ class Labels {
     next.done = static_cast<int>(done_.size()), next.arriving = &edge;
     done_.push_back({total, label.done});
     const std::size_t before = next_[static_cast<std::size_t>(stage) + 1].size();
+    next.bound = bound;
     arrive(std::move(next), stage + 1);
     if (next_[static_cast<std::size_t>(stage) + 1].size() == before) done_.pop_back();
   }
@@ -219,8 +236,7 @@ class Labels {
   void arrive(Label next, int stage) {
     ++result_.labels;
     note_shared(next, layer_ + 1, stage, next.option);
-    if (!apply_ties(next, layer_ + 1, stage)) return;
-    add(std::move(next), layer_ + 1, stage);
+    if (apply_ties(next, layer_ + 1, stage) && fits(next, layer_ + 1, stage)) made(stage) = std::move(next);
   }
 
   // --- dominance ---
@@ -267,7 +283,9 @@ class Labels {
   }
 
   std::uint64_t key(const Label& l) const {
-    return (static_cast<std::uint64_t>(l.owner) * 1000003u + static_cast<std::uint64_t>(l.option)) * 257u +
+    const int layer = static_cast<int>(history_.size());
+    const int exit = task_.kind(layer).options[static_cast<std::size_t>(l.option)].costs.front().exit;
+    return (static_cast<std::uint64_t>(l.owner) * 1000003u + static_cast<std::uint64_t>(exit)) * 257u +
            (task_.all_have_shapes() ? 0u : static_cast<std::uint64_t>(l.multiples));
   }
 
@@ -281,6 +299,7 @@ class Labels {
       for (Label& label : labels) {
         auto& group = groups[key(label)];
         const bool dominated = std::ranges::any_of(group, [&](std::size_t other) {
+          if (!task_.no_worse_to_come(static_cast<int>(history_.size()), left[other].option, label.option)) return false;
           return stages_ == 1 ? no_worse_alone(left[other], label) : no_worse(left[other], label);
         });
         if (dominated) {
@@ -325,7 +344,7 @@ class Labels {
     const int last = task_.layers() - 1;
     const auto& labels = history_.back()[static_cast<std::size_t>(stages_) - 1];
     for (const Label& label : labels) {
-      if (label.bound * (1 - kRounding) >= d(known_)) continue;
+      if (hopeless(label.bound)) continue;
       const Choice choice = choice_of(label, last);
       const PlanValue value = task_.value(choice);
       if (!value.fits || value.step >= known_) continue;

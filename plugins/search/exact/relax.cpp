@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kRounding = 1e-9;
 constexpr int kHalvings = 9;
+constexpr std::size_t kPrices = 4;  // of memory: labels differ in what they have left
 
 class Relaxation {
  public:
@@ -53,13 +54,11 @@ class Relaxation {
   void price_memory() {
     double low = 0, high = first_price();
     Choice large = result_.bounds.front()->path(), small;
-    std::shared_ptr<const Bound> best;
+    std::vector<std::shared_ptr<const Bound>> tried;
     const auto at = [&](double price) {
       Weights w = plain_weights(task_);
       for (double& m : w.memory) m = price;
-      const auto bound = solve(std::move(w));
-      if (!best || bound->total() > best->total()) best = bound;
-      return bound;
+      return tried.emplace_back(solve(std::move(w)));
     };
     for (int doublings = 0; doublings < 40; ++doublings, low = high, high *= 4) {
       const Choice path = at(high)->path();
@@ -68,7 +67,8 @@ class Relaxation {
         small = path;
         break;
       }
-      if (best && best->weights().memory.front() < low) break;  // the bound falls: a dearer price proves nothing more
+      // The bound falls: a dearer price proves nothing more.
+      if (tried.size() > 2 && tried.back()->total() < tried[tried.size() - 2]->total() && doublings > 8) break;
     }
     for (int i = 0; i < kHalvings; ++i) {
       const double middle = low == 0 ? high / 4 : std::sqrt(low * high);
@@ -77,7 +77,9 @@ class Relaxation {
       if (meet(path)) high = middle, small = path;
       else low = middle, large = path;
     }
-    if (best) result_.bounds.push_back(best);
+    std::ranges::stable_sort(tried, [](const auto& a, const auto& b) { return a->total() > b->total(); });
+    tried.resize(std::min<std::size_t>(tried.size(), kPrices));
+    result_.bounds.insert(result_.bounds.begin(), tried.begin(), tried.end());
     if (!small.options.empty() && small.ends == large.ends) mix(large, small);
   }
 

@@ -69,7 +69,7 @@ Task::Task(const Problem& problem, const CostOracle& oracle, const GlobalChoice&
   join_multiples();
   make_edges();
   make_ties();
-  make_reserves();
+  compare_to_come();
 }
 
 void Task::make_stages() {
@@ -276,18 +276,30 @@ Saving Task::most_saved(int layer, int option) const {
   return mine.empty() ? Saving{} : mine[static_cast<std::size_t>(option)];
 }
 
-// The last layer of a stage runs on top of what all keep.
-void Task::make_reserves() {
-  for (int s = 0; s < stages(); ++s) {
-    Bytes least(INT64_MAX);
-    const int first = s + 1 == stages() ? layers() - 1 : s;
-    for (int i = first; i < layers(); ++i)
-      for (int o = 0; o < static_cast<int>(kind(i).options.size()); ++o) {
-        const LayerCost& c = cost(i, o, s);
-        least = std::min(least, std::max(c.forward_peak, c.backward_peak) - c.kept);
+Bytes Task::last_extra(int layer, int option, int stage) const {
+  const LayerCost& c = cost(layer, option, stage);
+  const Bytes passes = std::max(c.forward_peak, c.backward_peak);
+  return (this->stage(stage).in_flight == 1 ? std::max(passes, c.last_peak) : passes) - c.kept;
+}
+
+// Of a layer whose neighbor is not known yet, the sums have all but these.
+void Task::compare_to_come() {
+  const auto open = [](const LayerCost& c) {
+    return std::array<std::int64_t, 12>{
+        c.forward.busy.value,  c.forward.link.value, c.backward.busy.value, c.backward.link.value,
+        c.backward.gather.value, c.reduce_last.value,  c.kept.value,          c.forward_peak.value,
+        c.backward_peak.value, c.last_peak.value,    c.gathered.value,      c.pending.value};
+  };
+  for (Kind& kind : kinds_)
+    for (const Option& a : kind.options)
+      for (const Option& b : kind.options) {
+        bool better = a.costs.front().exit == b.costs.front().exit;
+        for (std::size_t v = 0; v < a.costs.size() && better; ++v) {
+          const auto x = open(a.costs[v]), y = open(b.costs[v]);
+          for (std::size_t k = 0; k < x.size(); ++k) better &= x[k] <= y[k];
+        }
+        kind.to_come.push_back(better);
       }
-    reserves_.push_back(std::max(Bytes{0}, least));
-  }
 }
 
 // The same sums as composed_step(), with costs that are at hand.

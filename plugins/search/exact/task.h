@@ -20,6 +20,7 @@ struct Option {
 struct Kind {
   int layer = 0;                  // the first of them
   std::vector<Option> options;
+  std::vector<bool> to_come;      // [a * options + b]: Task::no_worse_to_come
 };
 
 // How many micro-batches are alive in a stage, and how its forward and backward times bound the step from below:
@@ -85,8 +86,14 @@ class Task {
   const TieCost& tie(std::size_t pair, int owner_option, int use_option, bool same_stage) const;
   Saving most_saved(int layer, int option) const;
 
-  // What the peak of a stage is above states and what is kept, whatever its layers are: at the least.
-  Bytes reserve(int stage) const { return reserves_[static_cast<std::size_t>(stage)]; }
+  // What the peak of a stage has at the least above its states and what is kept, if this is its last layer.
+  Bytes last_extra(int layer, int option, int stage) const;
+
+  // Whether, as the last layer so far, option a of a layer's kind is nowhere worse for what comes than b.
+  bool no_worse_to_come(int layer, int a, int b) const {
+    const Kind& k = kind(layer);
+    return k.to_come[static_cast<std::size_t>(a) * k.options.size() + static_cast<std::size_t>(b)];
+  }
 
   // Which sets of batch and sequence multiples there are; joined() of two; whether a plan with these has the shapes.
   int joined(int a, int b) const { return joins_[static_cast<std::size_t>(a)][static_cast<std::size_t>(b)]; }
@@ -108,7 +115,7 @@ class Task {
   void remove_dominated(Kind&, bool shares);
   void make_edges();
   void make_ties();
-  void make_reserves();
+  void compare_to_come();
   int multiples_of(const Placement&);
   void join_multiples();
   const Candidate& candidate(int layer, int option) const;
@@ -128,7 +135,6 @@ class Task {
   std::vector<Picoseconds> gathers_;
   std::vector<SharedLayers> shared_;
   Picoseconds overhead_{0};
-  std::vector<Bytes> reserves_;
   // [pair][same stage][owner option * options of the use + use option]
   std::vector<std::vector<std::vector<TieCost>>> ties_;
   std::vector<std::vector<Saving>> savings_;  // [layer][option]; empty where it shares nothing with an earlier layer
