@@ -106,30 +106,78 @@ double Bound::leave(int layer, int stage, int gather, int from, int to) const {
          weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value);
 }
 
+// Of the options that a step cannot tell apart the best.
+std::vector<double> Bound::least_of(const Kind::Classes& classes, const std::vector<double>& values) {
+  std::vector<double> least(classes.first.size(), kInfinite);
+  for (std::size_t o = 0; o < values.size(); ++o) {
+    double& mine = least[static_cast<std::size_t>(classes.of[o])];
+    mine = std::min(mine, values[o]);
+  }
+  return least;
+}
+
 void Bound::fill(int layer, int stage) {
   const bool last = layer + 1 == task_.layers(), stays = may_stay(layer, stage), leaves = may_leave(layer, stage);
-  const std::vector<Option>& options = task_.kind(layer).options;
-  std::vector<double> next_stay, next_leave;
-  if (!last)
-    for (int to = 0; to < static_cast<int>(task_.kind(layer + 1).options.size()); ++to) {
-      next_stay.push_back(stays ? node(layer + 1, stage, to, false) : kInfinite);
-      next_leave.push_back(leaves ? node(layer + 1, stage + 1, to, true) + after(layer + 1, stage + 1, 0, to) : kInfinite);
+  const Kind& kind = task_.kind(layer);
+  std::vector<std::vector<double>> staying(static_cast<std::size_t>(gathers_));  // by gather, by arriving class
+  std::vector<double> leaving;                                                   // by beginning class
+  if (!last) {
+    const Kind& next = task_.kind(layer + 1);
+    std::vector<double> nodes(next.options.size()), values(next.options.size());
+    for (std::size_t to = 0; stays && to < nodes.size(); ++to) nodes[to] = node(layer + 1, stage, static_cast<int>(to), false);
+    for (int g = 0; stays && g < gathers_; ++g) {
+      for (std::size_t to = 0; to < nodes.size(); ++to) values[to] = nodes[to] + after(layer + 1, stage, g, static_cast<int>(to));
+      staying[static_cast<std::size_t>(g)] = least_of(next.arriving, values);
     }
-  for (int from = 0; from < static_cast<int>(options.size()); ++from) {
-    const int mine = options[static_cast<std::size_t>(from)].gather;
-    for (int gather = 0; gather < gathers_; ++gather) {
-      double best = last && stage + 1 == stages_ ? leave(layer, stage, gather, from, -1) : kInfinite;
-      for (int to = 0; to < static_cast<int>(next_stay.size()); ++to) {
-        const auto t = static_cast<std::size_t>(to);
-        if (stays) {
-          const double ahead = next_stay[t] + after(layer + 1, stage, mine, to);
-          if (ahead < best) best = std::min(best, ahead + stay(layer, stage, gather, from, to));
-        }
-        if (leaves && next_leave[t] < best) best = std::min(best, next_leave[t] + leave(layer, stage, gather, from, to));
-      }
-      table_[index(layer, stage, gather, from)] = best;
+    if (leaves) {
+      for (std::size_t to = 0; to < nodes.size(); ++to)
+        values[to] = node(layer + 1, stage + 1, static_cast<int>(to), true) + after(layer + 1, stage + 1, 0, static_cast<int>(to));
+      leaving = least_of(next.beginning, values);
     }
   }
+  for (const int from : kind.leaving.first)
+    for (int gather = 0; gather < gathers_; ++gather) {
+      double best = last && stage + 1 == stages_ ? leave(layer, stage, gather, from, -1) : kInfinite;
+      if (stays) {
+        const auto& ahead = staying[static_cast<std::size_t>(kind.options[static_cast<std::size_t>(from)].gather)];
+        const std::vector<int>& to = task_.kind(layer + 1).arriving.first;
+        for (std::size_t c = 0; c < ahead.size(); ++c)
+          if (ahead[c] < best) best = std::min(best, ahead[c] + stay(layer, stage, gather, from, to[c]));
+      }
+      for (std::size_t c = 0; c < leaving.size(); ++c)
+        if (leaving[c] < best)
+          best = std::min(best, leaving[c] + leave(layer, stage, gather, from, task_.kind(layer + 1).beginning.first[c]));
+      table_[index(layer, stage, gather, from)] = best;
+    }
+  for (int from = 0; from < static_cast<int>(kind.options.size()); ++from) {
+    const int first = kind.leaving.first[static_cast<std::size_t>(kind.leaving.of[static_cast<std::size_t>(from)])];
+    for (int gather = 0; first != from && gather < gathers_; ++gather)
+      table_[index(layer, stage, gather, from)] = table_[index(layer, stage, gather, first)];
+  }
+}
+
+double additive_bound(const Task& task) {
+  const Weights w = plain_weights(task);
+  double sum = d(task.overhead());
+  std::vector<double> least(task.kinds().size(), kInfinite);
+  for (std::size_t k = 0; k < task.kinds().size(); ++k) {
+    const int i = task.kinds()[k].layer;
+    double& mine = least[k];
+    for (int o = 0; o < static_cast<int>(task.kind(i).options.size()); ++o) {
+      for (int s = 0; s < task.stages(); ++s) {
+        const LayerCost& c = task.cost(i, o, s);
+        mine = std::min(mine, w.forward[static_cast<std::size_t>(s)] * d(c.forward.busy) +
+                                  w.backward[static_cast<std::size_t>(s)] * d(c.backward.busy) + w.update * d(c.update));
+      }
+    }
+  }
+  for (int i = 0; i < task.layers(); ++i) {
+    sum += least[static_cast<std::size_t>(task.kind_number(i))];
+    Picoseconds saved{0};
+    for (int o = 0; o < static_cast<int>(task.kind(i).options.size()); ++o) saved = std::max(saved, task.most_saved(i, o).update);
+    sum -= w.update * d(saved);
+  }
+  return sum;
 }
 
 Choice Bound::path() const {

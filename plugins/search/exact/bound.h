@@ -21,6 +21,9 @@ Weights plain_weights(const Task&);
 Weights chain_weights(const Task&);
 
 
+// As if no layer had neighbors: quick, and enough for what is far from the best.
+double additive_bound(const Task&);
+
 class Bound {
  public:
   // `ends`: the cut is given; nothing: all cuts.
@@ -58,6 +61,7 @@ class Bound {
   bool may_stay(int layer, int stage) const;
   bool may_leave(int layer, int stage) const;
   void fill(int layer, int stage);
+  static std::vector<double> least_of(const Kind::Classes&, const std::vector<double>& values);
   double overlap(double busy, double link, double more) const {
     const double both = busy + more, longest = std::max(busy, link + more);
     return longest + beyond_ * (both - longest);

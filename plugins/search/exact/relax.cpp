@@ -18,6 +18,8 @@ class Relaxation {
   Relaxation(const Task& task, Picoseconds known) : task_(task), known_(known) {}
 
   Relaxed run() {
+    result_.lower_bound = additive_bound(task_) * (1 - kRounding);
+    if (hopeless()) return std::move(result_);
     const auto free = solve(plain_weights(task_));
     result_.bounds.push_back(free);
     if (hopeless()) return std::move(result_);

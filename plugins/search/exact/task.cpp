@@ -70,6 +70,7 @@ Task::Task(const Problem& problem, const CostOracle& oracle, const GlobalChoice&
   make_edges();
   make_ties();
   compare_to_come();
+  make_classes();
 }
 
 void Task::make_stages() {
@@ -300,6 +301,40 @@ void Task::compare_to_come() {
         }
         kind.to_come.push_back(better);
       }
+}
+
+namespace {
+
+template <class Key>
+Kind::Classes classes(const std::vector<Option>& options, Key key) {
+  Kind::Classes result;
+  std::map<std::vector<std::int64_t>, int> numbers;
+  for (std::size_t o = 0; o < options.size(); ++o) {
+    std::vector<std::int64_t> all;
+    for (const LayerCost& c : options[o].costs)
+      for (const std::int64_t value : key(c)) all.push_back(value);
+    const auto [number, fresh] = numbers.try_emplace(std::move(all), static_cast<int>(numbers.size()));
+    if (fresh) result.first.push_back(static_cast<int>(o));
+    result.of.push_back(number->second);
+  }
+  return result;
+}
+
+}  // namespace
+
+void Task::make_classes() {
+  using Values = std::vector<std::int64_t>;
+  for (Kind& kind : kinds_) {
+    kind.leaving = classes(kind.options, [](const LayerCost& c) {
+      return Values{c.exit, c.forward.busy.value, c.forward.link.value, c.backward.busy.value, c.backward.link.value,
+                    c.backward.gather.value, (std::max(c.forward_peak, c.backward_peak) - c.kept).value,
+                    (std::max({c.forward_peak, c.backward_peak, c.last_peak}) - c.kept).value};
+    });
+    kind.arriving = classes(kind.options, [](const LayerCost& c) {
+      return Values{c.entry, c.forward.gather.value, c.reduce_each.value};
+    });
+    kind.beginning = classes(kind.options, [](const LayerCost& c) { return Values{c.entry}; });
+  }
 }
 
 // The same sums as composed_step(), with costs that are at hand.

@@ -21,6 +21,12 @@ struct Kind {
   int layer = 0;                  // the first of them
   std::vector<Option> options;
   std::vector<bool> to_come;      // [a * options + b]: Task::no_worse_to_come
+  // Options that a step from one layer to the next cannot tell apart: as its beginning, and as its end in the same stage
+  // or in the next one. The first of each class stands for it.
+  struct Classes {
+    std::vector<int> of, first;   // by option: its class; by class: an option
+  };
+  Classes leaving, arriving, beginning;
 };
 
 // How many micro-batches are alive in a stage, and how its forward and backward times bound the step from below:
@@ -116,6 +122,7 @@ class Task {
   void make_edges();
   void make_ties();
   void compare_to_come();
+  void make_classes();
   int multiples_of(const Placement&);
   void join_multiples();
   const Candidate& candidate(int layer, int option) const;
