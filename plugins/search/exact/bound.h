@@ -46,6 +46,8 @@ class Bound {
   double leave(int layer, int stage, int gather, int from, int to) const;
   double node(int layer, int stage, int option, bool first) const;
 
+  // Of each class of options the least.
+  static std::vector<double> least_of(const Kind::Classes&, const std::vector<double>& values);
   // The price of what a stage has left.
   double memory_price(int stage, Bytes left) const {
     return weights_.memory[static_cast<std::size_t>(stage)] * static_cast<double>(left.value);
@@ -61,7 +63,6 @@ class Bound {
   bool may_stay(int layer, int stage) const;
   bool may_leave(int layer, int stage) const;
   void fill(int layer, int stage);
-  static std::vector<double> least_of(const Kind::Classes&, const std::vector<double>& values);
   double overlap(double busy, double link, double more) const {
     const double both = busy + more, longest = std::max(busy, link + more);
     return longest + beyond_ * (both - longest);

@@ -158,39 +158,80 @@ class Labels {
            task_.stage(stage).budget;
   }
 
+  // What a step's end adds and all after it, by bound: [gather of the step's begin][option], and the least of each
+  // class of options that the step itself cannot tell apart.
+  struct Ends {
+    std::vector<std::vector<std::vector<double>>> values, least;
+    const Kind::Classes* classes = nullptr;
+    std::vector<std::vector<int>> members;
+  };
+  Ends ends_of(int stage, bool first) const {
+    const Kind& next = task_.kind(layer_ + 1);
+    Ends ends;
+    ends.classes = first ? &next.beginning : &next.arriving;
+    ends.members.resize(ends.classes->first.size());
+    for (std::size_t o = 0; o < next.options.size(); ++o)
+      ends.members[static_cast<std::size_t>(ends.classes->of[o])].push_back(static_cast<int>(o));
+    const int gathers = first ? 1 : static_cast<int>(task_.gathers().size());
+    for (const Bound* b : bounds_) {
+      auto& values = ends.values.emplace_back();
+      auto& least = ends.least.emplace_back();
+      for (int g = 0; g < gathers; ++g) {
+        std::vector<double> all;
+        for (int o = 0; o < static_cast<int>(next.options.size()); ++o)
+          all.push_back(b->node(layer_ + 1, stage, o, first) + b->after(layer_ + 1, stage, g, o));
+        least.push_back(Bound::least_of(*ends.classes, all));
+        values.push_back(std::move(all));
+      }
+    }
+    return ends;
+  }
+
   void advance() {
     next_.assign(static_cast<std::size_t>(stages_), {});
-    const int to_count = static_cast<int>(task_.kind(layer_ + 1).options.size());
     const int left = task_.layers() - 1 - layer_;
     for (int s = 0; s < stages_; ++s) {
       const auto& labels = history_.back()[static_cast<std::size_t>(s)];
+      if (labels.empty()) continue;
       const bool stays = left >= stages_ - s, leaves = s + 1 < stages_ && left >= stages_ - 1 - s;
+      const Ends inside = stays ? ends_of(s, false) : Ends{}, beyond = leaves ? ends_of(s + 1, true) : Ends{};
       for (std::size_t l = 0; l < labels.size(); ++l) {
         if (hopeless(labels[l].bound)) continue;
         std::vector<double> behind;
         for (const Bound* b : bounds_) behind.push_back(spent(labels[l], layer_, s, *b));
-        for (int to = 0; to < to_count; ++to) {
-          if (stays) extend(labels[l], l, s, to, behind);
-          if (leaves) leave(labels[l], l, s, to, behind);
-        }
+        if (stays) step(labels[l], l, s, inside, false, behind);
+        if (leaves) step(labels[l], l, s, beyond, true, behind);
       }
     }
   }
 
-  // Of a plan that goes on with this option, in the stage or in the next one; at once when it is hopeless.
-  double bound_of(const Label& label, int stage, int to, bool leaves, const std::vector<double>& behind) {
-    double best = label.bound;
-    const int mine = task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather;
-    for (std::size_t b = 0; b < bounds_.size() && !hopeless(best); ++b) {
-      const Bound& bound = *bounds_[b];
-      const double ahead =
-          leaves ? bound.leave(layer_, stage, label.gather, label.option, to) +
-                       bound.node(layer_ + 1, stage + 1, to, true) + bound.after(layer_ + 1, stage + 1, 0, to)
-                 : bound.stay(layer_, stage, label.gather, label.option, to) +
-                       bound.node(layer_ + 1, stage, to, false) + bound.after(layer_ + 1, stage, mine, to);
-      best = std::max(best, behind[b] + ahead);
+  // To every option that is not hopeless, of which whole classes are at once.
+  void step(const Label& label, std::size_t index, int stage, const Ends& ends, bool leaves,
+            const std::vector<double>& behind) {
+    const auto mine =
+        leaves ? 0 : static_cast<std::size_t>(task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather);
+    std::vector<double> here(bounds_.size());
+    for (std::size_t c = 0; c < ends.members.size(); ++c) {
+      bool all = false;
+      for (std::size_t b = 0; b < bounds_.size() && !all; ++b) {
+        const int to = ends.classes->first[c];
+        here[b] = behind[b] + (leaves ? bounds_[b]->leave(layer_, stage, label.gather, label.option, to)
+                                      : bounds_[b]->stay(layer_, stage, label.gather, label.option, to));
+        all = hopeless(here[b] + ends.least[b][mine][c]);
+      }
+      if (all) {
+        result_.bounded += static_cast<std::int64_t>(ends.members[c].size());
+        continue;
+      }
+      for (const int to : ends.members[c]) {
+        double bound = label.bound;
+        for (std::size_t b = 0; b < bounds_.size(); ++b)
+          bound = std::max(bound, here[b] + ends.values[b][mine][static_cast<std::size_t>(to)]);
+        if (hopeless(bound)) ++result_.bounded;
+        else if (leaves) leave(label, index, stage, to, bound);
+        else extend(label, index, stage, to, bound);
+      }
     }
-    return best;
   }
 
   Label successor(const Label& label, std::size_t index, int stage, int to) const {
@@ -203,9 +244,7 @@ class Labels {
     return next;
   }
 
-  void extend(const Label& label, std::size_t index, int stage, int to, const std::vector<double>& behind) {
-    const double bound = bound_of(label, stage, to, false, behind);
-    if (hopeless(bound)) return void(++result_.bounded);
+  void extend(const Label& label, std::size_t index, int stage, int to, double bound) {
     Label next = successor(label, index, stage, to);
     next.sum = label.sum;
     next.sum.push(task_.cost(layer_ + 1, to, stage), &task_.cost(layer_, label.option, stage),
@@ -217,9 +256,7 @@ class Labels {
     arrive(std::move(next), stage);
   }
 
-  void leave(const Label& label, std::size_t index, int stage, int to, const std::vector<double>& behind) {
-    const double bound = bound_of(label, stage, to, true, behind);
-    if (hopeless(bound)) return void(++result_.bounded);
+  void leave(const Label& label, std::size_t index, int stage, int to, double bound) {
     const EdgeCost& edge = task_.stage_edge(layer_, label.option, to, stage);
     const StageTotal total = closed(label, layer_, stage, &edge);
     if (!fits_closed(total, label, stage)) return;
