@@ -44,10 +44,13 @@ class Exact {
     begin_with_start();
     std::vector<Open> open = choices();
     log_.counts["choices"] = static_cast<std::int64_t>(open.size());
-    for (Open& o : open) bound(o);
-    std::erase_if(open, [&](const Open& o) { return closed(o); });
-    std::ranges::stable_sort(open, [&](const Open& a, const Open& b) { return per_sample(a) < per_sample(b); });
-    for (Open& o : open) search(o);
+    // Each round is dearer than the one before, and begins with what promises most.
+    for (const auto round : {&Exact::price, &Exact::bound, &Exact::search}) {
+      for (Open& o : open) (this->*round)(o);
+      std::erase_if(open, [&](const Open& o) { return closed(o); });
+      std::ranges::stable_sort(open, [&](const Open& a, const Open& b) { return per_sample(a) < per_sample(b); });
+    }
+    for (const Open& o : open) least_open_ = std::min(least_open_, per_sample(o));
     certify();
     return best_;
   }
@@ -137,7 +140,7 @@ class Exact {
     return chain * (1 - 1e-9) * std::max(1.0, m / p);
   }
 
-  void bound(Open& o) {
+  void price(Open& o) {
     if (hopeless(o) || (out_of_time() && best_)) return;
     o.task = std::make_unique<Task>(problem_, oracle_, *o.choice, o.shapes);
     ++log_.counts["choices priced"];
@@ -147,8 +150,18 @@ class Exact {
       o.lower_bound = kInfinite;
       return;
     }
-    o.relaxed = relax(*o.task, known(*o.choice));
-    log_.counts["shortest paths"] += o.relaxed.solved;
+    relax_freely(*o.task, known(*o.choice), o.relaxed);
+    note(o);
+  }
+
+  void bound(Open& o) {
+    if (hopeless(o) || !o.task) return;
+    relax(*o.task, known(*o.choice), o.relaxed);
+    note(o);
+  }
+
+  void note(Open& o) {
+    log_.counts["shortest paths"] += std::exchange(o.relaxed.solved, 0);
     o.lower_bound = std::max(o.lower_bound, o.relaxed.lower_bound);
     if (o.relaxed.best) take(o, *o.relaxed.best, o.relaxed.value);
     if (hopeless(o)) o.task.reset(), o.relaxed.bounds.clear();
@@ -163,8 +176,7 @@ class Exact {
   }
 
   void search(Open& o) {
-    if (closed(o)) return;
-    if (!o.task) return leave_open(o);
+    if (hopeless(o) || !o.task) return;
     std::vector<const Bound*> bounds;
     for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
     ++log_.counts["choices searched by labels"];
@@ -182,10 +194,7 @@ class Exact {
       if (hopeless(o)) break;
     }
     o.task.reset();
-    leave_open(o);
   }
-
-  void leave_open(const Open& o) { least_open_ = std::min(least_open_, per_sample(o)); }
 
   void certify() {
     if (!best_) {

@@ -15,21 +15,22 @@ constexpr std::size_t kPrices = 4;  // of memory: labels differ in what they hav
 
 class Relaxation {
  public:
-  Relaxation(const Task& task, Picoseconds known) : task_(task), known_(known) {}
+  Relaxation(const Task& task, Picoseconds known, Relaxed& result) : task_(task), known_(known), result_(result) {}
 
-  Relaxed run() {
+  void freely() {
     result_.lower_bound = additive_bound(task_) * (1 - kRounding);
-    if (hopeless()) return std::move(result_);
+    if (hopeless()) return;
     const auto free = solve(plain_weights(task_));
     result_.bounds.push_back(free);
-    if (hopeless()) return std::move(result_);
-    if (!meet(free->path())) price_memory();
-    if (hopeless()) return std::move(result_);
-    if (task_.stages() > 1) {
-      result_.bounds.push_back(solve(chain_weights(task_)));
-      try_cuts();
-    }
-    return std::move(result_);
+    if (!hopeless()) result_.free_path_fits = meet(free->path());
+  }
+
+  void rest() {
+    if (hopeless()) return;
+    if (!result_.free_path_fits) price_memory();
+    if (hopeless() || task_.stages() == 1) return;
+    result_.bounds.push_back(solve(chain_weights(task_)));
+    try_cuts();
   }
 
  private:
@@ -55,7 +56,8 @@ class Relaxation {
   // slow, mixtures of both are tried.
   void price_memory() {
     double low = 0, high = first_price();
-    Choice large = result_.bounds.front()->path(), small;
+    const std::shared_ptr<const Bound> free = result_.bounds.front();
+    Choice large = free->path(), small;
     std::vector<std::shared_ptr<const Bound>> tried;
     const auto at = [&](double price) {
       Weights w = plain_weights(task_);
@@ -108,6 +110,7 @@ class Relaxation {
   void try_cuts() {
     std::vector<std::vector<int>> cuts{ends_of(even_stages(task_.layers(), task_.stages())), balanced()};
     for (const std::vector<int>& ends : cuts) solve_cut(ends);
+    // Borders are moved where that may lead to something.
     for (int round = 0; round < 3 && result_.best; ++round) {
       const std::vector<int> ends = result_.best->ends;
       for (std::size_t s = 0; s + 1 < ends.size(); ++s)
@@ -178,11 +181,12 @@ class Relaxation {
 
   const Task& task_;
   Picoseconds known_;
-  Relaxed result_;
+  Relaxed& result_;
 };
 
 }  // namespace
 
-Relaxed relax(const Task& task, Picoseconds known) { return Relaxation(task, known).run(); }
+void relax_freely(const Task& task, Picoseconds known, Relaxed& result) { Relaxation(task, known, result).freely(); }
+void relax(const Task& task, Picoseconds known, Relaxed& result) { Relaxation(task, known, result).rest(); }
 
 }  // namespace trellis::exact_search

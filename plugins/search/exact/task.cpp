@@ -44,6 +44,17 @@ std::array<std::int64_t, 20> comparable(const LayerCost& c) {
           c.pending.value,       c.early.value,           c.update_bytes.value, 0};
 }
 
+// A few levels are enough for a bound: each value counts as the next lower one.
+void thin_out(std::vector<Picoseconds>& values) {
+  constexpr std::size_t kLevels = 32;
+  for (double apart = 1.01; values.size() > kLevels; apart *= 1.02) {
+    std::vector<Picoseconds> left{values.front()};
+    for (const Picoseconds v : values)
+      if (static_cast<double>(v.value) > apart * static_cast<double>(left.back().value)) left.push_back(v);
+    values = std::move(left);
+  }
+}
+
 bool no_worse(const Option& a, const Option& b) {
   for (std::size_t v = 0; v < a.costs.size(); ++v) {
     const auto x = comparable(a.costs[v]), y = comparable(b.costs[v]);
@@ -135,10 +146,13 @@ void Task::make_kinds() {
       for (const LayerCost& cost : option.costs) gathers_.push_back(cost.backward.gather);
   std::ranges::sort(gathers_);
   gathers_.erase(std::unique(gathers_.begin(), gathers_.end()), gathers_.end());
+  thin_out(gathers_);
   for (Kind& kind : kinds_)
-    for (Option& option : kind.options)
-      option.gather = static_cast<int>(
-          std::ranges::lower_bound(gathers_, option.costs.front().backward.gather) - gathers_.begin());
+    for (Option& option : kind.options) {
+      Picoseconds least = option.costs.front().backward.gather;
+      for (const LayerCost& cost : option.costs) least = std::min(least, cost.backward.gather);
+      option.gather = static_cast<int>(std::ranges::upper_bound(gathers_, least) - gathers_.begin()) - 1;
+    }
 }
 
 // Another candidate with the same edges and shapes that is nowhere worse can stand in its place in every plan. Costs of

@@ -12,7 +12,7 @@ namespace trellis::exact_search {
 struct Option {
   int candidate = 0;              // in Problem::candidates
   std::vector<LayerCost> costs;   // by stage variant
-  int gather = 0;                 // which of Task::gathers its backward's is, by variant 0
+  int gather = 0;                 // the level of its backward's, in Task::gathers
   int shapes = 0;                 // which of Task::multiples it has
 };
 
@@ -84,7 +84,7 @@ class Task {
   const EdgeCost& edge(int layer, int from, int to, int stage) const;
   const EdgeCost& stage_edge(int layer, int from, int to, int stage) const;
 
-  // Distinct gathers in backward, ascending; the first is 0.
+  // Levels of gathers in backward, ascending, the first is 0: for bounds, an option has the one below its own.
   const std::vector<Picoseconds>& gathers() const { return gathers_; }
 
   // What layers share. At most one entry has layer i as its use.
