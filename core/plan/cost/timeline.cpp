@@ -1,7 +1,6 @@
 #include "plan/cost/timeline.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "trellis/plan/error.h"
 
@@ -58,7 +57,10 @@ namespace {
 class ScheduleReplay {
  public:
   ScheduleReplay(const std::vector<StageTimes>& times, const std::vector<std::vector<Action>>& actions)
-      : times_(times), actions_(actions), now_(times.size()), next_(times.size(), 0) {
+      : times_(times), actions_(actions), now_(times.size()), next_(times.size(), 0), links_(2 * times.size()) {
+    for (const std::vector<Action>& list : actions)
+      for (const Action& a : list) micro_batches_ = std::max(micro_batches_, a.micro_batch + 1);
+    arrivals_.assign(2 * times.size() * static_cast<std::size_t>(micro_batches_), Picoseconds{-1});
     for (const std::vector<Action>& list : actions) {
       int last = -1;
       for (const Action& a : list)
@@ -81,7 +83,11 @@ class ScheduleReplay {
   }
 
  private:
-  using Key = std::tuple<std::size_t, bool, int>;  // receiving stage, forward, micro-batch
+  // Of a micro-batch at the stage that receives it; negative: it has not been sent yet.
+  Picoseconds& arrival(std::size_t s, bool forward, int micro_batch) {
+    return arrivals_[(2 * s + (forward ? 1 : 0)) * static_cast<std::size_t>(micro_batches_) +
+                     static_cast<std::size_t>(micro_batch)];
+  }
 
   bool act(std::size_t s, const Action& action) {
     const StageTimes& t = times_[s];
@@ -104,15 +110,15 @@ class ScheduleReplay {
     return true;
   }
   bool receive(std::size_t s, bool forward, int micro_batch) {
-    const auto arrival = arrivals_.find(Key{s, forward, micro_batch});
-    if (arrival == arrivals_.end()) return false;
-    now_[s] = std::max(now_[s], arrival->second);
+    const Picoseconds arrived = arrival(s, forward, micro_batch);
+    if (arrived < Picoseconds{0}) return false;
+    now_[s] = std::max(now_[s], arrived);
     return true;
   }
   bool send(std::size_t from, std::size_t to, bool forward, int micro_batch, Picoseconds transfer) {
-    Picoseconds& link = links_[{from, forward}];
+    Picoseconds& link = links_[2 * from + (forward ? 1 : 0)];
     link = std::max(link, now_[from]) + transfer;
-    arrivals_[Key{to, forward, micro_batch}] = link;
+    arrival(to, forward, micro_batch) = link;
     return true;
   }
 
@@ -121,8 +127,9 @@ class ScheduleReplay {
   std::vector<Picoseconds> now_;
   std::vector<std::size_t> next_;
   std::vector<int> last_;
-  std::map<std::pair<std::size_t, bool>, Picoseconds> links_;
-  std::map<Key, Picoseconds> arrivals_;
+  std::vector<Picoseconds> links_;     // by sending stage and direction: when it is free
+  int micro_batches_ = 0;
+  std::vector<Picoseconds> arrivals_;
 };
 
 }  // namespace

@@ -32,13 +32,32 @@ Weights chain_weights(const Task& task) {
   return w;
 }
 
-Bound::Bound(const Task& task, Weights weights, const std::vector<int>* ends)
+namespace {
+
+// A weighted sum with these is below the one with the weights of any cut.
+Weights least(Weights w) {
+  for (auto* all : {&w.forward, &w.backward}) *all = {*std::ranges::min_element(*all)};
+  w.memory.resize(1);
+  return w;
+}
+
+}  // namespace
+
+Bound::Bound(const Task& task, Weights weights, Stages how, const std::vector<int>* ends)
     : task_(task),
-      weights_(std::move(weights)),
+      weights_(how == Stages::one ? least(weights) : std::move(weights)),
+      how_(how),
       ends_(ends),
-      stages_(task.stages()),
+      stages_(how == Stages::one ? 1 : task.stages()),
       gathers_(static_cast<int>(task.gathers().size())),
       beyond_(task.slowdown().beyond_one() / 1024.0) {
+  if (how == Stages::one) {
+    in_flight_ = task.stage(0).in_flight;
+    for (int s = 0; s < task.stages(); ++s) {
+      in_flight_ = std::min(in_flight_, task.stage(s).in_flight);
+      budget_ += task.stage(s).budget;
+    }
+  }
   for (const Kind& kind : task.kinds()) options_ = std::max(options_, static_cast<int>(kind.options.size()));
   table_.assign(static_cast<std::size_t>(task.layers()) * static_cast<std::size_t>(stages_) *
                     static_cast<std::size_t>(gathers_) * static_cast<std::size_t>(options_),
@@ -54,28 +73,29 @@ Bound::Bound(const Task& task, Weights weights, const std::vector<int>* ends)
 
 bool Bound::possible(int layer, int stage) const {
   if (layer < stage || task_.layers() - layer < stages_ - stage) return false;
-  if (!ends_) return true;
+  if (how_ != Stages::given) return true;
   const auto s = static_cast<std::size_t>(stage);
   return layer <= (*ends_)[s] && (stage == 0 || layer > (*ends_)[s - 1]);
 }
 bool Bound::may_stay(int layer, int stage) const { return layer + 1 < task_.layers() && possible(layer + 1, stage); }
 bool Bound::may_leave(int layer, int stage) const {
   return stage + 1 < stages_ && layer + 1 < task_.layers() && possible(layer + 1, stage + 1) &&
-         (!ends_ || layer == (*ends_)[static_cast<std::size_t>(stage)]);
+         (how_ != Stages::given || layer == (*ends_)[static_cast<std::size_t>(stage)]);
 }
 
 // What pushing a layer adds at once.
 double Bound::node(int layer, int stage, int option, bool first) const {
   const LayerCost& c = task_.cost(layer, option, stage);
   const auto s = static_cast<std::size_t>(stage);
-  const StageShape& shape = task_.stage(stage);
+  const bool one = how_ == Stages::one;
+  const int in_flight = one ? in_flight_ : task_.stage(stage).in_flight;
   double sum = weights_.update * d(c.update) +
-               weights_.memory[s] * static_cast<double>((c.states + c.kept * shape.in_flight).value);
+               weights_.memory[s] * static_cast<double>((c.states + c.kept * in_flight).value);
   // Reductions of the first stage end the step: they slow its backward, and the first layer's follow it.
-  if (stage == 0) sum += beyond_ * d(c.reduce_last);
+  if (stage == 0 && !one) sum += beyond_ * d(c.reduce_last);
   if (first) {
     sum += weights_.forward[s] * d(c.forward.gather) + weights_.backward[s] * d(c.reduce_each) -
-           memory_price(stage, shape.budget);
+           memory_price(stage, one ? budget_ : task_.stage(stage).budget);
     if (stage == 0) sum += (1 - beyond_) * std::max(0.0, d(c.reduce_last - c.reduce_each));
   }
   // What it shares with an earlier layer may be counted there.
@@ -103,7 +123,7 @@ double Bound::leave(int layer, int stage, int gather, int from, int to) const {
          weights_.backward[s] *
              (overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), before) + d(c.backward.gather)) +
          d(e.send_forward) + d(e.send_backward) +
-         weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value);
+         (how_ == Stages::one ? 0.0 : weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value));
 }
 
 // Of the options that a step cannot tell apart the best.

@@ -24,10 +24,16 @@ Weights chain_weights(const Task&);
 // As if no layer had neighbors: quick, and enough for what is far from the best.
 double additive_bound(const Task&);
 
+// How the stages of a pipeline stand in a bound.
+enum class Stages {
+  all,    // every cut
+  given,  // one cut
+  one,    // as if all layers were in one stage with the least weights and what all stages have: quick, and still below
+};
+
 class Bound {
  public:
-  // `ends`: the cut is given; nothing: all cuts.
-  Bound(const Task&, Weights, const std::vector<int>* ends = nullptr);
+  Bound(const Task&, Weights, Stages = Stages::all, const std::vector<int>* ends = nullptr);
 
   const Weights& weights() const { return weights_; }
   // No plan's step is below this; infinite where the cut leaves no plan.
@@ -70,7 +76,10 @@ class Bound {
 
   const Task& task_;
   const Weights weights_;
+  const Stages how_;
   const std::vector<int>* ends_;
+  int in_flight_ = 1;    // where the stages are one
+  Bytes budget_{0};
   const int stages_, gathers_;
   int options_ = 0;
   const double beyond_;  // slowdown beyond 1

@@ -176,7 +176,7 @@ class Exact {
   }
 
   void search(Open& o) {
-    if (hopeless(o) || !o.task) return;
+    if (hopeless(o) || !o.task || o.relaxed.bounds.empty()) return;
     std::vector<const Bound*> bounds;
     for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
     ++log_.counts["choices searched by labels"];

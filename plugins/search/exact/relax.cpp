@@ -11,6 +11,8 @@ namespace {
 
 constexpr double kRounding = 1e-9;
 constexpr int kHalvings = 9;
+constexpr double kWork = 4e8;       // steps of a bound over all cuts
+constexpr int kMoved = 8;           // stages at the most whose borders are moved one by one
 constexpr std::size_t kPrices = 4;  // of memory: labels differ in what they have left
 
 class Relaxation {
@@ -20,26 +22,25 @@ class Relaxation {
   void freely() {
     result_.lower_bound = additive_bound(task_) * (1 - kRounding);
     if (hopeless()) return;
-    const auto free = solve(plain_weights(task_));
+    if (task_.stages() > 1) return void(solve(plain_weights(task_), Stages::one));
+    const auto free = solve(plain_weights(task_), Stages::all);
     result_.bounds.push_back(free);
     if (!hopeless()) result_.free_path_fits = meet(free->path());
   }
 
   void rest() {
     if (hopeless()) return;
+    if (task_.stages() > 1) return pipeline();
     if (!result_.free_path_fits) price_memory();
-    if (hopeless() || task_.stages() == 1) return;
-    result_.bounds.push_back(solve(chain_weights(task_)));
-    try_cuts();
   }
 
  private:
   bool hopeless() const { return result_.lower_bound >= static_cast<double>(known_.value); }
 
-  std::shared_ptr<const Bound> solve(Weights weights, const std::vector<int>* ends = nullptr) {
-    auto bound = std::make_shared<const Bound>(task_, std::move(weights), ends);
+  std::shared_ptr<const Bound> solve(Weights weights, Stages how, const std::vector<int>* ends = nullptr) {
+    auto bound = std::make_shared<const Bound>(task_, std::move(weights), how, ends);
     ++result_.solved;
-    if (!ends) result_.lower_bound = std::max(result_.lower_bound, bound->total() * (1 - kRounding));
+    if (how != Stages::given) result_.lower_bound = std::max(result_.lower_bound, bound->total() * (1 - kRounding));
     return bound;
   }
 
@@ -60,9 +61,7 @@ class Relaxation {
     Choice large = free->path(), small;
     std::vector<std::shared_ptr<const Bound>> tried;
     const auto at = [&](double price) {
-      Weights w = plain_weights(task_);
-      for (double& m : w.memory) m = price;
-      return tried.emplace_back(solve(std::move(w)));
+      return tried.emplace_back(solve(priced(price), Stages::all));
     };
     for (int doublings = 0; doublings < 40; ++doublings, low = high, high *= 4) {
       const Choice path = at(high)->path();
@@ -87,6 +86,12 @@ class Relaxation {
     if (!small.options.empty() && small.ends == large.ends) mix(large, small);
   }
 
+  Weights priced(double price) const {
+    Weights w = plain_weights(task_);
+    for (double& m : w.memory) m = price;
+    return w;
+  }
+
   // Of the order that would let the cheapest plan pay for its memory with its time.
   double first_price() const {
     double bytes = 0;
@@ -105,13 +110,55 @@ class Relaxation {
     }
   }
 
-  // --- pipelines: cuts that are given ---
+  // --- pipelines ---
+
+  // What a bound over all cuts takes beside one over a single stage.
+  bool affordable() const {
+    double work = static_cast<double>(task_.layers()) * task_.stages() * static_cast<double>(task_.gathers().size());
+    double most = 0;
+    for (const Kind& k : task_.kinds())
+      most = std::max(most, static_cast<double>(k.leaving.first.size() * k.arriving.first.size()));
+    return work * most < kWork;
+  }
+
+  void pipeline() {
+    const double price = best_price();
+    if (hopeless()) return;
+    try_cuts();
+    if (hopeless() || !affordable()) return;
+    result_.bounds.push_back(solve(priced(price), Stages::all));
+    result_.bounds.push_back(solve(plain_weights(task_), Stages::all));
+    if (!hopeless()) result_.bounds.push_back(solve(chain_weights(task_), Stages::all));
+  }
+
+  // The bound is concave in the price of memory.
+  double best_price() {
+    double best = 0, most = -1, step = 4;
+    const auto at = [&](double price) {
+      const double total = solve(priced(price), Stages::one)->total();
+      if (total > most) most = total, best = price;
+      return total;
+    };
+    at(0);
+    double last = most;
+    for (double price = first_price(); price < first_price() * 1e12; price *= step) {
+      const double total = at(price);
+      if (hopeless() || (total < last && price > first_price())) break;
+      last = total;
+    }
+    for (int i = 0; i < 4 && best > 0 && !hopeless(); ++i) {
+      step = std::sqrt(step);
+      const double middle = best;
+      at(middle * step), at(middle / step);
+    }
+    return best;
+  }
 
   void try_cuts() {
     std::vector<std::vector<int>> cuts{ends_of(even_stages(task_.layers(), task_.stages())), balanced()};
     for (const std::vector<int>& ends : cuts) solve_cut(ends);
     // Borders are moved where that may lead to something.
-    for (int round = 0; round < 3 && result_.best; ++round) {
+    for (int round = 0; round < 3 && result_.best && task_.stages() <= kMoved; ++round) {
       const std::vector<int> ends = result_.best->ends;
       for (std::size_t s = 0; s + 1 < ends.size(); ++s)
         for (const int by : {-1, 1}) {
@@ -161,7 +208,7 @@ class Relaxation {
     Weights w = plain_weights(task_);
     std::vector<double> low(w.memory.size(), 0), high(w.memory.size(), -1);
     for (int i = 0; i < kHalvings; ++i) {
-      const Choice path = solve(w, &ends)->path();
+      const Choice path = solve(w, Stages::given, &ends)->path();
       if (path.options.empty()) return;
       meet(path);
       const PlanValue value = task_.value(path);
