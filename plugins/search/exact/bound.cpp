@@ -28,7 +28,6 @@ Weights chain_weights(const Task& task) {
   Weights w = plain_weights(task);
   for (double& f : w.forward) f = 1;
   for (double& b : w.backward) b = 1;
-  w.update = 0;
   return w;
 }
 
@@ -136,6 +135,16 @@ std::vector<double> Bound::least_of(const Kind::Classes& classes, const std::vec
   return least;
 }
 
+// The levels that the layer before can have; none at the begin of a stage.
+std::vector<int> Bound::gathers_before(int layer) const {
+  std::vector<int> levels{0};
+  if (layer == 0) return levels;
+  for (const Option& o : task_.kind(layer - 1).options) levels.push_back(o.gather);
+  std::ranges::sort(levels);
+  levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
+  return levels;
+}
+
 void Bound::fill(int layer, int stage) {
   const bool last = layer + 1 == task_.layers(), stays = may_stay(layer, stage), leaves = may_leave(layer, stage);
   const Kind& kind = task_.kind(layer);
@@ -156,7 +165,7 @@ void Bound::fill(int layer, int stage) {
     }
   }
   for (const int from : kind.leaving.first)
-    for (int gather = 0; gather < gathers_; ++gather) {
+    for (const int gather : gathers_before(layer)) {
       double best = last && stage + 1 == stages_ ? leave(layer, stage, gather, from, -1) : kInfinite;
       if (stays) {
         const auto& ahead = staying[static_cast<std::size_t>(kind.options[static_cast<std::size_t>(from)].gather)];

@@ -69,6 +69,7 @@ class Bound {
   bool may_stay(int layer, int stage) const;
   bool may_leave(int layer, int stage) const;
   void fill(int layer, int stage);
+  std::vector<int> gathers_before(int layer) const;
   double overlap(double busy, double link, double more) const {
     const double both = busy + more, longest = std::max(busy, link + more);
     return longest + beyond_ * (both - longest);

@@ -155,7 +155,7 @@ class Exact {
   }
 
   void bound(Open& o) {
-    if (hopeless(o) || !o.task) return;
+    if (hopeless(o) || !o.task || (out_of_time() && best_)) return;
     relax(*o.task, known(*o.choice), o.relaxed);
     note(o);
   }

@@ -9,6 +9,7 @@
 namespace trellis::exact_search {
 namespace {
 
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
 constexpr double kRounding = 1e-9;
 constexpr int kHalvings = 9;
 constexpr double kWork = 4e8;       // steps of a bound over all cuts
@@ -22,7 +23,14 @@ class Relaxation {
   void freely() {
     result_.lower_bound = additive_bound(task_) * (1 - kRounding);
     if (hopeless()) return;
-    if (task_.stages() > 1) return void(solve(plain_weights(task_), Stages::one));
+    if (task_.stages() > 1) {
+      solve(plain_weights(task_), Stages::one);
+      if (hopeless()) return;
+      // All stages once, and the slowest of the best balanced cut for the micro-batches that are left.
+      const double chain = solve(chain_weights(task_), Stages::one)->total();
+      result_.lower_bound = std::max(result_.lower_bound, (chain + slowest().first) * (1 - kRounding));
+      return;
+    }
     const auto free = solve(plain_weights(task_), Stages::all);
     result_.bounds.push_back(free);
     if (!hopeless()) result_.free_path_fits = meet(free->path());
@@ -155,7 +163,7 @@ class Relaxation {
   }
 
   void try_cuts() {
-    std::vector<std::vector<int>> cuts{ends_of(even_stages(task_.layers(), task_.stages())), balanced()};
+    std::vector<std::vector<int>> cuts{ends_of(even_stages(task_.layers(), task_.stages())), slowest().second};
     for (const std::vector<int>& ends : cuts) solve_cut(ends);
     // Borders are moved where that may lead to something.
     for (int round = 0; round < 3 && result_.best && task_.stages() <= kMoved; ++round) {
@@ -177,41 +185,56 @@ class Relaxation {
     return ends;
   }
 
-  // By the fastest option of each layer: the cut whose slowest stage is the fastest.
-  std::vector<int> balanced() const {
-    std::vector<std::int64_t> sum{0};
-    for (int i = 0; i < task_.layers(); ++i) {
-      std::int64_t least = std::numeric_limits<std::int64_t>::max();
-      for (int o = 0; o < static_cast<int>(task_.kind(i).options.size()); ++o) {
-        const LayerCost& c = task_.cost(i, o, 0);
-        least = std::min(least, (c.forward.busy + c.backward.busy).value);
-      }
-      sum.push_back(sum.back() + least);
-    }
+  // By the fastest option of each layer: the cut whose slowest stage is the fastest, and what that one adds to the chain.
+  std::pair<double, std::vector<int>> slowest() const {
     const auto layers = static_cast<std::size_t>(task_.layers()), stages = static_cast<std::size_t>(task_.stages());
-    std::vector<std::vector<std::int64_t>> slowest(stages + 1, std::vector<std::int64_t>(layers + 1, INT64_MAX));
+    std::vector<std::vector<double>> worst(stages + 1, std::vector<double>(layers + 1, kInfinite));
     std::vector<std::vector<std::size_t>> begin(stages + 1, std::vector<std::size_t>(layers + 1, 0));
-    slowest[0][0] = 0;
-    for (std::size_t s = 1; s <= stages; ++s)
+    worst[0][0] = 0;
+    for (std::size_t s = 1; s <= stages; ++s) {
+      const std::vector<double> sum = sums(static_cast<int>(s) - 1);
       for (std::size_t n = s; n <= layers; ++n)
         for (std::size_t k = s - 1; k < n; ++k) {
-          const std::int64_t worst = std::max(slowest[s - 1][k], sum[n] - sum[k]);
-          if (worst < slowest[s][n]) slowest[s][n] = worst, begin[s][n] = k;
+          const double most = std::max(worst[s - 1][k], sum[n] - sum[k]);
+          if (most < worst[s][n]) worst[s][n] = most, begin[s][n] = k;
         }
+    }
     std::vector<int> ends(stages);
     for (std::size_t s = stages, n = layers; s > 0; n = begin[s][n], --s) ends[s - 1] = static_cast<int>(n) - 1;
-    return ends;
+    return {worst[stages][layers], ends};
+  }
+
+  // What the first n layers add at the least, were they in this stage.
+  std::vector<double> sums(int stage) const {
+    const StageShape& shape = task_.stage(stage);
+    std::vector<double> by_kind;
+    for (const Kind& kind : task_.kinds()) {
+      double least = kInfinite;
+      for (int o = 0; o < static_cast<int>(kind.options.size()); ++o) {
+        const LayerCost& c = task_.cost(kind.layer, o, stage);
+        least = std::min(least, shape.extra_forward * static_cast<double>(c.forward.busy.value) +
+                                    shape.extra_backward * static_cast<double>(c.backward.busy.value));
+      }
+      by_kind.push_back(least);
+    }
+    std::vector<double> sum{0};
+    for (int i = 0; i < task_.layers(); ++i)
+      sum.push_back(sum.back() + by_kind[static_cast<std::size_t>(task_.kind_number(i))]);
+    return sum;
   }
 
   // Each stage's price rises while the stage is too large.
   void solve_cut(const std::vector<int>& ends) {
     Weights w = plain_weights(task_);
     std::vector<double> low(w.memory.size(), 0), high(w.memory.size(), -1);
+    Choice before;
     for (int i = 0; i < kHalvings; ++i) {
       const Choice path = solve(w, Stages::given, &ends)->path();
       if (path.options.empty()) return;
       meet(path);
       const PlanValue value = task_.value(path);
+      if (path == before && value.fits) return;
+      before = path;
       bool all_cheap = true;
       for (std::size_t s = 0; s < w.memory.size(); ++s) {
         const bool fits = value.memory[s] <= task_.stage(static_cast<int>(s)).budget;
