@@ -75,9 +75,8 @@ class Composer {
       const Bytes peak = std::max(totals[s].memory(alive), totals[s].states + tie_bytes[s]);
       cost.memory.push_back(peak);
       const Bytes kept = std::min(totals[s].kept * alive, peak - totals[s].states);
-      cost.purposes.push_back({{"states", totals[s].states},
-                               {"activation", kept},
-                               {"transient", peak - totals[s].states - kept}});
+      cost.purposes.push_back(
+          {{"states", totals[s].states}, {"activation", kept}, {"transient", peak - totals[s].states - kept}});
     }
     cost.samples_per_second = cost.step.value > 0 ? static_cast<double>(plan_.batch) / to_seconds(cost.step) : 0;
     return cost;

@@ -62,8 +62,8 @@ Redistribution redistribute(const std::vector<Crossing>& values, const DeviceLin
 
 }  // namespace
 
-EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext& context,
-                   const Prices& prices, Location at) {
+EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext& context, const Prices& prices,
+                   Location at) {
   const Crossings values = crossings(from, to);
   const Redistribution forward = redistribute(values.forward, from.placement.line(), context, prices, at);
   const Redistribution backward = redistribute(values.backward, from.placement.line(), context, prices, at);
@@ -94,8 +94,9 @@ std::string text(const LayerProgram& layer, const std::vector<SlotId>& slots, co
       continue;
     }
     const Slot& slot = layer.slots[static_cast<std::size_t>(slots[k])];
-    result += fmt::format("{} {} {};", k < values.size() ? layer.spec->values[static_cast<std::size_t>(values[k])].name : "",
-                          static_cast<int>(slot.dtype), to_string(slot.layout));
+    result +=
+        fmt::format("{} {} {};", k < values.size() ? layer.spec->values[static_cast<std::size_t>(values[k])].name : "",
+                    static_cast<int>(slot.dtype), to_string(slot.layout));
     for (const std::int64_t size : slot.global) result += fmt::format(" {}", size);
   }
   return result;

@@ -68,8 +68,8 @@ struct TimedPass {
 };
 
 // Gathers and reductions are taken out: neighbors hide them.
-TimedPass time_pass(const Instructions& list, const StageProgram& stage, const DeriveContext& context, const Prices& prices,
-               Location at) {
+TimedPass time_pass(const Instructions& list, const StageProgram& stage, const DeriveContext& context,
+                    const Prices& prices, Location at) {
   TimedPass pass;
   Timeline time(prices.slowdown());
   std::map<SlotId, Picoseconds> moves;

@@ -80,8 +80,7 @@ LayerCost Oracle::layer(int layer, const Candidate& candidate, const Where& wher
   const int alignment = state_->alignment(where);
   return state_->layers.get(alignment == 0 ? key : fmt::format("{}@{}", key, alignment), [&] {
     const Derived derived = state_->derived(key, layer, candidate, where);
-    LayerCost cost =
-        layer_cost(*derived.program, state_->context(where), *state_->prices, state_->location(where));
+    LayerCost cost = layer_cost(*derived.program, state_->context(where), *state_->prices, state_->location(where));
     cost.entry = derived.entry, cost.exit = derived.exit;
     return cost;
   });
@@ -93,8 +92,7 @@ EdgeCost Oracle::edge(int layer, const Candidate& from, const Candidate& to, con
   const std::string key = fmt::format("{} {} {} {}", fmt::join(where.choice->atoms, ","), before.exit, after.entry,
                                       state_->alignment(where));
   return state_->edges.get(key, [&] {
-    return edge_cost(*before.program, *after.program, state_->context(where), *state_->prices,
-                     state_->location(where));
+    return edge_cost(*before.program, *after.program, state_->context(where), *state_->prices, state_->location(where));
   });
 }
 
@@ -114,7 +112,8 @@ TieCost Oracle::tie(int owner, const Candidate& first, int use, const Candidate&
   const std::string first_key = state_->key(owner, first, where), later_key = state_->key(use, later, where);
   return state_->ties.get(fmt::format("{}~{}~{}", first_key, later_key, same_stage), [&] {
     TieCost sum;
-    const Derived a = state_->derived(first_key, owner, first, where), b = state_->derived(later_key, use, later, where);
+    const Derived a = state_->derived(first_key, owner, first, where),
+                  b = state_->derived(later_key, use, later, where);
     for (const Bucket& bucket : b.program->buckets) {
       if (bucket.shared.empty()) continue;
       const TieCost one = tie_cost(*a.program, *b.program, bucket.shared, same_stage, state_->context(where),

@@ -9,8 +9,7 @@
 
 namespace trellis {
 
-Slowdown::Slowdown(double factor)
-    : beyond_(static_cast<int>(std::lround(1024 * (std::clamp(factor, 1.0, 2.0) - 1)))) {}
+Slowdown::Slowdown(double factor) : beyond_(static_cast<int>(std::lround(1024 * (std::clamp(factor, 1.0, 2.0) - 1)))) {}
 
 namespace {
 
@@ -27,8 +26,8 @@ Segment segment(const StageSum& before, const LayerCost& layer, const EdgeCost& 
   s.backward = k.overlap(layer.backward.busy + edge.backward, layer.backward.link + edge.backward,
                          next_reduction + before.gather);
   const Bytes around = before.gathered + next_held;
-  s.peak = before.kept + std::max({layer.forward_peak + next_gathered, layer.backward_peak + around,
-                                   layer.kept + edge.bytes});
+  s.peak = before.kept +
+           std::max({layer.forward_peak + next_gathered, layer.backward_peak + around, layer.kept + edge.bytes});
   s.last_peak = before.kept + layer.last_peak + around;
   return s;
 }

@@ -88,8 +88,8 @@ double Bound::node(int layer, int stage, int option, bool first) const {
   const auto s = static_cast<std::size_t>(stage);
   const bool one = how_ == Stages::one;
   const int in_flight = one ? in_flight_ : task_.stage(stage).in_flight;
-  double sum = weights_.update * d(c.update) +
-               weights_.memory[s] * static_cast<double>((c.states + c.kept * in_flight).value);
+  double sum =
+      weights_.update * d(c.update) + weights_.memory[s] * static_cast<double>((c.states + c.kept * in_flight).value);
   // Reductions of the first stage end the step: they slow its backward, and the first layer's follow it.
   if (stage == 0 && !one) sum += beyond_ * d(c.reduce_last);
   if (first) {
@@ -107,7 +107,8 @@ double Bound::stay(int layer, int stage, int gather, int from, int to) const {
   const EdgeCost& e = task_.edge(layer, from, to, stage);
   const auto s = static_cast<std::size_t>(stage);
   const double before = d(task_.gathers()[static_cast<std::size_t>(gather)]);
-  return weights_.forward[s] * overlap(d(c.forward.busy + e.forward), d(c.forward.link + e.forward), d(n.forward.gather)) +
+  return weights_.forward[s] *
+             overlap(d(c.forward.busy + e.forward), d(c.forward.link + e.forward), d(n.forward.gather)) +
          weights_.backward[s] *
              overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), d(n.reduce_each) + before);
 }
@@ -119,10 +120,11 @@ double Bound::leave(int layer, int stage, int gather, int from, int to) const {
   const auto s = static_cast<std::size_t>(stage);
   const double before = d(task_.gathers()[static_cast<std::size_t>(gather)]);
   return weights_.forward[s] * d(c.forward.busy + e.forward) +
-         weights_.backward[s] *
-             (overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), before) + d(c.backward.gather)) +
+         weights_.backward[s] * (overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), before) +
+                                 d(c.backward.gather)) +
          d(e.send_forward) + d(e.send_backward) +
-         (how_ == Stages::one ? 0.0 : weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value));
+         (how_ == Stages::one ? 0.0
+                              : weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value));
 }
 
 // Of the options that a step cannot tell apart the best.
@@ -153,14 +155,17 @@ void Bound::fill(int layer, int stage) {
   if (!last) {
     const Kind& next = task_.kind(layer + 1);
     std::vector<double> nodes(next.options.size()), values(next.options.size());
-    for (std::size_t to = 0; stays && to < nodes.size(); ++to) nodes[to] = node(layer + 1, stage, static_cast<int>(to), false);
+    for (std::size_t to = 0; stays && to < nodes.size(); ++to)
+      nodes[to] = node(layer + 1, stage, static_cast<int>(to), false);
     for (int g = 0; stays && g < gathers_; ++g) {
-      for (std::size_t to = 0; to < nodes.size(); ++to) values[to] = nodes[to] + after(layer + 1, stage, g, static_cast<int>(to));
+      for (std::size_t to = 0; to < nodes.size(); ++to)
+        values[to] = nodes[to] + after(layer + 1, stage, g, static_cast<int>(to));
       staying[static_cast<std::size_t>(g)] = least_of(next.arriving, values);
     }
     if (leaves) {
       for (std::size_t to = 0; to < nodes.size(); ++to)
-        values[to] = node(layer + 1, stage + 1, static_cast<int>(to), true) + after(layer + 1, stage + 1, 0, static_cast<int>(to));
+        values[to] = node(layer + 1, stage + 1, static_cast<int>(to), true) +
+                     after(layer + 1, stage + 1, 0, static_cast<int>(to));
       leaving = least_of(next.beginning, values);
     }
   }
@@ -175,7 +180,8 @@ void Bound::fill(int layer, int stage) {
       }
       for (std::size_t c = 0; c < leaving.size(); ++c)
         if (leaving[c] < best)
-          best = std::min(best, leaving[c] + leave(layer, stage, gather, from, task_.kind(layer + 1).beginning.first[c]));
+          best =
+              std::min(best, leaving[c] + leave(layer, stage, gather, from, task_.kind(layer + 1).beginning.first[c]));
       table_[index(layer, stage, gather, from)] = best;
     }
   for (int from = 0; from < static_cast<int>(kind.options.size()); ++from) {
@@ -195,15 +201,17 @@ double additive_bound(const Task& task) {
     for (int o = 0; o < static_cast<int>(task.kind(i).options.size()); ++o) {
       for (int s = 0; s < task.stages(); ++s) {
         const LayerCost& c = task.cost(i, o, s);
-        mine = std::min(mine, w.forward[static_cast<std::size_t>(s)] * d(c.forward.busy) +
-                                  w.backward[static_cast<std::size_t>(s)] * d(c.backward.busy) + w.update * d(c.update));
+        mine =
+            std::min(mine, w.forward[static_cast<std::size_t>(s)] * d(c.forward.busy) +
+                               w.backward[static_cast<std::size_t>(s)] * d(c.backward.busy) + w.update * d(c.update));
       }
     }
   }
   for (int i = 0; i < task.layers(); ++i) {
     sum += least[static_cast<std::size_t>(task.kind_number(i))];
     Picoseconds saved{0};
-    for (int o = 0; o < static_cast<int>(task.kind(i).options.size()); ++o) saved = std::max(saved, task.most_saved(i, o).update);
+    for (int o = 0; o < static_cast<int>(task.kind(i).options.size()); ++o)
+      saved = std::max(saved, task.most_saved(i, o).update);
     sum -= w.update * d(saved);
   }
   return sum;

@@ -1,6 +1,6 @@
 // A lower bound of what the layers that are left add to a step, for every way to go on: a shortest path backwards over
-// (layer, stage, option), in which the step is replaced by a weighted sum of the stages' times and the budgets by prices
-// (Lagrange multipliers). Costs of neighbors are exact in it.
+// (layer, stage, option), in which the step is replaced by a weighted sum of the stages' times and the budgets by
+// prices (Lagrange multipliers). Costs of neighbors are exact in it.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,6 @@ struct Weights {
 Weights plain_weights(const Task&);
 // The time of one micro-batch through all stages and nothing else.
 Weights chain_weights(const Task&);
-
 
 // As if no layer had neighbors: quick, and enough for what is far from the best.
 double additive_bound(const Task&);
@@ -41,8 +40,9 @@ class Bound {
   // The path of the bound.
   Choice path() const;
 
-  // What comes after layer `layer` of stage `stage` was pushed: its own segment, and all layers after it, with the price
-  // of memory of this stage's further layers, and of later stages less their budgets. `gather` numbers Task::gathers.
+  // What comes after layer `layer` of stage `stage` was pushed: its own segment, and all layers after it, with the
+  // price of memory of this stage's further layers, and of later stages less their budgets. `gather` numbers
+  // Task::gathers.
   double after(int layer, int stage, int gather, int option) const {
     return table_[index(layer, stage, gather, option)];
   }
@@ -63,7 +63,9 @@ class Bound {
   std::size_t index(int layer, int stage, int gather, int option) const {
     return ((static_cast<std::size_t>(layer) * static_cast<std::size_t>(stages_) + static_cast<std::size_t>(stage)) *
                 static_cast<std::size_t>(gathers_) +
-            static_cast<std::size_t>(gather)) * static_cast<std::size_t>(options_) + static_cast<std::size_t>(option);
+            static_cast<std::size_t>(gather)) *
+               static_cast<std::size_t>(options_) +
+           static_cast<std::size_t>(option);
   }
   bool possible(int layer, int stage) const;
   bool may_stay(int layer, int stage) const;
@@ -79,7 +81,7 @@ class Bound {
   const Weights weights_;
   const Stages how_;
   const std::vector<int>* ends_;
-  int in_flight_ = 1;    // where the stages are one
+  int in_flight_ = 1;  // where the stages are one
   Bytes budget_{0};
   const int stages_, gathers_;
   int options_ = 0;

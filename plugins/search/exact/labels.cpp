@@ -18,17 +18,17 @@ double d(Picoseconds t) { return static_cast<double>(t.value); }
 // A stage that a label has behind it.
 struct Done {
   StageTotal total;
-  int before = -1;       // the stage before it
+  int before = -1;  // the stage before it
 };
 
 struct Label {
   StageSum sum;
-  int option = 0, gather = 0;      // of its last layer; of the layer before, by number
+  int option = 0, gather = 0;  // of its last layer; of the layer before, by number
   int multiples = 0;
-  int done = -1;                   // the last complete stage
+  int done = -1;                       // the last complete stage
   const EdgeCost* arriving = nullptr;  // by which this stage began
-  int from = -1;                   // the label that it extends
-  std::int64_t owner = 0;          // options and stages of layers that share a parameter with later ones
+  int from = -1;                       // the label that it extends
+  std::int64_t owner = 0;              // options and stages of layers that share a parameter with later ones
   Bytes tie_pending{0}, tie_bytes{0};
   Picoseconds shared{0};
   double bound = 0;
@@ -73,7 +73,8 @@ class Labels {
   bool hopeless(double bound) const { return bound * (1 - kRounding) >= d(known_); }
 
   bool fits(const Label& label, int layer, int stage) const {
-    const StageTotal total = close(label.sum, task_.cost(layer, label.option, stage), nullptr, nullptr, task_.slowdown());
+    const StageTotal total =
+        close(label.sum, task_.cost(layer, label.option, stage), nullptr, nullptr, task_.slowdown());
     return total.memory(task_.stage(stage).in_flight) <= task_.stage(stage).budget;
   }
 
@@ -120,12 +121,15 @@ class Labels {
     int s = stage;
     for (int i = at; i > layer; --i) {
       const auto [before_stage, index] = origin(*l);
-      l = &history_[static_cast<std::size_t>(i - 1)][static_cast<std::size_t>(before_stage)][static_cast<std::size_t>(index)];
+      l = &history_[static_cast<std::size_t>(i - 1)][static_cast<std::size_t>(before_stage)]
+                   [static_cast<std::size_t>(index)];
       s = before_stage;
     }
     return {l->option, s};
   }
-  static int origin_code(int stage, std::size_t index) { return static_cast<int>(index * 64 + static_cast<std::size_t>(stage)); }
+  static int origin_code(int stage, std::size_t index) {
+    return static_cast<int>(index * 64 + static_cast<std::size_t>(stage));
+  }
   static std::pair<int, int> origin(const Label& label) { return {label.from % 64, label.from / 64}; }
 
   bool apply_ties(Label& label, int layer, int stage) {
@@ -142,13 +146,15 @@ class Labels {
       if (owner_stage == stage) continue;
       int done = label.done;
       for (int t = stage - 1; t > owner_stage; --t) done = done_[static_cast<std::size_t>(done)].before;
-      if (done_[static_cast<std::size_t>(done)].total.states + tie.bytes > task_.stage(owner_stage).budget) return false;
+      if (done_[static_cast<std::size_t>(done)].total.states + tie.bytes > task_.stage(owner_stage).budget)
+        return false;
     }
     return true;
   }
 
   StageTotal closed(const Label& label, int layer, int stage, const EdgeCost* leaving) const {
-    StageTotal total = close(label.sum, task_.cost(layer, label.option, stage), leaving, label.arriving, task_.slowdown());
+    StageTotal total =
+        close(label.sum, task_.cost(layer, label.option, stage), leaving, label.arriving, task_.slowdown());
     total.last_peak += label.tie_pending;
     total.early += label.tie_pending;
     return total;
@@ -209,7 +215,8 @@ class Labels {
   void step(const Label& label, std::size_t index, int stage, const Ends& ends, bool leaves,
             const std::vector<double>& behind) {
     const auto mine =
-        leaves ? 0 : static_cast<std::size_t>(task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather);
+        leaves ? 0
+               : static_cast<std::size_t>(task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather);
     std::vector<double> here(bounds_.size());
     for (std::size_t c = 0; c < ends.members.size(); ++c) {
       bool all = false;
@@ -239,8 +246,7 @@ class Labels {
     next.option = to;
     next.from = origin_code(stage, index);
     next.owner = label.owner, next.shared = label.shared;
-    next.multiples = task_.joined(
-        label.multiples, task_.kind(layer_ + 1).options[static_cast<std::size_t>(to)].shapes);
+    next.multiples = task_.joined(label.multiples, task_.kind(layer_ + 1).options[static_cast<std::size_t>(to)].shapes);
     return next;
   }
 
@@ -278,17 +284,26 @@ class Labels {
 
   // --- dominance ---
 
-  // The numbers of a label of which smaller is never worse, with those that tell labels apart most often in front; lying
-  // together, because most of the time goes into comparing them. Of the multiples of 1024 that times are counted in here,
-  // 2^62 are 50 days.
+  // The numbers of a label of which smaller is never worse, with those that tell labels apart most often in front;
+  // lying together, because most of the time goes into comparing them. Of the multiples of 1024 that times are counted
+  // in here, 2^62 are 50 days.
   static constexpr std::size_t kNumbers = 17;
   using Numbers = std::array<std::int64_t, kNumbers>;
 
   Numbers numbers(const Label& l) const {
     const StageSum& s = l.sum;
-    Numbers n{s.states.value,      s.kept.value,       s.last_peak.value,   s.peak.value,
-              s.gathered.value,    s.gather.value,     s.early.value,       s.update_bytes.value,
-              l.tie_pending.value, l.tie_bytes.value,  0,                   0};
+    Numbers n{s.states.value,
+              s.kept.value,
+              s.last_peak.value,
+              s.peak.value,
+              s.gathered.value,
+              s.gather.value,
+              s.early.value,
+              s.update_bytes.value,
+              l.tie_pending.value,
+              l.tie_bytes.value,
+              0,
+              0};
     if (stages_ == 1) {
       // Only the step counts, so far and by either way in which its last reduction can end.
       n[10] = alone(l, s.reduced), n[11] = alone(l, s.reducing);
@@ -379,7 +394,8 @@ class Labels {
     const std::int64_t left = std::max<std::int64_t>(limit_.labels - result_.labels, 0);
     const int ahead = std::max(1, task_.layers() - static_cast<int>(history_.size()) - 1);
     std::int64_t most = std::max<std::int64_t>(
-        1, left / (static_cast<std::int64_t>(ahead) * static_cast<std::int64_t>(task_.kind(std::min(layer_ + 1, task_.layers() - 1)).options.size())));
+        1, left / (static_cast<std::int64_t>(ahead) *
+                   static_cast<std::int64_t>(task_.kind(std::min(layer_ + 1, task_.layers() - 1)).options.size())));
     if (limit_.out_of_time()) most = 1;
     if (alive <= most) return;
     std::vector<double> bounds;

@@ -12,14 +12,14 @@
 namespace trellis::exact_search {
 
 struct LabelLimit {
-  std::int64_t labels = 0;                          // to make at the most; further ones are dropped by their bounds
+  std::int64_t labels = 0;  // to make at the most; further ones are dropped by their bounds
   std::function<bool()> out_of_time = [] { return false; };
 };
 
 struct LabelResult {
   std::optional<Choice> best;  // better than `known`, and fits
   PlanValue value;
-  double lower_bound = 0;      // of the task's plans that are better than `known`; infinite where there is none
+  double lower_bound = 0;  // of the task's plans that are better than `known`; infinite where there is none
   std::int64_t labels = 0, dominated = 0, bounded = 0;
 };
 

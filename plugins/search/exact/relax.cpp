@@ -68,9 +68,7 @@ class Relaxation {
     const std::shared_ptr<const Bound> free = result_.bounds.front();
     Choice large = free->path(), small;
     std::vector<std::shared_ptr<const Bound>> tried;
-    const auto at = [&](double price) {
-      return tried.emplace_back(solve(priced(price), Stages::all));
-    };
+    const auto at = [&](double price) { return tried.emplace_back(solve(priced(price), Stages::all)); };
     for (int doublings = 0; doublings < 40; ++doublings, low = high, high *= 4) {
       const Choice path = at(high)->path();
       if (hopeless()) return;
@@ -185,7 +183,8 @@ class Relaxation {
     return ends;
   }
 
-  // By the fastest option of each layer: the cut whose slowest stage is the fastest, and what that one adds to the chain.
+  // By the fastest option of each layer: the cut whose slowest stage is the fastest, and what that one adds to the
+  // chain.
   std::pair<double, std::vector<int>> slowest() const {
     const auto layers = static_cast<std::size_t>(task_.layers()), stages = static_cast<std::size_t>(task_.stages());
     std::vector<std::vector<double>> worst(stages + 1, std::vector<double>(layers + 1, kInfinite));
@@ -241,7 +240,7 @@ class Relaxation {
         if (fits && w.memory[s] == 0) continue;
         all_cheap = false;
         (fits ? high : low)[s] = w.memory[s];
-        w.memory[s] = high[s] < 0 ? std::max(first_price(), w.memory[s] * 4)
+        w.memory[s] = high[s] < 0   ? std::max(first_price(), w.memory[s] * 4)
                       : low[s] == 0 ? high[s] / 4
                                     : std::sqrt(low[s] * high[s]);
       }

@@ -11,16 +11,16 @@
 namespace trellis::exact_search {
 
 struct Relaxed {
-  double lower_bound = 0;                       // of every plan of the task, picoseconds a step
+  double lower_bound = 0;                            // of every plan of the task, picoseconds a step
   std::vector<std::shared_ptr<const Bound>> bounds;  // the best ones, for label setting
-  std::optional<Choice> best;                   // the best plan met that fits
+  std::optional<Choice> best;                        // the best plan met that fits
   PlanValue value;
-  bool free_path_fits = false;                  // the cheapest plans need no price of memory
-  std::int64_t solved = 0;                      // shortest paths
+  bool free_path_fits = false;  // the cheapest plans need no price of memory
+  std::int64_t solved = 0;      // shortest paths
 };
 
-// `known`: a bound that reaches it ends the work, the task is of no interest then. First without a price of memory, which
-// is quick; then the rest.
+// `known`: a bound that reaches it ends the work, the task is of no interest then. First without a price of memory,
+// which is quick; then the rest.
 void relax_freely(const Task&, Picoseconds known, Relaxed&);
 void relax(const Task&, Picoseconds known, Relaxed&);
 

@@ -21,7 +21,8 @@ StageShape shape_of(const std::vector<Action>& actions, bool flushes) {
     if (a.kind == ActionKind::backward) ++backwards;
   }
   shape.extra_backward = std::max(0, backwards - 1);
-  // Where all forwards of the last stage come before its backwards, the last forward is on the way of the first backward.
+  // Where all forwards of the last stage come before its backwards, the last forward is on the way of the first
+  // backward.
   shape.extra_forward = flushes ? std::max(0, forwards - 1) : after_first_backward;
   return shape;
 }
@@ -37,11 +38,11 @@ bool forwards_first(const std::vector<Action>& actions) {
 
 // Everything about a cost that matters; smaller is never worse.
 std::array<std::int64_t, 20> comparable(const LayerCost& c) {
-  return {c.forward.busy.value, c.forward.link.value,   c.forward.gather.value, c.backward.busy.value,
-          c.backward.link.value, c.backward.gather.value, c.reduce_each.value,  c.reduce_last.value,
-          c.update.value,        c.states.value,          c.kept.value,         c.forward_peak.value,
-          c.backward_peak.value, c.last_peak.value,       c.gathered.value,     c.held.value,
-          c.pending.value,       c.early.value,           c.update_bytes.value, 0};
+  return {c.forward.busy.value,  c.forward.link.value,    c.forward.gather.value, c.backward.busy.value,
+          c.backward.link.value, c.backward.gather.value, c.reduce_each.value,    c.reduce_last.value,
+          c.update.value,        c.states.value,          c.kept.value,           c.forward_peak.value,
+          c.backward_peak.value, c.last_peak.value,       c.gathered.value,       c.held.value,
+          c.pending.value,       c.early.value,           c.update_bytes.value,   0};
 }
 
 // A few levels are enough for a bound: each value counts as the next lower one.
@@ -191,7 +192,8 @@ void Task::join_multiples() {
       const Multiples both{std::lcm(m.batch, other.batch), std::lcm(m.sequence, other.sequence)};
       row.push_back(static_cast<int>(std::ranges::find(multiples_, both) - multiples_.begin()));
     }
-    const SharedShapes shapes{(samples + m.batch - 1) / m.batch * m.batch, pads_sequences(*problem_.model, m.sequence) ? m.sequence : 1};
+    const SharedShapes shapes{(samples + m.batch - 1) / m.batch * m.batch,
+                              pads_sequences(*problem_.model, m.sequence) ? m.sequence : 1};
     right_.push_back(shapes == shapes_);
   }
   // Every layer has some candidate, so what no plan reaches need not be right; it is enough to look at sums of options.
@@ -199,8 +201,8 @@ void Task::join_multiples() {
 }
 
 const Candidate& Task::candidate(int layer, int option) const {
-  return problem_.candidates(layer, choice_)[static_cast<std::size_t>(
-      kind(layer).options[static_cast<std::size_t>(option)].candidate)];
+  return problem_.candidates(
+      layer, choice_)[static_cast<std::size_t>(kind(layer).options[static_cast<std::size_t>(option)].candidate)];
 }
 
 namespace {
@@ -236,8 +238,7 @@ void Task::make_edges() {
     for (int s = 0; s + 1 < stages(); ++s) {
       auto& costs = table.leaving.emplace_back();
       for (const int a : from)
-        for (const int b : to)
-          costs.push_back(oracle_.stage_edge(i, candidate(i, a), candidate(i + 1, b), where(s)));
+        for (const int b : to) costs.push_back(oracle_.stage_edge(i, candidate(i, a), candidate(i + 1, b), where(s)));
     }
   }
 }
@@ -300,10 +301,10 @@ Bytes Task::last_extra(int layer, int option, int stage) const {
 // Of a layer whose neighbor is not known yet, the sums have all but these.
 void Task::compare_to_come() {
   const auto open = [](const LayerCost& c) {
-    return std::array<std::int64_t, 12>{
-        c.forward.busy.value,  c.forward.link.value, c.backward.busy.value, c.backward.link.value,
-        c.backward.gather.value, c.reduce_last.value,  c.kept.value,          c.forward_peak.value,
-        c.backward_peak.value, c.last_peak.value,    c.gathered.value,      c.pending.value};
+    return std::array<std::int64_t, 12>{c.forward.busy.value,  c.forward.link.value,    c.backward.busy.value,
+                                        c.backward.link.value, c.backward.gather.value, c.reduce_last.value,
+                                        c.kept.value,          c.forward_peak.value,    c.backward_peak.value,
+                                        c.last_peak.value,     c.gathered.value,        c.pending.value};
   };
   for (Kind& kind : kinds_)
     for (const Option& a : kind.options)
@@ -340,8 +341,13 @@ void Task::make_classes() {
   using Values = std::vector<std::int64_t>;
   for (Kind& kind : kinds_) {
     kind.leaving = classes(kind.options, [](const LayerCost& c) {
-      return Values{c.exit, c.forward.busy.value, c.forward.link.value, c.backward.busy.value, c.backward.link.value,
-                    c.backward.gather.value, (std::max(c.forward_peak, c.backward_peak) - c.kept).value,
+      return Values{c.exit,
+                    c.forward.busy.value,
+                    c.forward.link.value,
+                    c.backward.busy.value,
+                    c.backward.link.value,
+                    c.backward.gather.value,
+                    (std::max(c.forward_peak, c.backward_peak) - c.kept).value,
                     (std::max({c.forward_peak, c.backward_peak, c.last_peak}) - c.kept).value};
     });
     kind.arriving = classes(kind.options, [](const LayerCost& c) {
@@ -363,7 +369,9 @@ PlanValue Task::value(const Choice& choice) const {
     for (int i = first; i <= end; ++i) {
       stage_of.push_back(s);
       if (i == first) sum.push(cost(i, option(i), s), nullptr, nullptr, slowdown_);
-      else sum.push(cost(i, option(i), s), &cost(i - 1, option(i - 1), s), &edge(i - 1, option(i - 1), option(i), s), slowdown_);
+      else
+        sum.push(cost(i, option(i), s), &cost(i - 1, option(i - 1), s), &edge(i - 1, option(i - 1), option(i), s),
+                 slowdown_);
     }
     const EdgeCost* leaving = s + 1 < stages() ? &stage_edge(end, option(end), option(end + 1), s) : nullptr;
     const EdgeCost* arriving = s > 0 ? &stage_edge(first - 1, option(first - 1), option(first), s - 1) : nullptr;
@@ -395,7 +403,8 @@ PlanValue Task::value(const Choice& choice) const {
   }
   int multiples = 0;
   for (int i = 0; i < layers(); ++i)
-    multiples = joined(multiples, kind(i).options[static_cast<std::size_t>(choice.options[static_cast<std::size_t>(i)])].shapes);
+    multiples = joined(multiples,
+                       kind(i).options[static_cast<std::size_t>(choice.options[static_cast<std::size_t>(i)])].shapes);
   if (!has_shapes(multiples)) value.fits = false;
   return value;
 }

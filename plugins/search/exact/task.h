@@ -10,21 +10,21 @@ namespace trellis::exact_search {
 
 // A candidate of a kind of layer, with its costs in each variant of a stage.
 struct Option {
-  int candidate = 0;              // in Problem::candidates
-  std::vector<LayerCost> costs;   // by stage variant
-  int gather = 0;                 // the level of its backward's, in Task::gathers
-  int shapes = 0;                 // which of Task::multiples it has
+  int candidate = 0;             // in Problem::candidates
+  std::vector<LayerCost> costs;  // by stage variant
+  int gather = 0;                // the level of its backward's, in Task::gathers
+  int shapes = 0;                // which of Task::multiples it has
 };
 
 // Layers that have the same candidates.
 struct Kind {
-  int layer = 0;                  // the first of them
+  int layer = 0;  // the first of them
   std::vector<Option> options;
-  std::vector<bool> to_come;      // [a * options + b]: Task::no_worse_to_come
-  // Options that a step from one layer to the next cannot tell apart: as its beginning, and as its end in the same stage
-  // or in the next one. The first of each class stands for it.
+  std::vector<bool> to_come;  // [a * options + b]: Task::no_worse_to_come
+  // Options that a step from one layer to the next cannot tell apart: as its beginning, and as its end in the same
+  // stage or in the next one. The first of each class stands for it.
   struct Classes {
-    std::vector<int> of, first;   // by option: its class; by class: an option
+    std::vector<int> of, first;  // by option: its class; by class: an option
   };
   Classes leaving, arriving, beginning;
 };
@@ -40,14 +40,14 @@ struct StageShape {
 
 // A cut into stages and an option for every layer.
 struct Choice {
-  std::vector<int> options;       // by layer, in its kind's options
-  std::vector<int> ends;          // by stage: its last layer
+  std::vector<int> options;  // by layer, in its kind's options
+  std::vector<int> ends;     // by stage: its last layer
   bool operator==(const Choice&) const = default;
 };
 
 struct PlanValue {
   Picoseconds step{0};
-  Bytes largest{0};               // of all stages
+  Bytes largest{0};  // of all stages
   bool fits = false;
   std::vector<Bytes> memory;
 };
@@ -70,7 +70,9 @@ class Task {
   const GlobalChoice& choice() const { return choice_; }
   const SharedShapes& shapes() const { return shapes_; }
   Slowdown slowdown() const { return slowdown_; }
-  const Kind& kind(int layer) const { return kinds_[static_cast<std::size_t>(kind_of_[static_cast<std::size_t>(layer)])]; }
+  const Kind& kind(int layer) const {
+    return kinds_[static_cast<std::size_t>(kind_of_[static_cast<std::size_t>(layer)])];
+  }
   const std::vector<Kind>& kinds() const { return kinds_; }
   int kind_number(int layer) const { return kind_of_[static_cast<std::size_t>(layer)]; }
   const StageShape& stage(int s) const { return stages_[static_cast<std::size_t>(s)]; }
@@ -78,7 +80,9 @@ class Task {
   Picoseconds overhead() const { return overhead_; }
 
   const LayerCost& cost(int layer, int option, int stage) const {
-    return kind(layer).options[static_cast<std::size_t>(option)].costs[static_cast<std::size_t>(this->stage(stage).variant)];
+    return kind(layer)
+        .options[static_cast<std::size_t>(option)]
+        .costs[static_cast<std::size_t>(this->stage(stage).variant)];
   }
   // Between `layer` and the next one, in one stage; and from stage `stage` to the next.
   const EdgeCost& edge(int layer, int from, int to, int stage) const;
@@ -135,7 +139,7 @@ class Task {
   const Slowdown slowdown_;
   bool impossible_ = false, all_right_ = true;
   std::vector<StageShape> stages_;
-  std::vector<int> variants_;                 // the stage that stands for each variant
+  std::vector<int> variants_;  // the stage that stands for each variant
   std::vector<std::vector<Action>> actions_;
   std::vector<int> kind_of_;
   std::vector<Kind> kinds_;
@@ -147,7 +151,7 @@ class Task {
   std::vector<std::vector<Saving>> savings_;  // [layer][option]; empty where it shares nothing with an earlier layer
   // Edges by pair of kinds; in each a table of costs, [from option][to option] -> cost.
   struct EdgeTable {
-    std::vector<int> exit, entry;             // dense classes of the options
+    std::vector<int> exit, entry;  // dense classes of the options
     int entries = 0;
     std::vector<std::vector<EdgeCost>> inside, leaving;  // by variant, by stage; [exit class * entries + entry class]
   };

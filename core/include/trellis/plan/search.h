@@ -23,7 +23,7 @@ namespace trellis {
 struct GlobalChoice {
   std::int64_t batch = 1;
   int micro_batches = 1;
-  std::vector<int> atoms;          // of one stage's line
+  std::vector<int> atoms;  // of one stage's line
   std::string schedule = "1f1b";
   int stages = 1;
 };
@@ -43,14 +43,14 @@ TRELLIS_API bool pads_sequences(const ModelSpec&, std::int64_t multiple);
 struct Problem {
   const ModelSpec* model = nullptr;
   int devices = 1;
-  Bytes budget{0};                 // of every device, margin already taken off
-  std::vector<Bytes> budgets;      // of each device, where they differ; empty: `budget` is that of all
+  Bytes budget{0};             // of every device, margin already taken off
+  std::vector<Bytes> budgets;  // of each device, where they differ; empty: `budget` is that of all
   std::vector<GlobalChoice> choices;
   const Dimensions* dimensions = nullptr;
   // Candidates of a layer under a choice, in a fixed order; the same object for layers of one type that are under the
   // same pins (search.fix, search.forbid).
   std::function<const std::vector<Candidate>&(int layer, const GlobalChoice&)> candidates;
-  std::optional<Plan> start;       // search.start_from: a plan of the space to begin with
+  std::optional<Plan> start;  // search.start_from: a plan of the space to begin with
 
   // A stage has what its poorest device has.
   TRELLIS_API Bytes stage_budget(const GlobalChoice&, int stage) const;
@@ -110,12 +110,12 @@ TRELLIS_API std::vector<SharedLayers> shared_layers(const ModelSpec&);
 
 // What a search tells while it works and at its end.
 struct SearchLog {
-  std::map<std::string, std::int64_t> counts;      // "plans priced", "labels", ...
+  std::map<std::string, std::int64_t> counts;  // "plans priced", "labels", ...
   std::map<std::string, std::string> notes;
   std::function<void(const std::string&)> progress = [](const std::string&) {};
   // What is certified of the answer: no plan of the problem is better than this.
-  std::string status = "feasible";                 // "optimal, proven"; "within 0.8 %, proven"
-  std::optional<double> lower_bound;               // seconds a step; with several batches, seconds a sample
+  std::string status = "feasible";    // "optimal, proven"; "within 0.8 %, proven"
+  std::optional<double> lower_bound;  // seconds a step; with several batches, seconds a sample
 };
 
 class TRELLIS_API SearchAlgorithm {
@@ -132,16 +132,16 @@ class TRELLIS_API SearchAlgorithm {
 inline constexpr std::string_view kStandaloneSearch = "trellis.standalone_search/1";
 
 struct StandaloneAnswer {
-  std::string status;                        // "optimal, proven", "feasible", "infeasible"
-  std::optional<Plan> plan;                  // nothing where none fits, or where Trellis has no words for it
+  std::string status;                               // "optimal, proven", "feasible", "infeasible"
+  std::optional<Plan> plan;                         // nothing where none fits, or where Trellis has no words for it
   double step_seconds = 0, samples_per_second = 0;  // as the search predicts them; 0 where nothing fits
-  std::vector<Bytes> memory;                 // per stage
-  std::optional<double> lower_bound;         // seconds a step
-  double seconds = 0;                        // that the search took
+  std::vector<Bytes> memory;                        // per stage
+  std::optional<double> lower_bound;                // seconds a step
+  double seconds = 0;                               // that the search took
   std::map<std::string, std::int64_t> explored;
-  std::vector<std::string> lines;            // the answer, for people
-  std::map<std::string, std::string> values; // further facts, for machines and people ("sequence", "vtp")
-  std::string document;                      // the plan in the format of the system it comes from; may be empty
+  std::vector<std::string> lines;             // the answer, for people
+  std::map<std::string, std::string> values;  // further facts, for machines and people ("sequence", "vtp")
+  std::string document;                       // the plan in the format of the system it comes from; may be empty
 };
 
 class TRELLIS_API StandaloneSearch {

@@ -87,14 +87,14 @@ struct TRELLIS_API StageSum {
   int layers = 0;
   // Time: of all layers but the last one pushed, whose neighbor is not known yet.
   Picoseconds forward{0}, backward{0};
-  Picoseconds reduced{0};    // backward of the last micro-batch until its reductions end, were it these layers alone
-  Picoseconds reducing{0};   // all transfers of reductions of the last micro-batch
-  Picoseconds gather{0};     // in backward: of the layer before the last one
+  Picoseconds reduced{0};   // backward of the last micro-batch until its reductions end, were it these layers alone
+  Picoseconds reducing{0};  // all transfers of reductions of the last micro-batch
+  Picoseconds gather{0};    // in backward: of the layer before the last one
   Picoseconds update{0};
   // Memory: likewise; `kept` of all layers but the last.
   Bytes states{0}, kept{0}, gathered{0};
-  Bytes peak{0};             // beyond states and what other micro-batches keep
-  Bytes last_peak{0};        // the same in the last backward, when no other micro-batch is alive
+  Bytes peak{0};       // beyond states and what other micro-batches keep
+  Bytes last_peak{0};  // the same in the last backward, when no other micro-batch is alive
   Bytes early{0}, update_bytes{0};
 
   // A further layer; `last` is the one pushed before, with the edge from it to `next`.
