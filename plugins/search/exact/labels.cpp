@@ -1,10 +1,11 @@
 #include "labels.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <limits>
-#include <unordered_map>
+#include <map>
+#include <tuple>
+
+#include "dominance.h"
 
 namespace trellis::exact_search {
 namespace {
@@ -15,29 +16,10 @@ constexpr double kRounding = 1e-9;
 
 double d(Picoseconds t) { return static_cast<double>(t.value); }
 
-// A stage that a label has behind it.
-struct Done {
-  StageTotal total;
-  int before = -1;  // the stage before it
-};
-
-struct Label {
-  StageSum sum;
-  int option = 0, gather = 0;  // of its last layer; of the layer before, by number
-  int multiples = 0;
-  int done = -1;                       // the last complete stage
-  const EdgeCost* arriving = nullptr;  // by which this stage began
-  int from = -1;                       // the label that it extends
-  std::int64_t owner = 0;              // options and stages of layers that share a parameter with later ones
-  Bytes tie_pending{0}, tie_bytes{0};
-  Picoseconds shared{0};
-  double bound = 0;
-};
-
 class Labels {
  public:
   Labels(const Task& task, const std::vector<const Bound*>& bounds, Picoseconds known, const LabelLimit& limit)
-      : task_(task), bounds_(bounds), limit_(limit), known_(known), stages_(task.stages()) {
+      : task_(task), bounds_(bounds), limit_(limit), known_(known), stages_(task.stages()), dominance_(task) {
     result_.lower_bound = kInfinite;
   }
 
@@ -284,72 +266,12 @@ class Labels {
 
   // --- dominance ---
 
-  // The numbers of a label of which smaller is never worse, with those that tell labels apart most often in front;
-  // lying together, because most of the time goes into comparing them. Of the multiples of 1024 that times are counted
-  // in here, 2^62 are 50 days.
-  static constexpr std::size_t kNumbers = 17;
-  using Numbers = std::array<std::int64_t, kNumbers>;
-
-  Numbers numbers(const Label& l) const {
-    const StageSum& s = l.sum;
-    Numbers n{s.states.value,
-              s.kept.value,
-              s.last_peak.value,
-              s.peak.value,
-              s.gathered.value,
-              s.gather.value,
-              s.early.value,
-              s.update_bytes.value,
-              l.tie_pending.value,
-              l.tie_bytes.value,
-              0,
-              0};
-    if (stages_ == 1) {
-      // Only the step counts, so far and by either way in which its last reduction can end.
-      n[10] = alone(l, s.reduced), n[11] = alone(l, s.reducing);
-      return n;
-    }
-    n[10] = s.forward.value, n[11] = s.backward.value, n[12] = s.reduced.value, n[13] = s.reducing.value;
-    n[14] = s.update.value;
-    if (l.arriving) n[15] = l.arriving->send_backward.value, n[16] = l.arriving->sent.value;
-    return n;
-  }
-
-  // The step so far, in 1024ths of a picosecond, with its last backward from `reduced` on.
-  std::int64_t alone(const Label& l, Picoseconds reduced) const {
-    const StageSum& s = l.sum;
-    const std::int64_t m = task_.choice().micro_batches, beyond = task_.slowdown().beyond_one();
-    const std::int64_t time = m * s.forward.value + (m - 1) * s.backward.value + s.update.value + l.shared.value;
-    return time * 1024 + reduced.value * (1024 - beyond) + (s.backward.value + s.reducing.value) * beyond;
-  }
-
-  static bool no_worse(const Numbers& a, const Numbers& b) {
-    for (std::size_t k = 0; k < kNumbers; ++k)
-      if (a[k] > b[k]) return false;
-    return true;
-  }
-
-  // The stages behind them, and what is added whatever the stages do.
-  bool no_worse_behind(const Label& a, const Label& b) const {
-    if (stages_ == 1) return true;
-    if (a.shared > b.shared) return false;
-    for (int p = a.done, q = b.done; p >= 0 && p != q;) {
-      const Done &u = done_[static_cast<std::size_t>(p)], &v = done_[static_cast<std::size_t>(q)];
-      const StageTotal &t = u.total, &r = v.total;
-      if (t.forward > r.forward || t.backward > r.backward || t.last_backward > r.last_backward ||
-          t.update > r.update || t.send_forward > r.send_forward || t.send_backward > r.send_backward ||
-          t.states > r.states)
-        return false;
-      p = u.before, q = v.before;
-    }
-    return true;
-  }
-
-  std::uint64_t key(const Label& l) const {
+  // What labels with one future have in common.
+  using Key = std::tuple<std::int64_t, int, int>;
+  Key key(const Label& l) const {
     const int layer = static_cast<int>(history_.size());
     const int exit = task_.kind(layer).options[static_cast<std::size_t>(l.option)].costs.front().exit;
-    return (static_cast<std::uint64_t>(l.owner) * 1000003u + static_cast<std::uint64_t>(exit)) * 257u +
-           (task_.all_have_shapes() ? 0u : static_cast<std::uint64_t>(l.multiples));
+    return {l.owner, exit, task_.all_have_shapes() ? 0 : l.multiples};
   }
 
   // The labels of a layer become final: groups with one future, the most promising first.
@@ -358,20 +280,21 @@ class Labels {
     for (auto& labels : next_) {
       std::ranges::stable_sort(labels, {}, &Label::bound);
       struct Group {
-        std::vector<Numbers> numbers;
+        std::vector<Dominance::Numbers> numbers;
         std::vector<std::size_t> labels;
       };
-      std::unordered_map<std::uint64_t, Group> groups;
+      std::map<Key, Group> groups;
       std::vector<Label> left;
       const int layer = static_cast<int>(history_.size());
       for (Label& label : labels) {
         Group& group = groups[key(label)];
-        const Numbers mine = numbers(label);
+        const Dominance::Numbers mine = dominance_.numbers(label);
         bool dominated = false;
         for (std::size_t k = 0; k < group.numbers.size() && !dominated; ++k) {
-          if (!no_worse(group.numbers[k], mine)) continue;
+          if (!Dominance::no_worse(group.numbers[k], mine)) continue;
           const Label& other = left[group.labels[k]];
-          dominated = task_.no_worse_to_come(layer, other.option, label.option) && no_worse_behind(other, label);
+          dominated = task_.no_worse_to_come(layer, other.option, label.option) &&
+                      dominance_.no_worse_behind(other, label, done_);
         }
         if (dominated) {
           ++result_.dominated;
@@ -452,6 +375,7 @@ class Labels {
   Layer next_;
   std::vector<Layer> history_;
   std::vector<Done> done_;
+  const Dominance dominance_;
   LabelResult result_;
 };
 

@@ -1,0 +1,57 @@
+// Partial plans, and when one of them makes another one needless.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "task.h"
+
+namespace trellis::exact_search {
+
+// A stage that a label has behind it.
+struct Done {
+  StageTotal total;
+  int before = -1;  // the stage before it
+};
+
+struct Label {
+  StageSum sum;
+  int option = 0, gather = 0;  // of its last layer; of the layer before, by number
+  int multiples = 0;
+  int done = -1;                       // the last complete stage
+  const EdgeCost* arriving = nullptr;  // by which this stage began
+  int from = -1;                       // the label that it extends
+  std::int64_t owner = 0;              // options and stages of layers that share a parameter with later ones
+  Bytes tie_pending{0}, tie_bytes{0};
+  Picoseconds shared{0};
+  double bound = 0;
+};
+
+// Of two labels with the same future, the one that is nowhere worse is enough.
+class Dominance {
+ public:
+  explicit Dominance(const Task&);
+
+  // The numbers of a label of which smaller is never worse, with those that tell labels apart most often in front;
+  // lying together, because most of the time goes into comparing them.
+  static constexpr std::size_t kNumbers = 18;
+  using Numbers = std::array<std::int64_t, kNumbers>;
+  Numbers numbers(const Label&) const;
+  static bool no_worse(const Numbers& a, const Numbers& b) {
+    for (std::size_t k = 0; k < kNumbers; ++k)
+      if (a[k] > b[k]) return false;
+    return true;
+  }
+
+  // The stages behind them.
+  bool no_worse_behind(const Label&, const Label&, const std::vector<Done>&) const;
+
+ private:
+  std::int64_t alone(const Label&, Picoseconds reduced) const;
+
+  const Task& task_;
+  bool by_step_ = false;  // one stage, and its step fits into 64 bits in 1024ths
+};
+
+}  // namespace trellis::exact_search
