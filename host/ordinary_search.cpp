@@ -20,6 +20,10 @@ double bounded(const Planning& p, const Found& found) {
   return batches.size() > 1 ? score(*found.plan, found.cost).seconds_per_sample() : to_seconds(found.cost.step);
 }
 
+Prediction prediction_of(const Planning& p, const Plan& plan) {
+  return predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
+}
+
 // The options that are this search's own: those of the section, if the section names it.
 Options options_of(const Planning& p, const std::string& name) {
   const std::string owner = fmt::format("search '{}'", name);
@@ -127,14 +131,14 @@ void print(const Planning& p, const Found& found) {
       p.objective() == Objective::tokens
           ? fmt::format(", {:.4g} tokens/s", found.cost.samples_per_second * static_cast<double>(p.model.sequence))
           : "";
-  fmt::print("predicted: {} a step, {:.4g} samples/s{}{}\n", found.cost.step, found.cost.samples_per_second, tokens,
-             !p.profile      ? " (estimated: nothing was profiled)"
-             : estimated > 0 ? fmt::format(" ({} times estimated)", estimated)
-                             : "");
+  const Prediction predicted = prediction_of(p, plan);
+  fmt::print("predicted: {}, {:.4g} samples/s{}{}\n", step_text(predicted), found.cost.samples_per_second, tokens,
+             p.profile && estimated > 0 ? fmt::format(" ({} times of the space estimated)", estimated) : "");
   for (std::size_t s = 0; s < found.cost.memory.size(); ++s) {
     std::vector<std::string> parts;
     for (const auto& [purpose, bytes] : found.cost.purposes[s]) parts.push_back(fmt::format("{} {}", purpose, bytes));
-    fmt::print("memory of stage {}: {} ({})\n", s, found.cost.memory[s], fmt::join(parts, ", "));
+    fmt::print("memory of stage {}: {} ({}); replayed {} to {}\n", s, found.cost.memory[s], fmt::join(parts, ", "),
+               predicted.memory[s].low, predicted.memory[s].high);
   }
   std::vector<std::string> counts;
   for (const auto& [what, count] : found.log.counts) counts.push_back(fmt::format("{} {}", what, count));
@@ -156,6 +160,7 @@ nlohmann::json to_json(const Planning& p, const Found& found, const std::filesys
   if (found.plan) result.bounded = bounded(p, found);
   nlohmann::json json = to_json(result);
   if (found.plan) json["plan_yaml"] = to_yaml(*found.plan);
+  if (found.plan) add_intervals(json, prediction_of(p, *found.plan));
   for (const auto& purposes : found.cost.purposes) {
     nlohmann::json stage;
     for (const auto& [purpose, bytes] : purposes) stage[purpose] = bytes.value;
