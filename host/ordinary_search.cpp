@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <chrono>
+#include <cmath>
 #include <set>
 
 #include "trellis/plan/logging.h"
@@ -11,13 +12,26 @@
 namespace trellis::host {
 namespace {
 
+constexpr std::string_view kNothingFound = "nothing found";  // by a search that was stopped by its limit
+
 Oracle oracle_of(const Planning& p) { return Oracle(p.model, p.dimensions, p.ops, p.run.train.dtype, p.prices); }
 
 // With several batches a bound is one of seconds a sample.
-double bounded(const Planning& p, const Found& found) {
+bool is_by_sample(const Planning& p) {
   std::set<std::int64_t> batches;
   for (const GlobalChoice& choice : p.problem().choices) batches.insert(choice.batch);
-  return batches.size() > 1 ? score(*found.plan, found.cost).seconds_per_sample() : to_seconds(found.cost.step);
+  return batches.size() > 1;
+}
+
+double bounded(const Planning& p, const Found& found) {
+  return is_by_sample(p) ? score(*found.plan, found.cost).seconds_per_sample() : to_seconds(found.cost.step);
+}
+
+// What is certified of the answer, in words.
+std::string certificate(const Planning& p, const SearchLog& log) {
+  if (!log.lower_bound) return fmt::format("{}: whether a better plan exists this search does not say", log.status);
+  return fmt::format("{}: no plan of the space is faster than {} a {}", log.status,
+                     format(Picoseconds(std::llround(*log.lower_bound * 1e12))), is_by_sample(p) ? "sample" : "step");
 }
 
 Prediction prediction_of(const Planning& p, const Plan& plan) {
@@ -74,7 +88,7 @@ void take_start_if_better(const Problem& problem, const CostOracle& oracle, cons
 
 std::string name_of_search(const Planning& p) {
   const std::string& name = p.run.search.algorithm.use;
-  return name.empty() ? "dynamic_programming" : name;
+  return name.empty() ? "exact" : name;
 }
 
 std::shared_ptr<const SearchAlgorithm> load_search(const Planning& p, const std::string& name) {
@@ -83,7 +97,7 @@ std::shared_ptr<const SearchAlgorithm> load_search(const Planning& p, const std:
   return p.catalog->search(name, choice.options.mark("use"), choice.options.path("use"));
 }
 
-Error nothing_fits(const Planning& p) {
+Error nothing_fits(const Planning& p, const Found& found) {
   const Problem problem = p.problem();
   const auto least = least_memory(problem, oracle_of(p));
   std::string hint = "raise search.budget or devices.memory, use more devices, or a smaller batch";
@@ -92,7 +106,14 @@ Error nothing_fits(const Planning& p) {
         "the nearest budget at which a plan was seen to fit is {}MiB a device ({} stages, {} micro-batches, '{}'); {}",
         (least->budget.value >> 20) + 1, least->plan.stages.size(), least->plan.micro_batches,
         to_string(least->plan.layers.back()), hint);
-  return Error(ExitCode::infeasible, fmt::format("no plan fits in {} a device", problem.budget), hint);
+  if (found.log.status == kNothingFound)
+    return Error(
+        ExitCode::infeasible,
+        fmt::format("no plan was found that fits in {} a device; that there is none is not proven", problem.budget),
+        "raise search.limit; or " + hint);
+  const bool proven = found.log.status == "infeasible, proven";
+  return Error(ExitCode::infeasible,
+               fmt::format("no plan fits in {} a device{}", problem.budget, proven ? ", proven" : ""), hint);
 }
 
 Found run_search(const Planning& p, const std::string& name) {
@@ -134,6 +155,7 @@ void print(const Planning& p, const Found& found) {
   const Prediction predicted = prediction_of(p, plan);
   fmt::print("predicted: {}, {:.4g} samples/s{}{}\n", step_text(predicted), found.cost.samples_per_second, tokens,
              p.profile && estimated > 0 ? fmt::format(" ({} times of the space estimated)", estimated) : "");
+  fmt::print("{}\n", certificate(p, found.log));
   for (std::size_t s = 0; s < found.cost.memory.size(); ++s) {
     std::vector<std::string> parts;
     for (const auto& [purpose, bytes] : found.cost.purposes[s]) parts.push_back(fmt::format("{} {}", purpose, bytes));
@@ -147,7 +169,7 @@ void print(const Planning& p, const Found& found) {
 }
 
 nlohmann::json to_json(const Planning& p, const Found& found, const std::filesystem::path& file) {
-  SearchResult result{.status = found.plan ? found.log.status : "infeasible",
+  SearchResult result{.status = found.plan || found.log.status != SearchLog().status ? found.log.status : "infeasible",
                       .feasible = found.plan.has_value(),
                       .throughput = found.cost.samples_per_second,
                       .step = to_seconds(found.cost.step),
@@ -167,9 +189,10 @@ nlohmann::json to_json(const Planning& p, const Found& found, const std::filesys
     json["memory_by_purpose"].push_back(stage);
   }
   json["objective"] = name_of(p.objective());
-  json["tokens_per_second"] = found.plan && p.model.sequence > 0
-                                  ? nlohmann::json(found.cost.samples_per_second * static_cast<double>(p.model.sequence))
-                                  : nlohmann::json();
+  json["tokens_per_second"] =
+      found.plan && p.model.sequence > 0
+          ? nlohmann::json(found.cost.samples_per_second * static_cast<double>(p.model.sequence))
+          : nlohmann::json();
   json["budget_bytes"] = p.space().budget.value;
   json["notes"] = found.log.notes;
   json["estimated"] = p.prices->estimated();

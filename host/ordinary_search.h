@@ -27,6 +27,6 @@ void print(const Planning&, const Found&);
 // `file`: where the plan was written; empty: nowhere.
 nlohmann::json to_json(const Planning&, const Found&, const std::filesystem::path& file);
 // What to do where nothing fits.
-Error nothing_fits(const Planning&);
+Error nothing_fits(const Planning&, const Found&);
 
 }  // namespace trellis::host

@@ -30,7 +30,7 @@ ExitCode search_ordinarily(const Context& context, const SearchArgs& args) {
     for (const Compared& one : compared) json["compare"].push_back(to_json(p, one));
     write_file_atomically(args.json, json.dump(2) + "\n");
   }
-  if (!found.plan) throw nothing_fits(p);
+  if (!found.plan) throw nothing_fits(p, found);
   return ExitCode::success;
 }
 

@@ -34,7 +34,7 @@ refuse 4 "the plan is not in the space" search $quick --nproc 2 "search.start_fr
 refuse 4 "there is no file" search $quick "search.start_from=$work/nowhere.yaml"
 
 # compare
-search --compare dynamic_programming,uniform,exhaustive search.cells=128 --out "$work/best.yaml" --json "$work/compare.json" >"$work/out" || failed=1
+search --compare dynamic_programming,uniform,exhaustive search.use=dynamic_programming search.cells=128 --out "$work/best.yaml" --json "$work/compare.json" >"$work/out" || failed=1
 has "$work/out" "more than the limit of 100000"
 has "$work/compare.json" '"search": "uniform"'
 has "$work/best.yaml" "search: dynamic_programming"

@@ -1,9 +1,27 @@
+quick=configs/runs/quickstart.yaml
+search() { timeout 100 "$trellis" --log error search "$@"; }
+has() { grep -qF -- "$2" "$1" || { echo "$1 has no '$2':"; head -20 "$1"; failed=1; }; }
+
+# The default is exact, and it says what it has proven.
+printf 'model: {use: gpt, hidden: 64, layers: 2, heads: 4, vocab: 256, sequence: 32}\ntrain: {batch: 4}\n' >"$work/bare.yaml"
+search "$work/bare.yaml" --nproc 2 --out "$work/bare.plan.yaml" >"$work/out" || failed=1
+has "$work/bare.plan.yaml" "search: exact"
+has "$work/out" "optimal, proven: no plan of the space is faster than"
+search $quick --nproc 2 search.use=uniform >"$work/out" || failed=1
+has "$work/out" "feasible: whether a better plan exists"
+search $quick --nproc 4 'search.batch=[16, 24]' 'search.limit={labels: 1}' >"$work/out" || failed=1
+has "$work/out" "a sample"
+refuse 4 "expected at least 1, found 0" search $quick 'search.limit={labels: 0}'
+refuse 4 "expected more than 0, found 0" search $quick 'search.limit={seconds: 0}'
+search $quick --nproc 2 --compare exact,dynamic_programming,uniform >"$work/out" || failed=1
+has "$work/out" "optimal, proven"
+
 # Where nothing fits the JSON is written all the same, and says so.
-refuse 3 "no plan fits in" search configs/runs/quickstart.yaml search.budget=1MiB --nproc 2 --json "$work/none.json" --out "$work/none.yaml"
+refuse 3 "no plan fits in" search $quick search.budget=1MiB --nproc 2 --json "$work/none.json" --out "$work/none.yaml"
 absent "$work/none.yaml"
 grep -q '"throughput": null' "$work/none.json" || { echo "an infeasible search wrote no throughput of null"; failed=1; }
-grep -q '"status": "infeasible"' "$work/none.json" || { echo "an infeasible search did not write its status"; failed=1; }
+grep -q '"status": "infeasible, proven"' "$work/none.json" || { echo "an infeasible search did not write its status, proven"; failed=1; }
 
 # Plans of other systems.
-refuse 2 "no plugin knows a plan format 'galvatrons'" plan import configs/runs/quickstart.yaml --format galvatrons --out "$work/plan.yaml"
-refuse 2 "--format is required" plan import configs/runs/quickstart.yaml --out "$work/plan.yaml"
+refuse 2 "no plugin knows a plan format 'galvatrons'" plan import $quick --format galvatrons --out "$work/plan.yaml"
+refuse 2 "--format is required" plan import $quick --out "$work/plan.yaml"
