@@ -45,8 +45,9 @@ std::string in_words(const Plan& plan, const ModelSpec& model) {
     before = g.type;
   }
   const std::size_t stages = plan.stages.size();
-  return fmt::format("{} x {} devices, {} micro-batch{}{}; {}", stages, plan.line().size(), plan.micro_batches, plan.micro_batches == 1 ? "" : "es",
-                     stages > 1 ? " " + plan.schedule : "", fmt::join(types, "; "));
+  return fmt::format("{} x {} devices, {} micro-batch{}{}; {}", stages, plan.line().size(), plan.micro_batches,
+                     plan.micro_batches == 1 ? "" : "es", stages > 1 ? " " + plan.schedule : "",
+                     fmt::join(types, "; "));
 }
 
 }  // namespace trellis::host

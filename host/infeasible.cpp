@@ -93,22 +93,23 @@ Error to_error(const Planning& p, const Infeasible& found) {
     return Error(ExitCode::infeasible, title,
                  "none was found for any memory: look at search.fix, search.forbid and the batch");
   const Shortage& s = *found.shortage;
-  std::vector<std::string> ways = {
-      fmt::format("search.budget={}MiB", budget_that_fits(p, s.needs).value >> 20)};
+  std::vector<std::string> ways = {fmt::format("search.budget={}MiB", budget_that_fits(p, s.needs).value >> 20)};
   if (s.batch) ways.push_back(fmt::format("a batch of {}", *s.batch));
   if (s.devices) ways.push_back(fmt::format("{} devices", *s.devices));
   return Error(ExitCode::infeasible,
                fmt::format("{}; stage {} lacks {}{}", title, s.stage, s.needs - found.budget,
                            s.is_least ? " at the least" : " in the smallest plan that was found"),
                fmt::format("that plan: {}; stage {} of {}: {}\n    what fits: {}{}", in_words(s.plan, p.model), s.stage,
-                           s.needs, parts_of(s.cost.purposes[static_cast<std::size_t>(s.stage)]), fmt::join(ways, ", or "),
-                           s.batch ? "" : "; no smaller batch was seen to"));
+                           s.needs, parts_of(s.cost.purposes[static_cast<std::size_t>(s.stage)]),
+                           fmt::join(ways, ", or "), s.batch ? "" : "; no smaller batch was seen to"));
 }
 
 nlohmann::json to_json(const Planning& p, const Infeasible& found) {
   nlohmann::json json;
   json["budget_bytes"] = found.budget.value;
-  if (found.exact) json["exact"] = {{"step_s", to_seconds(found.exact->cost.step)}, {"plan_yaml", to_yaml(*found.exact->plan)}};
+  json["proven"] = found.is_proven;
+  if (found.missed)
+    json["missed"] = {{"step_s", to_seconds(found.missed->cost.step)}, {"plan_yaml", to_yaml(*found.missed->plan)}};
   if (!found.shortage) return json;
   const Shortage& s = *found.shortage;
   json["stage"] = s.stage;

@@ -30,7 +30,8 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
   const Bytes from = net(request.sweep.values.front()), to = net(request.sweep.values.back());
   MemoryFront front = memory_front(problem, oracle, solver_of(p, oracle, name_of_search(p), kSecondsASolve), from, to,
                                    request.most_points);
-  SweepResult result{.of = Sweep::Of::memory, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
+  SweepResult result{
+      .of = Sweep::Of::memory, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
   std::ranges::reverse(front.points);
   for (FrontPoint& point : front.points) {
     SweepRow row = row_of(p, whole_budget(p, point.asked).value, std::move(point.answer));
@@ -38,14 +39,15 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
     result.rows.push_back(std::move(row));
   }
   if (front.is_cut)
-    result.remarks.push_back(fmt::format(
-        "cut after {} points: the front goes on below {}; give a step to see all of it (memory=A..B:STEP), or more --points",
-        request.most_points, *result.rows.front().from));
-  if (front.below)
     result.remarks.push_back(
-        result.rows.empty() ? std::string("no plan fits at the upper end")
-                            : fmt::format("in less than {} nothing fits{}", *result.rows.front().from,
-                                          front.below->is_proven() ? ", proven" : ", as far as was searched"));
+        fmt::format("cut after {} points: the front goes on below {}; give a step to see all of it (memory=A..B:STEP), "
+                    "or more --points",
+                    request.most_points, *result.rows.front().from));
+  if (front.below)
+    result.remarks.push_back(result.rows.empty()
+                                 ? std::string("no plan fits at the upper end")
+                                 : fmt::format("in less than {} nothing fits{}", *result.rows.front().from,
+                                               front.below->is_proven() ? ", proven" : ", as far as was searched"));
   result.remarks.push_back(front.is_proven ? "the front is exact: every answer is proven"
                                            : "not all answers are proven: there may be plans between these points");
   return result;
@@ -112,10 +114,14 @@ SweepResult sequences(const Context& context, const SweepRequest& request) {
 
 std::string word_of(Sweep::Of of) {
   switch (of) {
-    case Sweep::Of::memory: return "memory";
-    case Sweep::Of::gpus: return "gpus";
-    case Sweep::Of::batch: return "batch";
-    case Sweep::Of::sequence: break;
+    case Sweep::Of::memory:
+      return "memory";
+    case Sweep::Of::gpus:
+      return "gpus";
+    case Sweep::Of::batch:
+      return "batch";
+    case Sweep::Of::sequence:
+      break;
   }
   return "sequence";
 }
@@ -130,16 +136,17 @@ const SweepRow* SweepResult::best() const {
 }
 
 SweepResult sweep(const Context& context, const Planning& p, const SweepRequest& request) {
-  if (request.sweep.of == Sweep::Of::memory)
-    return request.sweep.is_front ? front(p, request) : budgets(p, request);
+  if (request.sweep.of == Sweep::Of::memory) return request.sweep.is_front ? front(p, request) : budgets(p, request);
   return request.sweep.of == Sweep::Of::sequence ? sequences(context, request) : spaces(p, request);
 }
 
 void print(const SweepResult& result) {
   const bool of_memory = result.of == Sweep::Of::memory;
   const bool is_front = of_memory && !result.remarks.empty();
-  std::vector<std::vector<std::string>> rows = {
-      {is_front ? "best from" : of_memory ? "budget" : word_of(result.of), "step", "samples/s", "memory", "seconds", "status", "plan"}};
+  std::vector<std::vector<std::string>> rows = {{is_front    ? "best from"
+                                                 : of_memory ? "budget"
+                                                             : word_of(result.of),
+                                                 "step", "samples/s", "memory", "seconds", "status", "plan"}};
   for (const SweepRow& row : result.rows) {
     const Bytes shown{is_front ? row.from->value : row.value};
     const std::string value = of_memory ? format(shown) : fmt::format("{}", row.value);
@@ -164,7 +171,8 @@ nlohmann::json to_json(const Planning& p, const SweepResult& result) {
     const bool of_memory = result.of == Sweep::Of::memory;
     json[of_memory ? "budget_bytes" : word_of(result.of)] = row.value;
     if (row.from) json["best_from_bytes"] = row.from->value;
-    json["tokens_per_second"] = row.found.plan && row.tokens > 0 ? nlohmann::json(row.tokens_per_second()) : nlohmann::json();
+    json["tokens_per_second"] =
+        row.found.plan && row.tokens > 0 ? nlohmann::json(row.tokens_per_second()) : nlohmann::json();
     list.push_back(std::move(json));
   }
   return list;

@@ -10,12 +10,14 @@
 namespace trellis::host {
 
 struct SweepRow {
-  std::int64_t value = 0;         // of what is swept; memory: the largest budget asked for, in bytes
-  std::optional<Bytes> from;      // memory: the smallest search.budget in which the plan fits
+  std::int64_t value = 0;     // of what is swept; memory: the largest budget asked for, in bytes
+  std::optional<Bytes> from;  // memory: the smallest search.budget in which the plan fits
   Found found;
-  std::string words;              // the plan, in a line
-  std::int64_t tokens = 0;        // of a sample
-  double tokens_per_second() const { return found.cost.samples_per_second * static_cast<double>(std::max(tokens, std::int64_t{1})); }
+  std::string words;        // the plan, in a line
+  std::int64_t tokens = 0;  // of a sample
+  double tokens_per_second() const {
+    return found.cost.samples_per_second * static_cast<double>(std::max(tokens, std::int64_t{1}));
+  }
 };
 
 struct SweepResult {
@@ -24,7 +26,7 @@ struct SweepResult {
   std::vector<std::string> remarks;  // a sentence each
   double seconds = 0;                // of all solves
   int solved = 0;
-  const SweepRow* best() const;      // the most tokens a second, else samples; nullptr where nothing fits
+  const SweepRow* best() const;  // the most tokens a second, else samples; nullptr where nothing fits
 };
 
 struct SweepRequest {

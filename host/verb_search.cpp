@@ -32,13 +32,18 @@ ExitCode search_sweep(const Context& context, const SearchArgs& args) {
   const std::filesystem::path plan = best ? args.out : std::filesystem::path();
   if (!plan.empty()) write_file_atomically(plan, to_yaml(*best->found.plan));
   if (!args.json.empty()) {
-    nlohmann::json json = to_json(p, best ? best->found : result.rows.empty() ? Found{} : result.rows.back().found, plan);
+    nlohmann::json json = to_json(p,
+                                  best                  ? best->found
+                                  : result.rows.empty() ? Found{}
+                                                        : result.rows.back().found,
+                                  plan);
     json["sweep"] = to_json(p, result);
     json["remarks"] = result.remarks;
     write_file_atomically(args.json, json.dump(2) + "\n");
   }
-  if (!best) throw Error(ExitCode::infeasible, fmt::format("--sweep {}: no plan fits anywhere", args.sweep),
-                         "trellis search without --sweep tells what is missing");
+  if (!best)
+    throw Error(ExitCode::infeasible, fmt::format("--sweep {}: no plan fits anywhere", args.sweep),
+                "trellis search without --sweep tells what is missing");
   return ExitCode::success;
 }
 

@@ -70,9 +70,7 @@ class Asking {
  private:
   class Clock {
    public:
-    double seconds() const {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    }
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
    private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -15,8 +15,9 @@ constexpr std::array<std::string_view, 4> kNames = {"memory", "gpus", "batch", "
 constexpr std::size_t kMostValues = 1000;
 
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
-  throw Error(ExitCode::usage, fmt::format("--sweep {}: {}", text, why),
-              "as in memory=16GiB..80GiB, memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256, sequence=1024..8192:1024");
+  throw Error(
+      ExitCode::usage, fmt::format("--sweep {}: {}", text, why),
+      "as in memory=16GiB..80GiB, memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256, sequence=1024..8192:1024");
 }
 
 class Reader {

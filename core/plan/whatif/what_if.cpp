@@ -15,7 +15,8 @@ using Priced = std::pair<Plan, PlanCost>;
 Score score_of(const Priced& priced) { return score(priced.first, priced.second); }
 
 const Priced* fastest(const std::vector<Priced>& all) {
-  const auto best = std::ranges::min_element(all, [](const Priced& a, const Priced& b) { return score_of(a) < score_of(b); });
+  const auto best =
+      std::ranges::min_element(all, [](const Priced& a, const Priced& b) { return score_of(a) < score_of(b); });
   return best == all.end() ? nullptr : &*best;
 }
 
@@ -55,7 +56,8 @@ class Asking {
   // The plan with one other strategy in all layers of the group, the best one.
   std::optional<Plan> replace(const Problem& other, const StrategyGroup& group) const {
     const GlobalChoice choice = choice_of(plan_);
-    if (!result_.outside.empty() || std::ranges::none_of(other.choices, [&](const GlobalChoice& c) { return is_choice_of(c, plan_); }))
+    if (!result_.outside.empty() ||
+        std::ranges::none_of(other.choices, [&](const GlobalChoice& c) { return is_choice_of(c, plan_); }))
       return std::nullopt;
     std::vector<Priced> all;
     for (const Candidate& c : other.candidates(group.layers.front(), choice)) {

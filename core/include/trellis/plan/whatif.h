@@ -21,8 +21,8 @@ struct TRELLIS_API Answer {
   std::optional<Plan> plan;  // nothing where none fits, or none was found
   PlanCost cost;
   SearchLog log;
-  double reached = 0;        // what log.lower_bound bounds: seconds a step, or with several batches seconds a sample
-  double seconds = 0;        // that it took
+  double reached = 0;  // what log.lower_bound bounds: seconds a step, or with several batches seconds a sample
+  double seconds = 0;  // that it took
 
   // That nothing is better, or that nothing fits.
   bool is_proven() const;
@@ -69,7 +69,7 @@ struct MemoryFront {
   bool is_cut = false;          // there were more points than asked for
   bool is_proven = true;        // every answer was
   int solved = 0;
-  double seconds = 0;           // of all solves
+  double seconds = 0;  // of all solves
 };
 // Asks at `to`, then for less than what the answer needs, and so on down to `from`. Uniform budgets only. Each solve
 // starts from the best plan known that fits: a neighbor of the answer before.
@@ -111,8 +111,8 @@ TRELLIS_API std::vector<int> full_stages(const Problem&, const Plan&, const Plan
 
 // --- sweeps ---
 
-// "memory=16GiB..80GiB", "memory=16GiB..80GiB:8GiB", "gpus=8,16,32", "batch=32..256", "sequence=1024..8192:1024". A range
-// without a step doubles from its first value on; one of memory is the whole front instead.
+// "memory=16GiB..80GiB", "memory=16GiB..80GiB:8GiB", "gpus=8,16,32", "batch=32..256", "sequence=1024..8192:1024". A
+// range without a step doubles from its first value on; one of memory is the whole front instead.
 struct Sweep {
   enum class Of { memory, gpus, batch, sequence };
   Of of = Of::memory;
@@ -151,12 +151,12 @@ class TRELLIS_API MemoryOnly final : public CostOracle {
 };
 
 struct Shortage {
-  Bytes needs{0};         // the smallest budget in which a plan was found to fit
-  Plan plan;              // that plan
+  Bytes needs{0};  // the smallest budget in which a plan was found to fit
+  Plan plan;       // that plan
   PlanCost cost;
-  int stage = 0;          // that needs the most
-  Bytes nothing_in{0};    // the largest budget that was tried in vain; near `needs` unless time ran out
-  bool is_least = false;  // proven: nothing fits there, and `needs` is close to it
+  int stage = 0;                      // that needs the most
+  Bytes nothing_in{0};                // the largest budget that was tried in vain; near `needs` unless time ran out
+  bool is_least = false;              // proven: nothing fits there, and `needs` is close to it
   std::optional<std::int64_t> batch;  // the largest halved one that fits in the budget
   std::optional<int> devices;         // the smallest doubled number that does
 };
