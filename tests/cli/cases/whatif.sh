@@ -30,11 +30,11 @@ refuse 3 "no plan fits anywhere" search $quick --nproc 2 search.use=exact --swee
 has "$work/none.json" '"throughput": null'
 
 # infeasible: what is missing, and what fits
-refuse 3 "stage 0 lacks" search $quick --nproc 2 search.use=exact search.budget=8MiB --json "$work/lacks.json"
+refuse 3 "stage 0 lacks" search $quick --nproc 2 search.use=exact search.budget=16MiB --json "$work/lacks.json"
 has "$work/.err" "at the least"
-has "$work/.err" "what fits: search.budget=9MiB"
+has "$work/.err" "what fits: search.budget=21MiB"
 has "$work/lacks.json" '"infeasible": {'
 has "$work/lacks.json" '"search_budget_bytes"'
-search search.budget=9MiB >"$work/out" || { echo "what was said to fit does not"; failed=1; }
+search search.budget=21MiB >"$work/out" || { echo "what was said to fit does not"; failed=1; }
 refuse 3 "but there is one" search $quick --nproc 2 search.use=uniform 'search.fix={1: {ckpt: full}, 2: {ckpt: off}}' --json "$work/other.json"
 has "$work/other.json" '"missed": {'
