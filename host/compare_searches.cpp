@@ -4,24 +4,13 @@
 
 #include <algorithm>
 
+#include "host/table.h"
+
 namespace trellis::host {
 namespace {
 
 std::string gap_of(const nlohmann::json& json) {
   return json["gap"].is_null() ? "-" : fmt::format("{:.2f} %", 100 * json["gap"].get<double>());
-}
-
-// Columns as wide as their widest cell; the first one to the left, the others to the right.
-void print_table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths(rows.front().size(), 0);
-  for (const auto& row : rows)
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t c = 0; c + 1 < row.size(); ++c)
-      line += c == 0 ? fmt::format("{:<{}}", row[c], widths[c]) : fmt::format("  {:>{}}", row[c], widths[c]);
-    fmt::print("{}  {}\n", line, row.back());
-  }
 }
 
 }  // namespace

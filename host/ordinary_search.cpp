@@ -3,45 +3,31 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <set>
 
 #include "trellis/plan/logging.h"
 
 namespace trellis::host {
 namespace {
 
-constexpr std::string_view kNothingFound = "nothing found";  // by a search that was stopped by its limit
-
-Oracle oracle_of(const Planning& p) { return Oracle(p.model, p.dimensions, p.ops, p.run.train.dtype, p.prices); }
-
 // With several batches a bound is one of seconds a sample.
-bool is_by_sample(const Planning& p) {
-  std::set<std::int64_t> batches;
-  for (const GlobalChoice& choice : p.problem().choices) batches.insert(choice.batch);
-  return batches.size() > 1;
-}
-
-double bounded(const Planning& p, const Found& found) {
-  return is_by_sample(p) ? score(*found.plan, found.cost).seconds_per_sample() : to_seconds(found.cost.step);
+bool is_by_sample(const Problem& problem) {
+  return std::ranges::any_of(problem.choices,
+                             [&](const GlobalChoice& c) { return c.batch != problem.choices.front().batch; });
 }
 
 // What is certified of the answer, in words.
 std::string certificate(const Planning& p, const SearchLog& log) {
   if (!log.lower_bound) return fmt::format("{}: whether a better plan exists this search does not say", log.status);
   return fmt::format("{}: no plan of the space is faster than {} a {}", log.status,
-                     format(Picoseconds(std::llround(*log.lower_bound * 1e12))), is_by_sample(p) ? "sample" : "step");
+                     format(Picoseconds(std::llround(*log.lower_bound * 1e12))),
+                     is_by_sample(p.problem()) ? "sample" : "step");
 }
 
 Prediction prediction_of(const Planning& p, const Plan& plan) {
   return predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
-}
-
-// The options that are this search's own: those of the section, if the section names it.
-Options options_of(const Planning& p, const std::string& name) {
-  const std::string owner = fmt::format("search '{}'", name);
-  return name == name_of_search(p) ? p.run.search.algorithm.options.with_owner(owner) : Options::empty(owner);
 }
 
 // Stages follow one another and have all layers; nothing where they do.
@@ -72,8 +58,8 @@ std::string refusal(const Problem& problem, const CostOracle& oracle, const Plan
 }
 
 // search.start_from is the answer where a search that does not know it finds nothing better.
-void take_start_if_better(const Problem& problem, const CostOracle& oracle, const std::optional<Plan>& start,
-                          Found& found) {
+void take_start_if_better(const Problem& problem, const CostOracle& oracle, Found& found) {
+  const std::optional<Plan>& start = problem.start;
   if (!start) return;
   const PlanCost cost = oracle.step(*start);
   if (const std::string reason = objection(problem, *start, cost); !reason.empty()) {
@@ -97,39 +83,27 @@ std::shared_ptr<const SearchAlgorithm> load_search(const Planning& p, const std:
   return p.catalog->search(name, choice.options.mark("use"), choice.options.path("use"));
 }
 
-Error nothing_fits(const Planning& p, const Found& found) {
-  const Problem problem = p.problem();
-  const auto least = least_memory(problem, oracle_of(p));
-  std::string hint = "raise search.budget or devices.memory, use more devices, or a smaller batch";
-  if (least && least->budget > problem.budget)
-    hint = fmt::format(
-        "the nearest budget at which a plan was seen to fit is {}MiB a device ({} stages, {} micro-batches, '{}'); {}",
-        (least->budget.value >> 20) + 1, least->plan.stages.size(), least->plan.micro_batches,
-        to_string(least->plan.layers.back()), hint);
-  if (found.log.status == kNothingFound)
-    return Error(
-        ExitCode::infeasible,
-        fmt::format("no plan was found that fits in {} a device; that there is none is not proven", problem.budget),
-        "raise search.limit; or " + hint);
-  const bool proven = found.log.status == "infeasible, proven";
-  return Error(ExitCode::infeasible,
-               fmt::format("no plan fits in {} a device{}", problem.budget, proven ? ", proven" : ""), hint);
+Oracle oracle_of(const Planning& p) { return Oracle(p.model, p.dimensions, p.ops, p.run.train.dtype, p.prices); }
+
+Options options_of(const Planning& p, const std::string& name) {
+  const std::string owner = fmt::format("search '{}'", name);
+  return name == name_of_search(p) ? p.run.search.algorithm.options.with_owner(owner) : Options::empty(owner);
 }
 
-Found run_search(const Planning& p, const std::string& name) {
+Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle, const std::string& name,
+            const Options& options) {
   const auto algorithm = load_search(p, name);
-  const Problem problem = p.problem();
-  const Oracle oracle = oracle_of(p);
   Found found;
   found.log.progress = [](const std::string& line) { log().info("{}", line); };
   const auto start = std::chrono::steady_clock::now();
-  found.plan = algorithm->solve(problem, oracle, options_of(p, name), found.log);
+  found.plan = algorithm->solve(problem, oracle, options, found.log);
   found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (found.plan)
     if (const std::string reason = refusal(problem, oracle, *found.plan, found.cost); !reason.empty())
       throw Error(ExitCode::plugin, fmt::format("search '{}' returned a plan that is no answer: {}", name, reason));
-  take_start_if_better(problem, oracle, p.start(), found);
+  take_start_if_better(problem, oracle, found);
   if (!found.plan) return found;
+  found.reached = is_by_sample(problem) ? found.score().seconds_per_sample() : to_seconds(found.cost.step);
   const std::string version = p.catalog->manifest(PluginType::search, name).version;
   found.plan->made_by = {{"search", fmt::format("{} {}", name, version)},
                          {"model", fingerprint(p.model)},
@@ -137,6 +111,12 @@ Found run_search(const Planning& p, const std::string& name) {
                          {"profile", p.profile ? p.profile->fingerprint() : "estimated"}};
   found.plan->predicted = Predicted{found.cost.step, found.cost.memory, found.cost.samples_per_second};
   return found;
+}
+
+Found run_search(const Planning& p, const std::string& name) {
+  const Problem problem = p.problem();
+  const Oracle oracle = oracle_of(p);
+  return solve(p, problem, oracle, name, options_of(p, name));
 }
 
 void print(const Planning& p, const Found& found) {
@@ -179,7 +159,7 @@ nlohmann::json to_json(const Planning& p, const Found& found, const std::filesys
                       .bounded = std::nullopt,
                       .explored = found.log.counts,
                       .seconds = found.seconds};
-  if (found.plan) result.bounded = bounded(p, found);
+  if (found.plan) result.bounded = found.reached;
   nlohmann::json json = to_json(result);
   if (found.plan) json["plan_yaml"] = to_yaml(*found.plan);
   if (found.plan) add_intervals(json, prediction_of(p, *found.plan));

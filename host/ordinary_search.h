@@ -6,15 +6,11 @@
 
 #include "host/planning.h"
 #include "host/search_json.h"
+#include "trellis/plan/whatif.h"
 
 namespace trellis::host {
 
-struct Found {
-  std::optional<Plan> plan;  // nothing where none fits
-  PlanCost cost;
-  SearchLog log;
-  double seconds = 0;
-};
+using Found = Answer;
 
 // That the run file names, or the default.
 std::string name_of_search(const Planning&);
@@ -23,10 +19,13 @@ std::shared_ptr<const SearchAlgorithm> load_search(const Planning&, const std::s
 // Runs the search of this name; its own options are those of section `search`, if that names it. A plan that breaks the
 // budget or leaves the space is an Error (plugin).
 Found run_search(const Planning&, const std::string& name);
+// The same with another problem of the run, and costs that several may share; with these options of the search.
+Found solve(const Planning&, const Problem&, const CostOracle&, const std::string& name, const Options&);
+Oracle oracle_of(const Planning&);
+// The options that are this search's own: those of the section, if the section names it.
+Options options_of(const Planning&, const std::string& name);
 void print(const Planning&, const Found&);
 // `file`: where the plan was written; empty: nowhere.
 nlohmann::json to_json(const Planning&, const Found&, const std::filesystem::path& file);
-// What to do where nothing fits.
-Error nothing_fits(const Planning&, const Found&);
 
 }  // namespace trellis::host

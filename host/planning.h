@@ -32,6 +32,7 @@ struct Planning {
   static Planning load(const Context&, const std::filesystem::path& run_file, const std::vector<std::string>& overrides,
                        std::optional<int> devices);
 
+  double margin() const;              // search.margin: of a budget, the share that is left free
   SpaceOptions space() const;         // of the section `search`, and of `train` and `devices` what it leaves open
   Problem problem() const;            // over that space
   std::optional<Plan> start() const;  // search.start_from, which lies in the space

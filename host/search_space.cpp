@@ -101,6 +101,8 @@ Objective Planning::objective() const {
   return objective;
 }
 
+double Planning::margin() const { return run.search.margin.value_or(kMargin); }
+
 SpaceOptions Planning::space() const {
   const Options& section = run.search.algorithm.options;
   SpaceOptions space;
@@ -109,7 +111,7 @@ SpaceOptions Planning::space() const {
   space.devices = devices;
   space.devices_in_node = std::min(cluster.devices_per_node, devices);
   const Bytes whole = run.search.budget.value_or(run.devices.memory.value_or(cluster.memory));
-  space.budget = scaled(whole, 1 - run.search.margin.value_or(kMargin));
+  space.budget = scaled(whole, 1 - margin());
   space.micro_batches = run.search.micro_batches;
   space.stages = section.get("stages", std::vector<int>{});
   space.schedules = section.get("schedules", std::vector<std::string>{});

@@ -4,6 +4,7 @@
 #include "host/compare_searches.h"
 #include "host/ordinary_search.h"
 #include "host/standalone_search.h"
+#include "host/sweep.h"
 #include "trellis/plan/files.h"
 
 namespace trellis::host {
@@ -14,7 +15,37 @@ struct SearchArgs {
   std::vector<std::string> overrides;
   std::vector<std::string> compare;
   std::optional<int> devices;
+  std::string sweep;
+  int points = 32;
 };
+
+ExitCode search_sweep(const Context& context, const SearchArgs& args) {
+  const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
+  const SweepResult result = sweep(context, p,
+                                   {.sweep = parse_sweep(args.sweep),
+                                    .most_points = args.points,
+                                    .run_file = args.run_file,
+                                    .overrides = args.overrides,
+                                    .devices = args.devices});
+  print(result);
+  const SweepRow* best = result.best();
+  const std::filesystem::path plan = best ? args.out : std::filesystem::path();
+  if (!plan.empty()) write_file_atomically(plan, to_yaml(*best->found.plan));
+  if (!args.json.empty()) {
+    nlohmann::json json = to_json(p,
+                                  best                  ? best->found
+                                  : result.rows.empty() ? Found{}
+                                                        : result.rows.back().found,
+                                  plan);
+    json["sweep"] = to_json(p, result);
+    json["remarks"] = result.remarks;
+    write_file_atomically(args.json, json.dump(2) + "\n");
+  }
+  if (!best)
+    throw Error(ExitCode::infeasible, fmt::format("--sweep {}: no plan fits anywhere", args.sweep),
+                "trellis search without --sweep tells what is missing");
+  return ExitCode::success;
+}
 
 ExitCode search_ordinarily(const Context& context, const SearchArgs& args) {
   const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
@@ -25,19 +56,29 @@ ExitCode search_ordinarily(const Context& context, const SearchArgs& args) {
   if (!compared.empty()) print(p, compared);
   const std::filesystem::path plan = found.plan ? args.out : std::filesystem::path();
   if (!plan.empty()) write_file_atomically(plan, to_yaml(*found.plan));
+  const auto missing = found.plan ? std::nullopt : std::optional(infeasible(p, found));
   if (!args.json.empty()) {
     nlohmann::json json = to_json(p, found, plan);
+    if (missing) json["infeasible"] = to_json(p, *missing);
     for (const Compared& one : compared) json["compare"].push_back(to_json(p, one));
     write_file_atomically(args.json, json.dump(2) + "\n");
   }
-  if (!found.plan) throw nothing_fits(p, found);
+  if (!found.plan) throw to_error(p, *missing);
   return ExitCode::success;
 }
 
 ExitCode search(const Context& context, const SearchArgs& args) {
   try_writing(args.out), try_writing(args.json);
+  if (!args.sweep.empty()) {
+    parse_sweep(args.sweep);
+    if (!args.compare.empty()) throw Error(ExitCode::usage, "--sweep and --compare exclude each other");
+  }
   const Options document = Options::load_run_file(args.run_file, args.overrides);
-  if (!is_standalone(context, document)) return search_ordinarily(context, args);
+  if (!is_standalone(context, document))
+    return args.sweep.empty() ? search_ordinarily(context, args) : search_sweep(context, args);
+  if (!args.sweep.empty())
+    throw Error(ExitCode::usage, "--sweep is for searches over the model and costs of a run file",
+                "this search brings its own; change its options");
   if (!args.compare.empty())
     throw Error(ExitCode::usage, "--compare is for searches over the model and costs of a run file",
                 "this search brings its own");
@@ -64,6 +105,14 @@ void add_search_verb(CLI::App& app, Context& context) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME,NAME...");
+  verb->add_option("--sweep", args->sweep,
+                   "Search under several values of memory, gpus, batch or sequence and print an answer for each: "
+                   "memory=16GiB..80GiB (the whole front: every plan that is the best of some budget), "
+                   "memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256 (doubling). Default search: exact")
+      ->type_name("WHAT=VALUES");
+  verb->add_option("--points", args->points, "Of a front of --sweep memory=A..B: at most so many plans. Default: 32")
+      ->check(at_least_one())
+      ->type_name("N");
   verb->add_option("--json", args->json, "Also write plan, costs and what was explored to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return search(context, *args); }; });
 }

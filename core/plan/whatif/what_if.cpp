@@ -1,0 +1,175 @@
+// The runner-ups of a plan.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "plan/whatif/placed_plan.h"
+#include "trellis/plan/error.h"
+#include "trellis/plan/whatif.h"
+
+namespace trellis {
+namespace {
+
+using Priced = std::pair<Plan, PlanCost>;
+
+Score score_of(const Priced& priced) { return score(priced.first, priced.second); }
+
+const Priced* fastest(const std::vector<Priced>& all) {
+  const auto best =
+      std::ranges::min_element(all, [](const Priced& a, const Priced& b) { return score_of(a) < score_of(b); });
+  return best == all.end() ? nullptr : &*best;
+}
+
+class Asking {
+ public:
+  Asking(const Problem& problem, const CostOracle& oracle, const Solver& solver, const Plan& plan)
+      : problem_(problem), oracle_(oracle), solver_(solver), plan_(plan) {}
+
+  WhatIf run() {
+    result_.cost = oracle_.step(plan_);
+    result_.outside = objection(problem_, plan_, result_.cost);
+    Problem same = problem_;
+    if (result_.outside.empty()) same.start = plan_;
+    result_.best = solver_(same);
+    for (const StrategyGroup& group : strategy_groups(plan_, *problem_.model)) result_.groups.push_back(without(group));
+    result_.other_choice = with_other_choice();
+    result_.other_mix = with_other_mix();
+    result_.price = price_of_memory(problem_, oracle_, solver_, result_.best);
+    return std::move(result_);
+  }
+
+ private:
+  // All equal layers: were it forbidden in those of the group only, they would change places with others.
+  std::vector<int> layers_of(const StrategyGroup& group) const {
+    std::vector<int> layers;
+    for (std::size_t i = 0; i < problem_.model->layers.size(); ++i)
+      if (problem_.model->layers[i].get() == group.type) layers.push_back(static_cast<int>(i));
+    return layers;
+  }
+
+  GroupRunnerUp without(const StrategyGroup& group) {
+    Problem other = without_strategy(problem_, oracle_, layers_of(group), group.strategy);
+    if (const std::optional<Plan> replaced = replace(other, group)) other.start = replaced;
+    return {group, solver_(other)};
+  }
+
+  // The plan with one other strategy in all layers of the group, the best one.
+  std::optional<Plan> replace(const Problem& other, const StrategyGroup& group) const {
+    const GlobalChoice choice = choice_of(plan_);
+    if (!result_.outside.empty() ||
+        std::ranges::none_of(other.choices, [&](const GlobalChoice& c) { return is_choice_of(c, plan_); }))
+      return std::nullopt;
+    std::vector<Priced> all;
+    for (const Candidate& c : other.candidates(group.layers.front(), choice)) {
+      Plan plan = plan_;
+      for (const int layer : group.layers) plan.layers[static_cast<std::size_t>(layer)] = c.strategy;
+      const std::optional<PlanCost> cost = step_if_possible(oracle_, plan);
+      if (cost && objection(other, plan, *cost).empty()) all.emplace_back(std::move(plan), *cost);
+    }
+    const Priced* best = fastest(all);
+    return best ? std::optional(best->first) : std::nullopt;
+  }
+
+  Answer with_other_choice() const {
+    Problem other = problem_;
+    std::erase_if(other.choices, [&](const GlobalChoice& c) { return is_choice_of(c, plan_); });
+    other.start.reset();
+    for (const GroupRunnerUp& group : result_.groups) consider(other, group.answer);
+    consider(other, result_.best);
+    return solver_(other);
+  }
+
+  // As a start, if it is one and better than what is there.
+  void consider(Problem& problem, const Answer& answer) const {
+    if (!answer.plan || !objection(problem, *answer.plan, answer.cost).empty()) return;
+    if (problem.start && score(*problem.start, oracle_.step(*problem.start)) <= answer.score()) return;
+    problem.start = answer.plan;
+  }
+
+  Answer with_other_mix() const {
+    Problem own = problem_;
+    std::erase_if(own.choices, [&](const GlobalChoice& c) { return !is_choice_of(c, plan_); });
+    Answer best;
+    best.log.status = "infeasible, proven";
+    if (own.choices.empty() || !result_.outside.empty()) {
+      best.log.status = "not asked: the plan is not in the space";
+      return best;
+    }
+    const std::vector<Priced> changes = one_layer_changes(own, oracle_, plan_);
+    if (const Priced* change = fastest(changes)) best.plan = change->first, best.cost = change->second;
+    for (const GroupRunnerUp& group : result_.groups) take_mix(group.answer, best);
+    take_mix(result_.best, best);
+    const bool is_exact = one_strategy_a_type() ? ask_layer_by_layer(own, changes, best) : false;
+    if (is_exact) best.log.status = best.plan ? "optimal, proven" : "infeasible, proven";
+    else certify(own, best);
+    return best;
+  }
+
+  void take_mix(const Answer& answer, Answer& best) const {
+    if (!answer.plan || !is_choice_of(choice_of(plan_), *answer.plan)) return;
+    if (same_mix(plan_, *answer.plan, *problem_.model)) return;
+    if (!best.plan || answer.score() < best.score()) best.plan = answer.plan, best.cost = answer.cost;
+  }
+
+  bool one_strategy_a_type() const {
+    std::vector<const LayerSpec*> seen;
+    for (const StrategyGroup& group : strategy_groups(plan_, *problem_.model)) {
+      if (std::ranges::count(seen, group.type) > 0) return false;
+      seen.push_back(group.type);
+    }
+    return true;
+  }
+
+  // Where all layers of a type have one strategy, another multiset is one in which some layer lacks it. Whether all
+  // could be asked, and were proven.
+  bool ask_layer_by_layer(const Problem& own, const std::vector<Priced>& changes, Answer& best) const {
+    double seconds = 0;
+    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
+      if (seconds > kMostSeconds) return false;
+      Problem other = without_strategy(own, oracle_, {static_cast<int>(i)}, plan_.layers[i]);
+      if (other.choices.empty()) continue;
+      other.start.reset();
+      std::vector<Priced> here;
+      std::ranges::copy_if(changes, std::back_inserter(here),
+                           [&](const Priced& p) { return p.first.layers[i] != plan_.layers[i]; });
+      if (const Priced* start = fastest(here)) other.start = start->first;
+      const Answer answer = solver_(other);
+      seconds += answer.seconds;
+      take_mix(answer, best);
+      best.seconds += answer.seconds;
+      if (!answer.is_proven()) return false;
+    }
+    return true;
+  }
+
+  // No plan of this choice is better than its optimum, whatever its mix.
+  void certify(const Problem& own, Answer& best) const {
+    Problem same = own;
+    same.start = plan_;
+    const Answer optimum = solver_(same);
+    take_mix(optimum, best);
+    best.seconds += optimum.seconds;
+    best.log.lower_bound = optimum.log.lower_bound;
+    if (!best.plan) best.log.status = "nothing found";
+    else if (!optimum.log.lower_bound || *optimum.log.lower_bound <= 0) best.log.status = "feasible";
+    else
+      best.log.status = fmt::format("within {:.2g} %, proven",
+                                    100 * std::max(0.0, to_seconds(best.cost.step) / *optimum.log.lower_bound - 1));
+  }
+
+  static constexpr double kMostSeconds = 5;
+
+  const Problem& problem_;
+  const CostOracle& oracle_;
+  const Solver& solver_;
+  const Plan& plan_;
+  WhatIf result_;
+};
+
+}  // namespace
+
+WhatIf what_if(const Problem& problem, const CostOracle& oracle, const Solver& solver, const Plan& plan) {
+  return Asking(problem, oracle, solver, plan).run();
+}
+
+}  // namespace trellis

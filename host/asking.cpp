@@ -1,0 +1,53 @@
+#include "host/asking.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace trellis::host {
+namespace {
+
+Options limited(const Planning& p, const std::string& name, double seconds) {
+  const Options own = options_of(p, name);
+  if (name != "exact" || own.has("limit")) return own;
+  own.finish();
+  return Options::from_text(fmt::format("limit: {{seconds: {}}}", seconds), "the default limit of a what-if");
+}
+
+}  // namespace
+
+Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds) {
+  const Options options = limited(p, name, seconds);
+  return [&p, &oracle, name, options](const Problem& problem) { return solve(p, problem, oracle, name, options); };
+}
+
+Bytes whole_budget(const Planning& p, Bytes after_margin) {
+  const double left = 1 - p.margin();
+  Bytes whole{static_cast<std::int64_t>(static_cast<double>(after_margin.value) / left)};
+  while (scaled(whole, left) < after_margin) whole += Bytes{1};
+  while (whole.value > 0 && scaled(whole - Bytes{1}, left) >= after_margin) whole -= Bytes{1};
+  return whole;
+}
+
+std::string in_words(const Plan& plan, const ModelSpec& model) {
+  std::vector<std::string> types;
+  const LayerSpec* before = nullptr;
+  std::vector<StrategyGroup> groups = strategy_groups(plan, model);
+  std::ranges::stable_sort(groups, {}, [&](const StrategyGroup& g) {
+    return std::ranges::find(model.layers, g.type, [](const auto& l) { return l.get(); }) - model.layers.begin();
+  });
+  for (const StrategyGroup& g : groups) {
+    const auto same = [&](const StrategyGroup& o) { return o.type == g.type; };
+    const std::string counted = std::ranges::count_if(groups, same) > 1
+                                    ? fmt::format("{} x {}", g.layers.size(), to_string(g.strategy))
+                                    : to_string(g.strategy);
+    if (g.type == before) types.back() += ", " + counted;
+    else types.push_back(fmt::format("{} {}", g.type->type, counted));
+    before = g.type;
+  }
+  const std::size_t stages = plan.stages.size();
+  return fmt::format("{} x {} devices, {} micro-batch{}{}; {}", stages, plan.line().size(), plan.micro_batches,
+                     plan.micro_batches == 1 ? "" : "es", stages > 1 ? " " + plan.schedule : "",
+                     fmt::join(types, "; "));
+}
+
+}  // namespace trellis::host

@@ -1,0 +1,35 @@
+// Asks the exact search the questions of whatif.h, on the costs of one run.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "host/ordinary_search.h"
+#include "trellis/plan/whatif.h"
+
+namespace trellis::host {
+
+// The search of this name as a solver. `exact` ends after so many seconds for a solve, unless search.limit says
+// otherwise.
+Solver solver_of(const Planning&, const CostOracle&, const std::string& name, double seconds);
+
+// The smallest search.budget, in bytes, of which so much is left after the margin.
+Bytes whole_budget(const Planning&, Bytes after_margin);
+
+// "1 x 8 devices, 8 micro-batches; embedding zero 1; block 20 x zero 3, 12 x zero 1; head -"
+std::string in_words(const Plan&, const ModelSpec&);
+
+// What is missing where a search found no plan.
+struct Infeasible {
+  Bytes budget{0};                   // after the margin
+  bool is_proven = false;            // that nothing fits
+  std::optional<Shortage> shortage;  // nothing where no plan fits in any memory
+  std::optional<Answer> missed;      // a plan that does fit, which the search did not find
+};
+// `found`: the answer of the run file's search, or the best of several searches.
+Infeasible infeasible(const Planning&, const Found& found);
+Error to_error(const Planning&, const Infeasible&);
+nlohmann::json to_json(const Planning&, const Infeasible&);
+
+}  // namespace trellis::host

@@ -1,0 +1,181 @@
+#include "host/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "host/table.h"
+
+namespace trellis::host {
+namespace {
+
+constexpr double kSecondsASolve = 2;
+
+SweepRow row_of(const Planning& p, std::int64_t value, Found found) {
+  SweepRow row{.value = value, .from = {}, .found = std::move(found), .words = {}, .tokens = p.model.sequence};
+  if (row.found.plan) row.words = in_words(*row.found.plan, p.model);
+  return row;
+}
+
+void add(SweepResult& result, SweepRow row) {
+  ++result.solved;
+  result.seconds += row.found.seconds;
+  result.rows.push_back(std::move(row));
+}
+
+SweepResult front(const Planning& p, const SweepRequest& request) {
+  const Problem problem = p.problem();
+  const Oracle oracle = oracle_of(p);
+  const auto net = [&](std::int64_t whole) { return scaled(Bytes{whole}, 1 - p.margin()); };
+  const Bytes from = net(request.sweep.values.front()), to = net(request.sweep.values.back());
+  MemoryFront front = memory_front(problem, oracle, solver_of(p, oracle, name_of_search(p), kSecondsASolve), from, to,
+                                   request.most_points);
+  SweepResult result{
+      .of = Sweep::Of::memory, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
+  std::ranges::reverse(front.points);
+  for (FrontPoint& point : front.points) {
+    SweepRow row = row_of(p, whole_budget(p, point.asked).value, std::move(point.answer));
+    row.from = whole_budget(p, point.needs);
+    result.rows.push_back(std::move(row));
+  }
+  if (front.is_cut)
+    result.remarks.push_back(
+        fmt::format("cut after {} points: the front goes on below {}; give a step to see all of it (memory=A..B:STEP), "
+                    "or more --points",
+                    request.most_points, *result.rows.front().from));
+  if (front.below)
+    result.remarks.push_back(result.rows.empty()
+                                 ? std::string("no plan fits at the upper end")
+                                 : fmt::format("in less than {} nothing fits{}", *result.rows.front().from,
+                                               front.below->is_proven() ? ", proven" : ", as far as was searched"));
+  result.remarks.push_back(front.is_proven ? "the front is exact: every answer is proven"
+                                           : "not all answers are proven: there may be plans between these points");
+  return result;
+}
+
+// From the smallest budget up: each plan still fits where the next solve begins.
+SweepResult budgets(const Planning& p, const SweepRequest& request) {
+  Problem problem = p.problem();
+  const Oracle oracle = oracle_of(p);
+  const Solver solver = solver_of(p, oracle, name_of_search(p), kSecondsASolve);
+  SweepResult result{.of = Sweep::Of::memory, .rows = {}, .remarks = {}};
+  for (const std::int64_t whole : request.sweep.values) {
+    problem.budget = scaled(Bytes{whole}, 1 - p.margin());
+    SweepRow row = row_of(p, whole, solver(problem));
+    if (row.found.plan) {
+      row.from = whole_budget(p, row.found.memory());
+      problem.start = row.found.plan;
+    }
+    add(result, std::move(row));
+  }
+  return result;
+}
+
+std::vector<int> fitting_micro_batches(const Planning& p, std::int64_t batch) {
+  std::vector<int> counts = p.run.search.micro_batches;
+  std::erase_if(counts, [&](int m) { return m > batch; });
+  if (counts.empty() && !p.run.search.micro_batches.empty())
+    fail(ExitCode::bad_input, "--sweep batch: none of search.micro_batches can be made of a batch of {}", batch);
+  return counts;
+}
+
+SweepResult spaces(const Planning& p, const SweepRequest& request) {
+  const Oracle oracle = oracle_of(p);
+  const SpaceOptions own = p.space();
+  const Solver solver = solver_of(p, oracle, name_of_search(p), kSecondsASolve);
+  SweepResult result{.of = request.sweep.of, .rows = {}, .remarks = {}};
+  for (const std::int64_t value : request.sweep.values) {
+    SpaceOptions space = own;
+    space.start.reset();
+    if (request.sweep.of == Sweep::Of::batch) {
+      space.batch = value, space.batches = {value};
+      space.micro_batches = fitting_micro_batches(p, value);
+    } else {
+      space.devices = static_cast<int>(value);
+      space.devices_in_node = std::min(p.cluster.devices_per_node, space.devices);
+    }
+    add(result, row_of(p, value, solver(make_problem(p.model, p.dimensions, space))));
+  }
+  return result;
+}
+
+SweepResult sequences(const Context& context, const SweepRequest& request) {
+  SweepResult result{.of = Sweep::Of::sequence, .rows = {}, .remarks = {}};
+  for (const std::int64_t value : request.sweep.values) {
+    std::vector<std::string> overrides = request.overrides;
+    overrides.push_back(fmt::format("model.sequence={}", value));
+    const Planning p = Planning::load(context, request.run_file, overrides, request.devices);
+    const Problem problem = p.problem();
+    const Oracle oracle = oracle_of(p);
+    add(result, row_of(p, value, solver_of(p, oracle, name_of_search(p), kSecondsASolve)(problem)));
+  }
+  return result;
+}
+
+std::string word_of(Sweep::Of of) {
+  switch (of) {
+    case Sweep::Of::memory:
+      return "memory";
+    case Sweep::Of::gpus:
+      return "gpus";
+    case Sweep::Of::batch:
+      return "batch";
+    case Sweep::Of::sequence:
+      break;
+  }
+  return "sequence";
+}
+
+}  // namespace
+
+const SweepRow* SweepResult::best() const {
+  const SweepRow* best = nullptr;
+  for (const SweepRow& row : rows)
+    if (row.found.plan && (!best || row.tokens_per_second() > best->tokens_per_second())) best = &row;
+  return best;
+}
+
+SweepResult sweep(const Context& context, const Planning& p, const SweepRequest& request) {
+  if (request.sweep.of == Sweep::Of::memory) return request.sweep.is_front ? front(p, request) : budgets(p, request);
+  return request.sweep.of == Sweep::Of::sequence ? sequences(context, request) : spaces(p, request);
+}
+
+void print(const SweepResult& result) {
+  const bool of_memory = result.of == Sweep::Of::memory;
+  const bool is_front = of_memory && !result.remarks.empty();
+  std::vector<std::vector<std::string>> rows = {{is_front    ? "best from"
+                                                 : of_memory ? "budget"
+                                                             : word_of(result.of),
+                                                 "step", "samples/s", "memory", "seconds", "status", "plan"}};
+  for (const SweepRow& row : result.rows) {
+    const Bytes shown{is_front ? row.from->value : row.value};
+    const std::string value = of_memory ? format(shown) : fmt::format("{}", row.value);
+    const std::string seconds = fmt::format("{:.2f}", row.found.seconds);
+    if (row.found.plan)
+      rows.push_back({value, format(row.found.cost.step), fmt::format("{:.4g}", row.found.cost.samples_per_second),
+                      format(row.found.memory()), seconds, row.found.log.status, row.words});
+    else
+      rows.push_back({value, "-", "-", "-", seconds, row.found.is_proven() ? row.found.log.status : "nothing found",
+                      "no plan fits"});
+  }
+  print_table(rows);
+  for (const std::string& remark : result.remarks) fmt::print("{}\n", remark);
+  fmt::print("{} solves in {:.2f} s\n", result.solved, result.seconds);
+}
+
+nlohmann::json to_json(const Planning& p, const SweepResult& result) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const SweepRow& row : result.rows) {
+    nlohmann::json json = to_json(p, row.found, {});
+    for (const char* of_the_whole : {"plan", "budget_bytes", "estimated", "objective"}) json.erase(of_the_whole);
+    const bool of_memory = result.of == Sweep::Of::memory;
+    json[of_memory ? "budget_bytes" : word_of(result.of)] = row.value;
+    if (row.from) json["best_from_bytes"] = row.from->value;
+    json["tokens_per_second"] =
+        row.found.plan && row.tokens > 0 ? nlohmann::json(row.tokens_per_second()) : nlohmann::json();
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+}  // namespace trellis::host

@@ -1,0 +1,40 @@
+# Sweeps of a search, and what is missing where nothing fits.
+quick=configs/runs/quickstart.yaml
+search() { timeout 100 "$trellis" --log error search $quick --nproc 2 search.use=exact "$@"; }
+has() { grep -qF -- "$2" "$1" || { echo "$1 has no '$2':"; head -20 "$1"; failed=1; }; }
+
+search --sweep memory=20MiB..100MiB --points 6 --json "$work/front.json" --out "$work/best.yaml" >"$work/out" || failed=1
+has "$work/out" "cut after 6 points"
+has "$work/out" "the front is exact: every answer is proven"
+has "$work/front.json" '"best_from_bytes"'
+has "$work/front.json" '"sweep": ['
+has "$work/best.yaml" "search: exact"
+search --sweep memory=46MiB..47MiB >"$work/out" || failed=1
+grep -q "cut" "$work/out" && { echo "a short front was cut"; failed=1; }
+search --sweep memory=4MiB..44MiB:20MiB --json "$work/steps.json" >"$work/out" || failed=1
+has "$work/out" "no plan fits"
+has "$work/steps.json" '"status": "infeasible, proven"'
+has "$work/steps.json" '"status": "optimal, proven"'
+search --sweep gpus=1..2 >"$work/out" || failed=1
+has "$work/out" "1 x 2 devices"
+search --sweep batch=8,16 --json "$work/batches.json" >"$work/out" || failed=1
+has "$work/batches.json" '"batch": 16'
+search --sweep sequence=64..128 --json "$work/sequences.json" >"$work/out" || failed=1
+has "$work/sequences.json" '"sequence": 64'
+refuse 2 "found 'memroy'" search $quick --sweep memroy=1GiB
+refuse 2 "ends before it begins" search $quick --sweep gpus=8..4
+refuse 2 "exclude each other" search $quick --sweep gpus=1,2 --compare uniform,exact
+refuse 2 "this search brings its own" search configs/runs/galvatron-fixture.yaml --sweep gpus=1,2
+refuse 2 "expected 1 or more" search $quick --sweep memory=1MiB..2MiB --points 0
+refuse 3 "no plan fits anywhere" search $quick --nproc 2 search.use=exact --sweep memory=1MiB..2MiB --json "$work/none.json"
+has "$work/none.json" '"throughput": null'
+
+# infeasible: what is missing, and what fits
+refuse 3 "stage 0 lacks" search $quick --nproc 2 search.use=exact search.budget=16MiB --json "$work/lacks.json"
+has "$work/.err" "at the least"
+has "$work/.err" "what fits: search.budget=21MiB"
+has "$work/lacks.json" '"infeasible": {'
+has "$work/lacks.json" '"search_budget_bytes"'
+search search.budget=21MiB >"$work/out" || { echo "what was said to fit does not"; failed=1; }
+refuse 3 "but there is one" search $quick --nproc 2 search.use=uniform 'search.fix={1: {ckpt: full}, 2: {ckpt: off}}' --json "$work/other.json"
+has "$work/other.json" '"missed": {'

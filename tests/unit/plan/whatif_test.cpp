@@ -1,0 +1,279 @@
+#include "trellis/plan/whatif.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "support/small_gpt.h"
+#include "support/trying_all.h"
+
+using namespace trellis;
+
+namespace {
+
+// A small GPT on two devices, every n-th candidate of a layer only, so that trying all is possible.
+struct Small {
+  ModelSpec model;
+  std::shared_ptr<const Prices> prices = test::plain_prices();
+  Oracle oracle;
+  Problem problem;
+
+  explicit Small(int blocks, std::size_t n = 4, std::vector<int> stages = {})
+      : model(test::small_gpt(blocks)),
+        oracle(model, test::dimensions(), test::op_library(), Dtype::f32, prices),
+        problem(make_problem(model, test::dimensions(),
+                             {.batch = 16, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 4}, .stages = stages})) {
+    auto kept = std::make_shared<std::map<const Candidate*, std::vector<Candidate>>>();
+    problem.candidates = [kept, n, all = problem.candidates](
+                             int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
+      const std::vector<Candidate>& whole = all(layer, choice);
+      std::vector<Candidate>& some = (*kept)[whole.data()];
+      if (some.empty())
+        for (std::size_t c = 0; c < whole.size(); c += n) some.push_back(whole[c]);
+      return some;
+    };
+  }
+
+  static Answer solve(const Problem& problem, const CostOracle& oracle) {
+    Answer answer;
+    answer.plan = test::search("exact")->solve(problem, oracle, Options::empty(), answer.log);
+    if (answer.plan) answer.cost = oracle.step(*answer.plan);
+    return answer;
+  }
+  Solver solver() const {
+    return [this](const Problem& asked) { return solve(asked, oracle); };
+  }
+  std::optional<Score> best(Bytes budget) const {
+    Problem asked = problem;
+    asked.budget = budget;
+    return test::by_trying_all(asked, oracle);
+  }
+};
+
+std::string refusal(std::string_view sweep) {
+  try {
+    parse_sweep(sweep);
+  } catch (const Error& error) {
+    CHECK(error.code() == ExitCode::usage);
+    return error.message();
+  }
+  return "accepted";
+}
+
+}  // namespace
+
+TEST_CASE("a sweep is a list, a range that doubles, a range with a step, or a front of memory") {
+  CHECK(parse_sweep("gpus=8,32,16,8").values == std::vector<std::int64_t>{8, 16, 32});
+  CHECK(parse_sweep("batch=32..256").values == std::vector<std::int64_t>{32, 64, 128, 256});
+  CHECK(parse_sweep("sequence=1024..2500:512").values == std::vector<std::int64_t>{1024, 1536, 2048});
+  CHECK(parse_sweep("batch=1,8..10:1").values == std::vector<std::int64_t>{1, 8, 9, 10});
+  const Sweep front = parse_sweep("memory=16GiB..80GiB");
+  CHECK(front.is_front);
+  CHECK(front.values == std::vector<std::int64_t>{(16_GiB).value, (80_GiB).value});
+  CHECK_FALSE(parse_sweep("memory=16GiB..32GiB:8GiB").is_front);
+  CHECK(parse_sweep("memory=16GiB..32GiB:8GiB").values.size() == 3);
+}
+
+TEST_CASE("a sweep that says nothing sensible is refused, and why") {
+  CHECK(refusal("memroy=1GiB").find("found 'memroy'") != std::string::npos);
+  CHECK(refusal("gpus").find("no values are given") != std::string::npos);
+  CHECK(refusal("gpus=").find("no values are given") != std::string::npos);
+  CHECK(refusal("gpus=8..").find("expected a whole number, found ''") != std::string::npos);
+  CHECK(refusal("gpus=a").find("expected a whole number, found 'a'") != std::string::npos);
+  CHECK(refusal("batch=0").find("expected more than 0") != std::string::npos);
+  CHECK(refusal("batch=8..4").find("ends before it begins") != std::string::npos);
+  CHECK(refusal("batch=1..100000:1").find("more than 1000 values") != std::string::npos);
+  CHECK(refusal("batch=1..8:0").find("expected more than 0") != std::string::npos);
+  CHECK(refusal("memory=16..80").find("16") != std::string::npos);
+  CHECK(refusal("memory=1GiB..2GiB,4GiB").find("stands alone") != std::string::npos);
+}
+
+TEST_CASE("layers of one type with one strategy are a group, wherever they are") {
+  const ModelSpec model = test::small_gpt(4);
+  Plan plan = test::uniform(model, {2}, {});
+  plan.layers[2] = plan.layers[4] = test::strategy("ckpt: full");
+  const std::vector<StrategyGroup> groups = strategy_groups(plan, model);
+  REQUIRE(groups.size() == 4);
+  CHECK(groups[1].range() == "1,3");
+  CHECK(groups[2].range() == "2,4");
+  Plan swapped = plan;
+  std::swap(swapped.layers[1], swapped.layers[2]);
+  CHECK(same_mix(plan, swapped, model));
+  swapped.layers[1] = {};
+  CHECK_FALSE(same_mix(plan, swapped, model));
+  swapped = plan, swapped.micro_batches = 2;
+  CHECK_FALSE(same_mix(plan, swapped, model));
+}
+
+TEST_CASE("the front has the best plan of every budget") {
+  const Small small(1, 5);
+  const MemoryFront front = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 1000);
+  REQUIRE(front.points.size() > 3);
+  CHECK_FALSE(front.is_cut);
+  CHECK(front.is_proven);
+  REQUIRE(front.below);
+  CHECK_FALSE(small.best(front.points.back().needs - 1_B));
+  for (std::size_t i = 0; i < front.points.size(); ++i) {
+    CAPTURE(i);
+    const FrontPoint& point = front.points[i];
+    CHECK(small.best(point.needs) == point.answer.score());
+    CHECK(small.best(point.asked) == point.answer.score());
+    if (i == 0) continue;
+    CHECK(front.points[i - 1].answer.score() < point.answer.score());
+    CHECK(point.asked < front.points[i - 1].needs);
+  }
+}
+
+TEST_CASE("a front of few points is cut, and ends at its lower budget") {
+  const Small small(1, 5);
+  const MemoryFront two = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 2);
+  CHECK(two.points.size() == 2);
+  CHECK(two.is_cut);
+  const MemoryFront one = memory_front(small.problem, small.oracle, small.solver(), two.points[0].needs, 1_GiB, 100);
+  CHECK(one.points.size() == 1);
+  CHECK_FALSE(one.is_cut);
+  CHECK_FALSE(one.below);
+}
+
+TEST_CASE("the price of memory is the slope to the neighbors on the front") {
+  Small small(1, 5);
+  const MemoryFront front = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 1000);
+  REQUIRE(front.points.size() > 3);
+  small.problem.budget = front.points[2].asked;
+  const auto price = price_of_memory(small.problem, small.oracle, small.solver(), small.solver()(small.problem));
+  REQUIRE(price);
+  CHECK(price->here.needs == front.points[2].needs);
+  REQUIRE(price->less);
+  CHECK(price->less->answer.score() == front.points[3].answer.score());
+  CHECK(price->less->needs == front.points[3].needs);
+  REQUIRE(price->more);
+  CHECK(price->more_is_next);
+  CHECK(price->more->answer.score() == front.points[1].answer.score());
+  CHECK(price->unlimited.score() == front.points[0].answer.score());
+  const double gib =
+      static_cast<double>((price->here.needs - price->less->needs).value) / static_cast<double>((1_GiB).value);
+  CHECK(MemoryPrice::slope(*price->less, price->here) ==
+        doctest::Approx(to_seconds(price->less->answer.cost.step - price->here.answer.cost.step) / gib));
+
+  small.problem.budget = 1_GiB;
+  const auto ample = price_of_memory(small.problem, small.oracle, small.solver(), small.solver()(small.problem));
+  CHECK_FALSE(ample->more);
+  CHECK(ample->more_is_next);
+}
+
+TEST_CASE("without a strategy no layer has it, under whatever name") {
+  const Small small(2, 1);
+  const Plan plan = *small.solver()(small.problem).plan;
+  const Problem without = without_strategy(small.problem, small.oracle, {1, 2}, plan.layers[1]);
+  for (const GlobalChoice& choice : without.choices) {
+    const auto forbidden = place(plan.layers[1], *small.model.layers[1], DeviceLine{choice.atoms}, test::dimensions());
+    for (const Candidate& c : without.candidates(1, choice)) CHECK(c.placement != forbidden.placement);
+    CHECK(&without.candidates(1, choice) == &without.candidates(2, choice));
+    CHECK(&without.candidates(0, choice) == &small.problem.candidates(0, choice));
+  }
+}
+
+TEST_CASE("runner-ups are the best plans without the plan's strategies, without its choice, with another mix") {
+  for (const double factor : {1.05, 1.4, 100.0}) {
+    CAPTURE(factor);
+    Small small(2, 7, {1});
+    const auto least = least_memory(small.problem, small.oracle);
+    small.problem.budget = scaled(least->budget, factor);
+    const Answer best = small.solver()(small.problem);
+    REQUIRE(best.plan);
+    const WhatIf result = what_if(small.problem, small.oracle, small.solver(), *best.plan);
+    CHECK(result.outside.empty());
+    CHECK(result.best.score() == best.score());
+    for (const GroupRunnerUp& group : result.groups) {
+      std::vector<int> layers;
+      for (std::size_t i = 0; i < small.model.layers.size(); ++i)
+        if (small.model.layers[i].get() == group.group.type) layers.push_back(static_cast<int>(i));
+      const auto expected = test::by_trying_all(
+          without_strategy(small.problem, small.oracle, layers, group.group.strategy), small.oracle);
+      REQUIRE(group.answer.plan.has_value() == expected.has_value());
+      if (expected) CHECK(group.answer.score() == *expected);
+    }
+    Problem other = small.problem;
+    std::erase_if(other.choices, [&](const GlobalChoice& c) { return c.micro_batches == best.plan->micro_batches; });
+    const auto expected = test::by_trying_all(other, small.oracle);
+    REQUIRE(result.other_choice.plan.has_value() == expected.has_value());
+    if (expected) CHECK(result.other_choice.score() == *expected);
+    if (!result.other_mix.plan) continue;
+    CHECK_FALSE(same_mix(*best.plan, *result.other_mix.plan, small.model));
+    CHECK(result.other_mix.plan->micro_batches == best.plan->micro_batches);
+    CHECK(result.other_mix.score() >= best.score());
+  }
+}
+
+TEST_CASE("where every type has one strategy the other mix is proven: no layer can be changed for less") {
+  const Small small(2, 7, {1});
+  const Answer best = small.solver()(small.problem);
+  REQUIRE(strategy_groups(*best.plan, small.model).size() == 3);
+  const WhatIf result = what_if(small.problem, small.oracle, small.solver(), *best.plan);
+  REQUIRE(result.other_mix.plan);
+  CHECK(result.other_mix.log.status == "optimal, proven");
+  std::optional<Score> expected;
+  for (int layer = 0; layer < 4; ++layer) {
+    Problem own =
+        without_strategy(small.problem, small.oracle, {layer}, best.plan->layers[static_cast<std::size_t>(layer)]);
+    std::erase_if(own.choices, [&](const GlobalChoice& c) { return c.micro_batches != best.plan->micro_batches; });
+    const auto one = test::by_trying_all(own, small.oracle);
+    if (one && (!expected || *one < *expected)) expected = one;
+  }
+  CHECK(result.other_mix.score() == *expected);
+}
+
+TEST_CASE("a plan from outside of the space is compared with what there is in it") {
+  const Small small(1, 5);
+  Plan plan = test::uniform(small.model, {2}, {});
+  plan.batch = 16, plan.micro_batches = 2;  // not in the list
+  const WhatIf result = what_if(small.problem, small.oracle, small.solver(), plan);
+  CHECK(result.outside.find("not among the choices") != std::string::npos);
+  CHECK(result.best.plan);
+  CHECK_FALSE(result.other_mix.plan);
+}
+
+TEST_CASE("stages near their budget are named, the fullest first") {
+  Problem problem;
+  problem.budget = 100_B;
+  Plan plan{.atoms = {}, .stages = {{0, 0}, {1, 1}, {2, 2}}};
+  const PlanCost cost{.memory = {97_B, 50_B, 99_B}};
+  CHECK(full_stages(problem, plan, cost) == std::vector<int>{2, 0});
+  CHECK(full_stages(problem, plan, cost, 1.0).empty());
+}
+
+TEST_CASE("where nothing fits the least that would is found, and what else would fit") {
+  Small small(1, 5);
+  const MemoryFront front = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 1000);
+  const Bytes least = front.points.back().needs;
+  small.problem.budget = least - 64_KiB;
+  const MemoryOnly memory(small.oracle);
+  const Solver solver = [&](const Problem& asked) { return Small::solve(asked, memory); };
+  std::vector<std::int64_t> batches;
+  std::vector<int> devices;
+  const OtherProblems others{.with_batch =
+                                 [&](std::int64_t batch) {
+                                   batches.push_back(batch);
+                                   Problem other = small.problem;
+                                   if (batch == 4) other.budget = 1_GiB;
+                                   return std::optional(other);
+                                 },
+                             .with_devices =
+                                 [&](int count) {
+                                   devices.push_back(count);
+                                   return std::optional<Problem>();
+                                 },
+                             .most_devices = 8};
+  const auto missing = shortage(small.problem, small.oracle, solver, others, 60);
+  REQUIRE(missing);
+  CHECK(missing->is_least);
+  CHECK(missing->needs >= least);
+  CHECK(missing->needs - least <= 16_KiB);
+  CHECK(missing->nothing_in < least);
+  CHECK(missing->cost.memory[static_cast<std::size_t>(missing->stage)] == missing->needs);
+  CHECK(missing->cost.step > 1_us);  // by the real costs
+  CHECK(missing->batch == 4);
+  CHECK(batches == std::vector<std::int64_t>{8, 4});
+  CHECK_FALSE(missing->devices);
+  CHECK(devices == std::vector<int>{4, 8});
+}
