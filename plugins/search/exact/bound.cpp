@@ -67,7 +67,7 @@ Bound::Bound(const Task& task, Weights weights, Stages how, const std::vector<in
   total_ = kInfinite;
   for (int o = 0; o < static_cast<int>(task.kind(0).options.size()); ++o)
     total_ = std::min(total_, node(0, 0, o, true) + after(0, 0, 0, o));
-  total_ += d(task.overhead());
+  total_ += d(task.overhead()) - (beyond_ > 0 ? 1 : 0);  // the first stage's last backward is rounded down, too
 }
 
 bool Bound::possible(int layer, int stage) const {

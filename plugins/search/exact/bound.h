@@ -3,6 +3,7 @@
 // prices (Lagrange multipliers). Costs of neighbors are exact in it.
 #pragma once
 
+#include <cmath>
 #include <vector>
 
 #include "task.h"
@@ -74,7 +75,7 @@ class Bound {
   std::vector<int> gathers_before(int layer) const;
   double overlap(double busy, double link, double more) const {
     const double both = busy + more, longest = std::max(busy, link + more);
-    return longest + beyond_ * (both - longest);
+    return std::floor(longest + beyond_ * (both - longest));  // as Slowdown::mix, whose terms are exact in a double
   }
 
   const Task& task_;

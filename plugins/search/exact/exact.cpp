@@ -63,7 +63,9 @@ class Exact {
 
   // A step of this choice that would be no better than what is known.
   Picoseconds known(const GlobalChoice& choice) const {
-    return best_ ? score_.step_of_batch(choice.batch) : Picoseconds{std::numeric_limits<std::int64_t>::max() / 4};
+    if (!best_) return Picoseconds{std::numeric_limits<std::int64_t>::max() / 4};
+    const Picoseconds step = score_.step_of_batch(choice.batch);  // rounded down: as long may still be better
+    return Score{step, choice.batch} < score_ ? step + Picoseconds{1} : step;
   }
   bool hopeless(const Open& o) const { return o.lower_bound >= static_cast<double>(known(*o.choice).value); }
 

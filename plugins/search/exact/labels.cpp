@@ -81,7 +81,7 @@ class Labels {
       time += k * d(label.sum.reducing + last.reduce_last);
       const Picoseconds late =
           label.sum.layers > 1 ? label.sum.reduced - label.sum.backward : last.reduce_last - last.reduce_each;
-      time += (1 - k) * std::max(0.0, d(late));
+      time += (1 - k) * std::max(0.0, d(late)) - (k > 0 ? 1 : 0);  // which is rounded down
     }
     const Bytes kept = label.sum.kept + last.kept;
     const StageShape& shape = task_.stage(stage);
