@@ -7,9 +7,10 @@
 //   warm N          runs N training steps: the loss of each
 //   steps N         runs N training steps: time, processor time and loss of each; received bytes, and those predicted
 //   products N      the matrix products of a step, each alone, medians of N
+//   draw N SEED FOLDER  N plans of the whole space, drawn by the seed: FOLDER/plan-000.yaml and so on
+//   plan FILE       goes on with this plan, from initial weights
 //
 // Times of several ranks are those of the slowest.
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -21,11 +22,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "bench/drawn_plans.h"
 #include "bench/products.h"
 #include "bench/random_tokens.h"
 #include "bench/socket_bytes.h"
 #include "bench/stopwatch.h"
-#include "run/kernels/machine.h"
+#include "run/memory/guards.h"
+#include "run/memory/memory_counter.h"
 #include "trellis/plan/catalog.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/files.h"
@@ -79,7 +82,10 @@ struct Setup {
     model = family->describe(options);
     options.finish();
     const Options uniform = Options::from_text(settings.strategy, "--strategy");
-    const Plan plan = uniform_plan(uniform, model, dimensions, world.size(), settings.batch);
+    take(uniform_plan(uniform, model, dimensions, world.size(), settings.batch));
+  }
+
+  void take(const Plan& plan) {
     compiled = compile(plan, model, dimensions, ops, Dtype::f32);
     schedule = &find_schedule(dimensions, plan.schedule);
     stage = world.rank() / plan.line().size();
@@ -124,12 +130,36 @@ class Session {
       : setup_(settings, world),
         world_(world),
         data_({kBatches, settings.batch, setup_.model.sequence, setup_.model.vocab}, kSeed),
-        executor_(setup_.compiled, setup_.model, *setup_.schedule, setup_.kernels, setup_.ops, world,
-                  {.optimizer = {}, .seed = kSeed}),
-        products_(products_of(setup_.compiled, setup_.stage)) {}
+        batch_(settings.batch) {
+    begin();
+  }
+
+  // Of the space of a search over `batch` samples, with all its divisors as micro-batches.
+  json draw(int count, std::uint64_t seed, const std::filesystem::path& folder) {
+    const std::vector<Plan> plans =
+        draw_plans(setup_.model, setup_.dimensions, setup_.ops,
+                   {.batch = batch_, .devices = world_.size(), .budget = Bytes(INT64_MAX)}, count, seed);
+    json files = json::array();
+    if (world_.rank() != 0) return files;
+    std::filesystem::create_directories(folder);
+    for (const Plan& plan : plans) {
+      files.push_back((folder / fmt::format("plan-{:03}.yaml", files.size())).string());
+      write_file_atomically(files.back().get<std::string>(), to_yaml(plan));
+    }
+    return {{"plans", files}};
+  }
+
+  json plan(const std::filesystem::path& file) {
+    const Plan plan = read_plan(Options::from_file(file), setup_.dimensions, static_cast<int>(setup_.model.layers.size()));
+    if (plan.batch != batch_) fail(ExitCode::usage, "{}: the batch is {}, not {}", file.string(), plan.batch, batch_);
+    executor_.reset(), memory_.reset();
+    setup_.take(plan);
+    begin();
+    return {{"plan", file.string()}};
+  }
 
   json export_to(const std::filesystem::path& folder) {
-    const std::map<std::string, at::Tensor> parameters = executor_.parameters();
+    const std::map<std::string, at::Tensor> parameters = executor_->parameters();
     if (world_.rank() != 0) return {};
     std::filesystem::create_directories(folder);
     json index = {{"model", model()}, {"tokens", data_.tokens().sizes().vec()}};
@@ -150,21 +180,33 @@ class Session {
   }
 
   json warm(int count) {
-    const Steps s = run_steps(executor_, data_, next_, count);
+    const CountMemory counting(*memory_, Purpose::transient);
+    const Steps s = run_steps(*executor_, data_, next_, count);
     next_ += count;
     return {{"losses", s.losses}};
   }
 
   json steps(int count) {
     Bytes expected{0};
-    const std::vector<CommRecord> collectives = executor_.expected_collectives();
+    const std::vector<CommRecord> collectives = executor_->expected_collectives();
     for (const CommRecord& record : collectives) expected.value += record.bytes.value;
     const std::int64_t before = received_bytes();
-    Steps s = measured_steps(executor_, data_, next_, count);
+    Steps s = [&] {
+      const CountMemory counting(*memory_, Purpose::transient);
+      return measured_steps(*executor_, data_, next_, count);
+    }();
     const std::int64_t received = received_bytes() - before;
     next_ += count;
+    std::vector<double> mean(s.wall_ms.size());
+    for (const std::vector<double>& rank : of_all_ranks(s.wall_ms))
+      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += rank[i] / world_.size();
+    json peaks = json::array();
+    for (const std::vector<double>& rank : of_all_ranks({static_cast<double>(memory_->peak().total().value)}))
+      peaks.push_back(static_cast<std::int64_t>(rank.front()));
     s.wall_ms = slowest(std::move(s.wall_ms)), s.cpu_ms = slowest(std::move(s.cpu_ms));
-    return {{"step_ms", s.wall_ms},
+    return {{"mean_ms", mean},
+            {"peak_bytes", peaks},
+            {"step_ms", s.wall_ms},
             {"cpu_ms", s.cpu_ms},
             {"losses", s.losses},
             {"gradient_norms", s.norms},
@@ -176,7 +218,7 @@ class Session {
   json products(int repeats) {
     json list = json::array();
     double wall = 0, cpu = 0, flops = 0;
-    for (const ProductTimer::Time& t : products_.measure(repeats)) {
+    for (const ProductTimer::Time& t : ProductTimer(products_of(setup_.compiled, setup_.stage)).measure(repeats)) {
       wall += t.wall_ms * t.count, cpu += t.cpu_ms * t.count, flops += t.product.flops() * t.count;
       list.push_back({{"product", to_string(t.product)},
                       {"count", t.count},
@@ -196,25 +238,37 @@ class Session {
     return sizes;
   }
 
-  std::vector<double> slowest(std::vector<double> mine) {
-    const auto n = static_cast<std::int64_t>(mine.size());
-    if (world_.size() == 1 || n == 0) return mine;
+  void begin() {
+    memory_ = std::make_unique<MemoryCounter>();
+    const CountMemory counting(*memory_, Purpose::transient);
+    executor_ = std::make_unique<Executor>(setup_.compiled, setup_.model, *setup_.schedule, setup_.kernels, setup_.ops,
+                                           world_, ExecutorOptions{.optimizer = {}, .seed = kSeed});
+    next_ = 0;
+  }
+
+  std::vector<std::vector<double>> of_all_ranks(const std::vector<double>& mine) {
+    if (world_.size() == 1 || mine.empty()) return {mine};
     const at::Tensor in = at::tensor(mine, at::TensorOptions(at::kDouble));
-    const at::Tensor all = at::empty({world_.size() * n}, in.options());
+    const at::Tensor all = at::empty({world_.size() * in.numel()}, in.options());
     world_.world().all_gather(all, in)->wait();
+    std::vector<std::vector<double>> ranks;
     const double* values = all.const_data_ptr<double>();
-    for (std::int64_t i = 0; i < n * world_.size(); ++i) {
-      double& slot = mine[static_cast<std::size_t>(i % n)];
-      slot = std::max(slot, values[i]);
-    }
+    for (int r = 0; r < world_.size(); ++r, values += mine.size()) ranks.emplace_back(values, values + mine.size());
+    return ranks;
+  }
+
+  std::vector<double> slowest(std::vector<double> mine) {
+    for (const std::vector<double>& rank : of_all_ranks(mine))
+      for (std::size_t i = 0; i < mine.size(); ++i) mine[i] = std::max(mine[i], rank[i]);
     return mine;
   }
 
   Setup setup_;
   CommWorld& world_;
   RandomTokens data_;
-  Executor executor_;
-  ProductTimer products_;
+  std::int64_t batch_;
+  std::unique_ptr<MemoryCounter> memory_;  // of the executor, without tokens and commands
+  std::unique_ptr<Executor> executor_;
   std::int64_t next_ = 0;
 };
 
@@ -238,17 +292,25 @@ json obey(Session& session, const std::string& line) {
   words >> verb >> std::ws;
   std::getline(words, argument);
   if (verb == "export") return session.export_to(argument);
+  if (verb == "plan") return session.plan(argument);
+  if (verb == "draw") {
+    std::istringstream rest(argument);
+    int plans = 0;
+    std::uint64_t seed = 0;
+    std::string folder;
+    if (!(rest >> plans >> seed >> folder) || plans < 1) fail(ExitCode::usage, "'{}': expected draw N SEED FOLDER", line);
+    return session.draw(plans, seed, folder);
+  }
   const int count = std::atoi(argument.c_str());
   if (count < 1) fail(ExitCode::usage, "'{}': expected a number of at least 1", line);
   if (verb == "warm") return session.warm(count);
   if (verb == "steps") return session.steps(count);
   if (verb == "products") return session.products(count);
-  fail(ExitCode::usage, "'{}': expected export FOLDER, warm N, steps N or products N", line);
+  fail(ExitCode::usage, "'{}': expected export FOLDER, draw N SEED FOLDER, plan FILE, warm N, steps N or products N", line);
 }
 
 void run(const Settings& settings) {
-  at::set_num_threads(settings.threads);
-  set_flush_denormals(true);
+  prepare_process({.threads = settings.threads});
   const std::unique_ptr<CommWorld> world = connect_from_environment({});
   {
     Session session(settings, *world);

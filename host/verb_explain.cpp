@@ -16,8 +16,10 @@ struct ExplainArgs {
   bool program = false;
 };
 
-std::string to_json(const DetailedCost& cost, const Plan& plan) {
+std::string to_json(const DetailedCost& cost, const PlanCost& predicted, const Plan& plan) {
   nlohmann::json json;
+  json["step_s"] = to_seconds(predicted.step);
+  for (const Bytes bytes : predicted.memory) json["memory"].push_back(bytes.value);
   json["step_seconds"] = to_seconds(cost.step);
   json["samples_per_second"] = cost.samples_per_second;
   for (std::size_t s = 0; s < cost.stages.size(); ++s) {
@@ -52,10 +54,11 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
   const CompiledPlan compiled = compile(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype);
+  const Oracle oracle(p.model, p.dimensions, p.ops, p.run.train.dtype, p.prices);
   const PipelineSchedule& schedule = find_schedule(p.dimensions, plan.schedule);
   fmt::print("{}\n{}\n", p.model.summary,
              explain(compiled, p.model, schedule, *p.prices, {.layer = args.layer, .program = args.program}));
-  if (!args.json.empty()) write_file_atomically(args.json, to_json(price_plan(compiled, schedule, *p.prices), plan));
+  if (!args.json.empty()) write_file_atomically(args.json, to_json(price_plan(compiled, schedule, *p.prices), oracle.step(plan), plan));
   return ExitCode::success;
 }
 

@@ -194,10 +194,12 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
     case InstructionKind::free:
       return {};
     case InstructionKind::norm: {
-      Bytes read{0};
-      for (const Bucket& b : stage.buckets)
-        read += size_of(gradient_of(context)) * (b.split_optimizer || b.split_gradient ? b.shard() : b.elements);
-      return {.compute = copy(read) + collective(MoveKind::all_reduce, Bytes{8},
+      std::int64_t elements = 0;
+      for (const Bucket& b : stage.buckets) elements += b.split_optimizer || b.split_gradient ? b.shard() : b.elements;
+      const Picoseconds reading = profile_ && profile_->norm.value > 0
+                                      ? scaled(profile_->norm, static_cast<double>(elements) * 1e-6)
+                                      : copy(elements * size_of(gradient_of(context)));
+      return {.compute = reading + collective(MoveKind::all_reduce, Bytes{8},
                                                  devices(
                                                      stage,
                                                      [&] {

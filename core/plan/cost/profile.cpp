@@ -107,6 +107,7 @@ std::string to_yaml(const Profile& profile) {
   for (const auto& [name, value] : profile.machine) text += fmt::format("  {}: {}\n", name, yaml_text(value));
   if (profile.copy_bandwidth > 0) text += fmt::format("copy_bandwidth: {:.6f}GB/s\n", profile.copy_bandwidth / 1e9);
   if (profile.adamw.value > 0) text += fmt::format("adamw: {}  # a million elements\n", exact(profile.adamw));
+  if (profile.norm.value > 0) text += fmt::format("norm: {}  # a million elements\n", exact(profile.norm));
   if (profile.slowdown > 0) text += fmt::format("slowdown: {:.4g}\n", profile.slowdown);
   if (!profile.links.empty()) text += "links:\n";
   for (const LinkFit& fit : profile.links)
@@ -130,6 +131,7 @@ Profile read_profile(const Options& file) {
                 "figures of one machine do not hold for another: profile again");
   if (file.has("copy_bandwidth")) profile.copy_bandwidth = read_rate(file, "copy_bandwidth", parse_bandwidth);
   profile.adamw = file.get("adamw", Picoseconds{0});
+  profile.norm = file.get("norm", Picoseconds{0});
   profile.slowdown = file.get("slowdown", 0.0);
   for (const Options& entry : file.list("links")) {
     LinkFit fit;

@@ -242,6 +242,7 @@ void StageRunner::run(const Instructions& list, const Moves& moves, MicroBatch& 
         break;
       default: fail(ExitCode::failure, "instruction {} does not belong in a pass", name_of(i.kind));
     }
+    if (observer_) observer_(i);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -57,6 +58,8 @@ class StageRunner {
   at::Tensor loss(const MicroBatch&) const;
   void start_reduction(BucketId, const at::Tensor& open);
   void wait_reduction(BucketId);
+  // Called after each instruction of a pass, on its thread; for the profile.
+  void observe(std::function<void(const Instruction&)> observer) { observer_ = std::move(observer); }
 
  private:
   using Moves = std::map<std::size_t, PreparedMove>;      // by instruction of a list
@@ -85,6 +88,7 @@ class StageRunner {
   Moves forward_moves_, backward_moves_;
   std::map<BucketId, Reduction> reductions_;
   bool reports_loss_ = true;
+  std::function<void(const Instruction&)> observer_;
 };
 
 }  // namespace trellis

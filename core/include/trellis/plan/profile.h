@@ -52,6 +52,7 @@ struct TRELLIS_API Profile {
   std::vector<LinkFit> links;
   double copy_bandwidth = 0;  // bytes read plus bytes written a second; 0: not measured
   Picoseconds adamw{0};       // of a million elements; 0: not measured
+  Picoseconds norm{0};        // of a million elements: reading gradients for their norm; 0: not measured
   double slowdown = 0;        // as Cluster::slowdown; 0: not measured
 
   std::string fingerprint() const;  // of `machine`; 16 hex digits

@@ -1,0 +1,176 @@
+#include "run/profile/layer_timer.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <numeric>
+
+#include "run/executor/stage_runner.h"
+#include "run/kernels/support.h"
+#include "run/profile/silent_world.h"
+#include "trellis/run/data_source.h"
+
+namespace trellis::profile {
+namespace {
+
+// Sets of parameters and activations take turns, as the layers of a model do, until together they are beyond a core's
+// own caches.
+constexpr std::int64_t kColdBytes = 16 << 20;
+constexpr std::size_t kMostSets = 4;
+constexpr std::int64_t kSweptBytes = 8 << 20;  // read and written in between: what the other layers do to the caches
+
+double seconds_of(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+Bytes bytes_of(const StageProgram& stage, Dtype dtype) {
+  Bytes total{1};
+  for (const Slot& s : stage.slots) total += s.bytes();
+  for (const Bucket& b : stage.buckets) total += 2 * b.elements * size_of(dtype);
+  return total;
+}
+
+}  // namespace
+
+// Of a layer on its own the fields are cut by hand; only their number is asked for.
+class AnyData final : public DataSource {
+ public:
+  explicit AnyData(std::int64_t batch) : batch_(batch) {}
+  std::int64_t batch() const override { return batch_; }
+  at::Tensor field(const FieldRequest&) const override { return {}; }
+  std::int64_t counted_items(std::int64_t) const override { return batch_; }
+
+ private:
+  std::int64_t batch_;
+};
+
+struct LayerTimer::Clock {
+  clockid_t id;
+  const StageProgram& stage;
+  KernelTimes& times;
+  double last = 0;
+  std::vector<double>* current = nullptr;
+
+  void start() { current = nullptr, last = seconds_of(id); }
+  // What is freed after a kernel belongs to it.
+  void after(const Instruction& i) {
+    const double now = seconds_of(id);
+    if (i.kind == InstructionKind::free) {
+      if (current) current->back() += now - last;
+    } else if (const std::string key = compute_key(stage, i); !key.empty()) {
+      current = &times[key];
+      current->push_back(now - last);
+    } else {
+      current = nullptr;
+    }
+    last = seconds_of(id);
+  }
+};
+
+struct LayerTimer::Set {
+  Set(const Measurement& m, const KernelLibrary& kernels, const OpLibrary& ops, at::TensorOptions device, CommWorld& world,
+      std::uint64_t seed)
+      : store(*m.stage, 0, 0, m.context.dtype, device, world, seed),
+        runner(*m.stage, m.context, kernels, ops, world, store, 0, 0, seed, device),
+        micro_batch(runner.open(0)) {}
+
+  ParameterStore store;
+  StageRunner runner;
+  MicroBatch micro_batch;
+  std::vector<at::Tensor> fields, inputs, gradients;  // what it is given, before each pass
+};
+
+LayerTimer::LayerTimer(const Measurement& m, const KernelLibrary& kernels, const OpLibrary& ops, at::TensorOptions device,
+                       bool alone_on_cores)
+    : measurement_(m),
+      device_(device),
+      processor_time_(alone_on_cores),
+      world_(std::make_unique<SilentWorld>(m.stage->line.size())),
+      data_(std::make_unique<AnyData>(m.context.micro_batch)) {
+  const auto sets = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(kColdBytes / bytes_of(*m.stage, m.context.dtype).value + 1, 1, kMostSets));
+  while (sets_.size() < sets)
+    sets_.push_back(std::make_unique<Set>(m, kernels, ops, device, *world_, sets_.size()));
+}
+
+LayerTimer::~LayerTimer() = default;
+
+namespace {
+
+// Ids of any row of the table that reads them, over all devices, but for rows that only pad it.
+std::int64_t rows_of(const StageProgram& stage, SlotId field) {
+  for (const auto* list : {&stage.forward, &stage.backward})
+    for (const Instruction& i : *list) {
+      if (i.op < 0 || std::ranges::count(i.in, field) == 0) continue;
+      const LayerSpec& spec = *stage.specs[static_cast<std::size_t>(i.layer)];
+      const Op& op = spec.ops[static_cast<std::size_t>(i.op)];
+      std::int64_t rows = 1;
+      for (const ParameterId p : op.parameters)
+        rows = std::max(rows, spec.shape(spec.parameters[static_cast<std::size_t>(p)].dims, 0).front());
+      return std::min(rows, op.integer("real_vocab", rows));
+    }
+  return 1;
+}
+
+}  // namespace
+
+void LayerTimer::feed(Set& set, const std::vector<SlotId>& slots, std::vector<at::Tensor>& sources) {
+  const StageProgram& stage = *measurement_.stage;
+  for (std::size_t k = 0; k < slots.size(); ++k) {
+    if (slots[k] < 0) continue;
+    const Slot& slot = stage.slots[static_cast<std::size_t>(slots[k])];
+    if (sources.size() <= k) sources.resize(k + 1);
+    if (!sources[k].defined())
+      sources[k] = slot.field ? at::randint(rows_of(stage, slots[k]), slot.shape, device_.dtype(at::kLong))
+                              : at::randn(slot.shape, device_.dtype(at::kFloat)).to(scalar_type(slot.dtype));
+    // Its producer has just written it.
+    set.micro_batch.slots[static_cast<std::size_t>(slots[k])] = sources[k].clone();
+  }
+}
+
+double LayerTimer::run(KernelTimes& times) {
+  const StageProgram& stage = *measurement_.stage;
+  Clock clock{.id = processor_time_ ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, .stage = stage, .times = times};
+  const double start = seconds_of(CLOCK_MONOTONIC);
+  const at::Tensor swept = at::zeros({kSweptBytes / 4}, at::kFloat);
+  const PassContext context{.data = data_.get(), .loss_scale = 1e-3};
+  std::vector<SlotId> fields;
+  for (const FieldUse& use : stage.fields) fields.push_back(use.slot);
+  const auto pass = [&](Set& set, bool backward) {
+    swept.add_(1);
+    if (backward) {
+      feed(set, stage.receive_gradient, set.gradients);
+    } else {
+      set.micro_batch = set.runner.open(0);
+      feed(set, fields, set.fields);
+      feed(set, stage.receive, set.inputs);
+    }
+    set.runner.observe([&](const Instruction& i) { clock.after(i); });
+    clock.start();
+    if (backward) set.runner.backward(set.micro_batch, context);
+    else set.runner.forward(set.micro_batch, context);
+  };
+  // The first micro-batch of a step overwrites gradients, the others add to them: every second run does.
+  if (runs_++ % 2 == 0)
+    for (auto& set : sets_) set->store.begin_step();
+  for (auto& set : sets_) pass(*set, false);
+  for (auto set = sets_.rbegin(); set != sets_.rend(); ++set) pass(**set, true);
+  return seconds_of(CLOCK_MONOTONIC) - start;
+}
+
+double typical(std::vector<double> times) {
+  if (times.empty()) return 0;
+  std::ranges::sort(times);
+  const double most = 3 * times[times.size() / 2];
+  double sum = 0;
+  std::size_t count = 0;
+  for (const double t : times)
+    if (t <= most) sum += t, ++count;
+  return sum / static_cast<double>(count);
+}
+
+}  // namespace trellis::profile
