@@ -22,6 +22,14 @@ at::Tensor ParameterStore::view(const Bucket& bucket, int position, const at::Te
   return flat.narrow(0, bucket.offsets[p], elements(bucket.shapes[p])).view(bucket.shapes[p]);
 }
 
+namespace {
+
+at::Tensor zeros_of(const Bucket& bucket, bool split, const at::TensorOptions& options) {
+  return at::zeros({split ? bucket.shard() : bucket.elements}, options);
+}
+
+}  // namespace
+
 ParameterStore::ParameterStore(const StageProgram& stage, int line_rank, int base, Dtype dtype, const at::TensorOptions& device,
                                CommWorld& world, std::uint64_t seed)
     : dtype_(dtype) {
@@ -35,22 +43,28 @@ ParameterStore::ParameterStore(const StageProgram& stage, int line_rank, int bas
       for (int& r : group) r += base;
       state.comm = &world.group(group);
     }
-    const auto zeros = [&](bool split, const at::TensorOptions& o) { return at::zeros({split ? bucket.shard() : bucket.elements}, o); };
     {
       const CountMemory scope(Purpose::parameter);
-      state.storage = zeros(bucket.split_storage, options);
+      state.storage = zeros_of(bucket, bucket.split_storage, options);
     }
+    if (bucket.owner && dtype == Dtype::bf16) {
+      const CountMemory scope(Purpose::optimizer);
+      state.master = zeros_of(bucket, bucket.split_optimizer, gradient);
+    }
+    initialize(stage, state, line_rank, seed);
+  }
+  // After the initial weights, which are made in f64: so they are no peak beyond that of a step.
+  for (BucketState& state : buckets_) {
+    const Bucket& bucket = *state.bucket;
     {
       const CountMemory scope(Purpose::gradient);
-      state.gradient = zeros(bucket.split_gradient, gradient);
+      state.gradient = zeros_of(bucket, bucket.split_gradient, gradient);
     }
     if (bucket.owner) {
       const CountMemory scope(Purpose::optimizer);
-      state.first_moment = zeros(bucket.split_optimizer, gradient);
-      state.second_moment = zeros(bucket.split_optimizer, gradient);
-      if (dtype == Dtype::bf16) state.master = zeros(bucket.split_optimizer, gradient);
+      state.first_moment = zeros_of(bucket, bucket.split_optimizer, gradient);
+      state.second_moment = zeros_of(bucket, bucket.split_optimizer, gradient);
     }
-    initialize(stage, state, line_rank, seed);
     for (int p = 0; p < static_cast<int>(bucket.parameters.size()); ++p) {
       state.parameters.push_back(bucket.split_storage ? at::Tensor() : view(bucket, p, state.storage));
       state.gradients.push_back(bucket.split_gradient ? at::Tensor() : view(bucket, p, state.gradient));
