@@ -14,6 +14,7 @@ is missed.
 
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -102,9 +103,13 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--real-time", action="store_true", help="let what is measured run before anything else on a "
+                        "machine that is busy with other things; needs root")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--folder", type=pathlib.Path, help="keep plans and profiles here")
     options = parser.parse_args()
+    if options.real_time:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # programs that are started inherit it
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or pathlib.Path(temporary)
         folder.mkdir(exist_ok=True, parents=True)

@@ -27,12 +27,20 @@ std::string to_json(const Profile& profile, const std::filesystem::path& file) {
   json["machine"] = profile.machine;
   for (const auto& [key, time] : profile.compute) json["compute_seconds"][key] = to_seconds(time);
   for (const LinkFit& fit : profile.links)
+  {
     json["links"].push_back({{"kind", name_of(fit.kind)},
                              {"ranks", fit.ranks},
                              {"latency_seconds", to_seconds(fit.link.latency)},
                              {"bytes_per_second", fit.link.bandwidth}});
+    for (const auto& [bytes, time] : fit.points)
+      json["links"].back()["points"].push_back({{"bytes", bytes.value}, {"seconds", to_seconds(time)}});
+  }
   json["copy_bytes_per_second"] = profile.copy_bandwidth;
+  json["launch_seconds"] = to_seconds(profile.launch);
   json["adamw_seconds_per_million"] = to_seconds(profile.adamw);
+  json["norm_seconds_per_million"] = to_seconds(profile.norm);
+  json["slowdown"] = profile.slowdown;
+  json["spread"] = profile.spread;
   return json.dump(2) + "\n";
 }
 
@@ -69,6 +77,9 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   for (const LinkFit& fit : result.links)
     fmt::print("  {} among {}: {} + bytes / {:.2f} GB/s\n", name_of(fit.kind), fit.ranks, fit.link.latency,
                fit.link.bandwidth / 1e9);
+  fmt::print("  repeats differed by {:.1f} %", 100 * result.spread);
+  if (result.slowdown > 0) fmt::print("; computing while communicating: {:.2f} times slower", result.slowdown);
+  fmt::print("\n");
   if (!args.json.empty()) write_file_atomically(args.json, to_json(result, file));
   return ExitCode::success;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
@@ -14,16 +15,19 @@ namespace trellis {
 struct Prices::State {
   std::mutex mutex;
   std::set<std::string> estimated;
+  std::atomic<Basis> basis = Basis::measured;
   void note(std::string what) {
     const std::lock_guard lock(mutex);
     estimated.insert(std::move(what));
   }
 };
 
-Prices::Prices(Cluster cluster, std::optional<Profile> profile, std::shared_ptr<const OpLibrary> ops)
+Prices::Prices(Cluster cluster, std::optional<Profile> profile, std::shared_ptr<const OpLibrary> ops,
+               Bound bound)
     : cluster_(std::move(cluster)),
       profile_(std::move(profile)),
       ops_(std::move(ops)),
+      bound_(bound),
       state_(std::make_unique<State>()) {}
 Prices::~Prices() = default;
 
@@ -34,9 +38,25 @@ std::set<std::string> Prices::estimated() const {
 
 double Prices::slowdown() const { return profile_ && profile_->slowdown >= 1 ? profile_->slowdown : cluster_.slowdown; }
 
+Basis Prices::basis() const { return state_->basis; }
+
+Picoseconds Prices::bounded(Picoseconds time, Basis basis) const {
+  for (Basis worst = state_->basis; worst < basis && !state_->basis.compare_exchange_weak(worst, basis);) {
+  }
+  if (bound_ == Bound::expected) return time;
+  const double off = uncertainty(basis, profile_ ? profile_->spread : 0);
+  return scaled(time, bound_ == Bound::lower ? 1 - off : 1 + off);
+}
+
 Picoseconds Prices::copy(Bytes bytes) const {
-  const double rate = profile_ && profile_->copy_bandwidth > 0 ? profile_->copy_bandwidth : cluster_.memory_bandwidth;
-  return from_seconds(static_cast<double>(bytes.value) / rate);
+  const bool measured = profile_ && profile_->copy_bandwidth > 0;
+  const double rate = measured ? profile_->copy_bandwidth : cluster_.memory_bandwidth;
+  return bounded(from_seconds(static_cast<double>(bytes.value) / rate), measured ? Basis::measured : Basis::estimated);
+}
+
+Picoseconds Prices::launch() const {
+  const bool measured = profile_ && profile_->launch.value > 0;
+  return bounded(measured ? profile_->launch : cluster_.launch, measured ? Basis::measured : Basis::estimated);
 }
 
 namespace {
@@ -67,11 +87,14 @@ Picoseconds Prices::collective(MoveKind kind, Bytes received, const std::vector<
       if (fit.kind == kind && fit.between_nodes == between &&
           (!best || std::abs(fit.ranks - ranks) < std::abs(best->ranks - ranks)))
         best = &fit;
-  if (best && best->ranks == ranks) return best->link.time(received);
+  if (best && best->ranks == ranks)
+    return bounded(best->time(received), std::ranges::count(best->points, received, [](const auto& p) { return p.first; }) > 0
+                                             ? Basis::measured
+                                             : Basis::interpolated);
   state_->note(fmt::format("{} among {} devices{}", name_of(kind), ranks, between ? " of several nodes" : ""));
   Link link = best ? best->link : between ? cluster_.between : cluster_.inside;
   link.latency = scaled(link.latency, static_cast<double>(steps(ranks)) / (best ? steps(best->ranks) : 1));
-  return link.time(received);
+  return bounded(link.time(received), Basis::estimated);
 }
 
 std::vector<int> Prices::devices(const StageProgram& stage, const AxisList& axes, Location at) const {
@@ -109,7 +132,11 @@ Picoseconds Prices::roofline(const StageProgram& stage, const Instruction& i) co
   auto peak = cluster_.flops.find(std::string(name_of(dtype)));
   if (peak == cluster_.flops.end()) peak = cluster_.flops.begin();
   const double computing = static_cast<double>(i.flops.value) / (peak->second * cluster_.efficiency);
-  return cluster_.launch + std::max(from_seconds(computing), copy(touched));
+  return bounded(cluster_.launch + from_seconds(std::max(computing, static_cast<double>(touched.value) /
+                                                                        (profile_ && profile_->copy_bandwidth > 0
+                                                                             ? profile_->copy_bandwidth
+                                                                             : cluster_.memory_bandwidth))),
+                 Basis::estimated);
 }
 
 Picoseconds Prices::least_time(Flops flops) const {
@@ -122,7 +149,8 @@ Picoseconds Prices::least_time(Flops flops) const {
 Picoseconds Prices::kernel(const StageProgram& stage, const Instruction& i) const {
   const std::string key = compute_key(stage, i);
   if (profile_)
-    if (const auto found = profile_->compute.find(key); found != profile_->compute.end()) return found->second;
+    if (const auto found = profile_->compute.find(key); found != profile_->compute.end())
+      return bounded(found->second, Basis::measured);
   state_->note(key);
   return roofline(stage, i);
 }
@@ -155,9 +183,9 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
     case InstructionKind::backward:
       return {.compute = kernel(stage, i) + inner(stage, i, context, at)};
     case InstructionKind::add:
-      return {.compute = cluster_.launch + copy(3 * out())};
+      return {.compute = launch() + copy(3 * out())};
     case InstructionKind::slice:
-      return {.compute = cluster_.launch + copy(2 * out())};
+      return {.compute = launch() + copy(2 * out())};
     case InstructionKind::start: {
       // All but a gather put their pieces in order first: one copy.
       const Bytes packed = i.move.kind == MoveKind::all_gather ? Bytes{0} : in();
@@ -197,7 +225,7 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       std::int64_t elements = 0;
       for (const Bucket& b : stage.buckets) elements += b.split_optimizer || b.split_gradient ? b.shard() : b.elements;
       const Picoseconds reading = profile_ && profile_->norm.value > 0
-                                      ? scaled(profile_->norm, static_cast<double>(elements) * 1e-6)
+                                      ? bounded(scaled(profile_->norm, static_cast<double>(elements) * 1e-6), Basis::measured)
                                       : copy(elements * size_of(gradient_of(context)));
       return {.compute = reading + collective(MoveKind::all_reduce, Bytes{8},
                                                  devices(
@@ -214,9 +242,9 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       const Bucket& b = bucket_of(stage, i);
       const std::int64_t n = b.split_optimizer || b.split_gradient || b.split_storage ? b.shard() : b.elements;
       if (profile_ && profile_->adamw.value > 0)
-        return {.compute = scaled(profile_->adamw, static_cast<double>(n) * 1e-6)};
+        return {.compute = launch() + bounded(scaled(profile_->adamw, static_cast<double>(n) * 1e-6), Basis::measured)};
       // Reads gradient, moments and master; writes moments, master and the compute copy.
-      return {.compute = cluster_.launch + copy(n * (7 * size_of(gradient_of(context)) + size_of(context.dtype)))};
+      return {.compute = launch() + copy(n * (7 * size_of(gradient_of(context)) + size_of(context.dtype)))};
     }
     case InstructionKind::tie_gradient:
     case InstructionKind::tie_parameter:

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "trellis/plan/error.h"
 
@@ -12,6 +13,43 @@ namespace trellis {
 Picoseconds Link::time(Bytes bytes) const {
   if (bandwidth <= 0) return latency;
   return latency + from_seconds(static_cast<double>(bytes.value) / bandwidth);
+}
+
+Picoseconds LinkFit::time(Bytes bytes) const {
+  if (points.size() < 2) return link.time(bytes);
+  // Beyond the ends the outermost two go on; below the smallest a transfer is all latency.
+  if (bytes <= points.front().first) return points.front().second;
+  auto above = std::ranges::lower_bound(points, bytes, {}, [](const auto& p) { return p.first; });
+  if (above == points.end()) --above;
+  const auto below = above - 1;
+  const double share = ratio(bytes - below->first, above->first - below->first);
+  const auto slope = static_cast<double>((above->second - below->second).value);
+  return Picoseconds(below->second.value + static_cast<std::int64_t>(share * std::max(0.0, slope)));
+}
+
+std::string_view name_of(Basis basis) {
+  switch (basis) {
+    case Basis::measured:
+      return "measured here";
+    case Basis::interpolated:
+      return "measured here, partly interpolated";
+    case Basis::estimated:
+      return "estimated from a cluster description";
+  }
+  return "";
+}
+
+namespace {
+
+// What the model leaves out even where every figure was measured: waiting for ranks that are late by chance, caches that
+// neighbors share. And what a cluster's description says of a program that was never run there.
+constexpr double kUnmodeled = 0.06, kInterpolated = 0.08, kEstimated = 0.5, kMost = 0.9;
+
+}  // namespace
+
+double uncertainty(Basis basis, double spread) {
+  const double off = basis == Basis::measured ? kUnmodeled : basis == Basis::interpolated ? kInterpolated : kEstimated;
+  return std::min(kMost, off + spread);
 }
 
 namespace {
@@ -107,42 +145,82 @@ std::string to_yaml(const Profile& profile) {
   for (const auto& [name, value] : profile.machine) text += fmt::format("  {}: {}\n", name, yaml_text(value));
   if (profile.copy_bandwidth > 0) text += fmt::format("copy_bandwidth: {:.6f}GB/s\n", profile.copy_bandwidth / 1e9);
   if (profile.adamw.value > 0) text += fmt::format("adamw: {}  # a million elements\n", exact(profile.adamw));
+  if (profile.launch.value > 0) text += fmt::format("launch: {}\n", exact(profile.launch));
   if (profile.norm.value > 0) text += fmt::format("norm: {}  # a million elements\n", exact(profile.norm));
   if (profile.slowdown > 0) text += fmt::format("slowdown: {:.4g}\n", profile.slowdown);
+  if (profile.spread > 0) text += fmt::format("spread: {:.4g}\n", profile.spread);
   if (!profile.links.empty()) text += "links:\n";
-  for (const LinkFit& fit : profile.links)
+  for (const LinkFit& fit : profile.links) {
     text +=
-        fmt::format("  - {{kind: {}, ranks: {}, between_nodes: {}, latency: {}, bandwidth: {:.6g}GB/s}}\n",
+        fmt::format("  - {{kind: {}, ranks: {}, between_nodes: {}, latency: {}, bandwidth: {:.6g}GB/s",
                     name_of(fit.kind), fit.ranks, fit.between_nodes, exact(fit.link.latency), fit.link.bandwidth / 1e9);
+    std::string points;
+    for (const auto& [bytes, time] : fit.points)
+      points += fmt::format("{}{{bytes: {}, time: {}}}", points.empty() ? "" : ", ", exact(bytes), exact(time));
+    if (!points.empty()) text += ",\n     points: [" + points + "]";
+    text += "}\n";
+  }
   if (!profile.compute.empty()) text += "compute:\n";
   for (const auto& [key, time] : profile.compute)
     text += fmt::format("  - {{key: {}, time: {}}}\n", yaml_text(key), exact(time));
   return text;
 }
 
+namespace {
+
+// Times are more than zero: a kernel that takes none, or less, was not measured.
+Picoseconds read_measured(const Options& section, std::string_view key) {
+  const auto time = section.required<Picoseconds>(key);
+  if (time.value <= 0) section.reject(key, "expected a time of more than 0", "profile again, with --fresh");
+  return time;
+}
+
+// A number that is one: not NaN, not infinite, not negative.
+double read_number(const Options& section, std::string_view key) {
+  const double value = section.get(key, 0.0);
+  if (!(value >= 0) || std::isinf(value)) section.reject(key, fmt::format("expected a number of at least 0, found {}", value));
+  return value;
+}
+
+LinkFit read_link_fit(const Options& entry) {
+  LinkFit fit;
+  fit.kind = read_move_kind(entry);
+  fit.ranks = entry.required<int>("ranks");
+  if (fit.ranks < 2) entry.reject("ranks", fmt::format("expected at least 2, found {}", fit.ranks));
+  fit.between_nodes = entry.get("between_nodes", false);
+  fit.link = read_link(entry);
+  for (const Options& point : entry.list("points")) {
+    const auto bytes = point.required<Bytes>("bytes");
+    if (!fit.points.empty() && bytes <= fit.points.back().first)
+      point.reject("bytes", "expected more than those of the point before");
+    fit.points.emplace_back(bytes, read_measured(point, "time"));
+  }
+  if (fit.points.size() == 1)
+    entry.reject("points", "one point is too few: between two sizes times are interpolated", "profile again, with --fresh");
+  return fit;
+}
+
+}  // namespace
+
 Profile read_profile(const Options& file) {
   check_kind(file, "Profile");
   Profile profile;
   const Options machine = file.section("machine");
   for (const std::string& name : machine.keys()) profile.machine[name] = machine.raw(name);
+  if (profile.machine.empty())
+    file.reject("machine", "required, and not given: a profile says what machine it is of", "profile again; was the file cut short?");
   if (const auto found = file.find<std::string>("fingerprint"); found && *found != profile.fingerprint())
     file.reject("fingerprint",
                 fmt::format("the section 'machine' has fingerprint {}, found {}", profile.fingerprint(), *found),
                 "figures of one machine do not hold for another: profile again");
   if (file.has("copy_bandwidth")) profile.copy_bandwidth = read_rate(file, "copy_bandwidth", parse_bandwidth);
-  profile.adamw = file.get("adamw", Picoseconds{0});
-  profile.norm = file.get("norm", Picoseconds{0});
-  profile.slowdown = file.get("slowdown", 0.0);
-  for (const Options& entry : file.list("links")) {
-    LinkFit fit;
-    fit.kind = read_move_kind(entry);
-    fit.ranks = entry.required<int>("ranks");
-    fit.between_nodes = entry.get("between_nodes", false);
-    fit.link = read_link(entry);
-    profile.links.push_back(fit);
-  }
+  for (auto [key, time] : {std::pair{"launch", &profile.launch}, {"adamw", &profile.adamw}, {"norm", &profile.norm}})
+    if (file.has(key)) *time = read_measured(file, key);
+  profile.slowdown = read_number(file, "slowdown");
+  profile.spread = read_number(file, "spread");
+  for (const Options& entry : file.list("links")) profile.links.push_back(read_link_fit(entry));
   for (const Options& entry : file.list("compute"))
-    profile.compute[entry.required<std::string>("key")] = entry.required<Picoseconds>("time");
+    profile.compute[entry.required<std::string>("key")] = read_measured(entry, "time");
   file.finish();
   return profile;
 }

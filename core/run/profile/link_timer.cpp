@@ -4,17 +4,21 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <numeric>
 
+#include "run/profile/layer_timer.h"
+#include "trellis/plan/error.h"
 #include "trellis/run/comm.h"
 
 namespace trellis::profile {
 namespace {
 
-constexpr std::int64_t kSizes[] = {1 << 10, 16 << 10, 256 << 10,
-                                   1 << 20, 4 << 20,  16 << 20};  // bytes of the whole tensor
+// Bytes of the whole tensor.
+constexpr std::int64_t kSizes[] = {1 << 10,   16 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10,
+                                   1 << 20,   2 << 20,  4 << 20,  8 << 20,   16 << 20};
 
 WorkPtr begin(Comm& comm, MoveKind kind, const at::Tensor& whole, const at::Tensor& other, const at::Tensor& part) {
   switch (kind) {
@@ -31,32 +35,52 @@ WorkPtr begin(Comm& comm, MoveKind kind, const at::Tensor& whole, const at::Tens
   }
 }
 
-// Median seconds of one collective, as this rank saw it.
+// What a rank does between two collectives of a step: a product, and data that leave its caches.
+class Computing {
+ public:
+  void run() {
+    at::mm_out(product_, left_, right_);
+    swept_.add_(1);
+  }
+
+ private:
+  at::Tensor left_ = at::zeros({256, 256}, at::kFloat), right_ = at::zeros({256, 512}, at::kFloat),
+             product_ = at::zeros({256, 512}, at::kFloat), swept_ = at::zeros({1 << 20}, at::kFloat);
+};
+
+// Seconds of one collective, as this rank sees it in a step: no barrier before it, so that it also waits for the other
+// ranks, which are a little earlier or later each time; its source just written, all else cold.
 double time_one(Comm& comm, MoveKind kind, std::int64_t bytes) {
   const std::int64_t count = bytes / 4 / comm.size() * comm.size();
+  const at::Tensor origin = at::zeros({count}, at::kFloat);
   const at::Tensor whole = at::zeros({count}, at::kFloat), other = at::zeros({count}, at::kFloat);
   const at::Tensor part = at::zeros({count / comm.size()}, at::kFloat);
-  const int repetitions = bytes <= (1 << 20) ? 30 : 8;
+  Computing computing;
+  const int repetitions = bytes <= (1 << 20) ? 40 : 8;
   std::vector<double> times;
+  comm.barrier();
   for (int r = 0; r < repetitions + 2; ++r) {
-    comm.barrier();
+    computing.run();
+    whole.copy_(origin), part.copy_(origin.narrow(0, 0, part.numel()));
     const auto start = std::chrono::steady_clock::now();
     begin(comm, kind, whole, other, part)->wait();
     if (r >= 2) times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
-  std::ranges::sort(times);
-  return times[times.size() / 2];
+  return typical(std::move(times));
 }
 
 }  // namespace
 
-Link fit(const std::vector<std::pair<Bytes, double>>& times) {
-  // Minimizes sum ((latency + bytes / bandwidth) / time - 1)^2: small and large messages count alike.
+namespace {
+
+// Minimizes sum weight ((latency + bytes / bandwidth) / time - 1)^2: small and large messages count alike.
+Link weighted_fit(const std::vector<std::pair<Bytes, double>>& times, const std::vector<double>& weights) {
   double ww = 0, wx = 0, xx = 0, w1 = 0, x1 = 0;
   double smallest = 1e30;
-  for (const auto& [bytes, seconds] : times) {
-    const double w = 1 / seconds, x = static_cast<double>(bytes.value) / seconds;
-    ww += w * w, wx += w * x, xx += x * x, w1 += w, x1 += x;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    const auto& [bytes, seconds] = times[i];
+    const double w = 1 / seconds, x = static_cast<double>(bytes.value) / seconds, weight = weights[i];
+    ww += weight * w * w, wx += weight * w * x, xx += weight * x * x, w1 += weight * w, x1 += weight * x;
     smallest = std::min(smallest, seconds);
   }
   const double determinant = ww * xx - wx * wx;
@@ -67,9 +91,81 @@ Link fit(const std::vector<std::pair<Bytes, double>>& times) {
   return {from_seconds(latency), per_byte > 0 ? 1 / per_byte : 1e15};
 }
 
+}  // namespace
+
+Link fit(const std::vector<std::pair<Bytes, double>>& times) {
+  if (times.size() < 2 || std::ranges::all_of(times, [&](const auto& t) { return t.first == times.front().first; }))
+    fail(ExitCode::bad_input, "{} times of a link: latency and bandwidth need those of two sizes at least", times.size());
+  for (const auto& [bytes, seconds] : times)
+    if (!(seconds > 0) || std::isinf(seconds))
+      fail(ExitCode::bad_input, "a transfer of {} in {} s: expected a time of more than 0", bytes, seconds);
+  std::vector<double> weights(times.size(), 1.0);
+  Link link = weighted_fit(times, weights);
+  // What something interrupted lies far off and counts for less (Huber's weights).
+  for (int round = 0; round < 10; ++round) {
+    std::vector<double> off;
+    for (const auto& [bytes, seconds] : times) off.push_back(std::abs(to_seconds(link.time(bytes)) / seconds - 1));
+    std::vector<double> sorted = off;
+    std::ranges::sort(sorted);
+    const double usual = std::max(1.5 * sorted[sorted.size() / 2], 1e-6);
+    for (std::size_t i = 0; i < off.size(); ++i) weights[i] = off[i] <= usual ? 1 : usual / off[i];
+    link = weighted_fit(times, weights);
+  }
+  return link;
+}
+
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Of computing and communicating at once, as one rank sees it.
+double slowdown_of(Comm& comm) {
+  constexpr int kRepetitions = 12, kProducts = 12;
+  const at::Tensor tensor = at::zeros({1 << 20}, at::kFloat);
+  Computing computing;
+  const auto compute = [&] {
+    for (int p = 0; p < kProducts; ++p) computing.run();
+  };
+  std::vector<double> alone, transfers, both;
+  for (int r = 0; r <= kRepetitions; ++r) {
+    comm.barrier();
+    auto start = std::chrono::steady_clock::now();
+    compute();
+    alone.push_back(seconds_since(start));
+    comm.barrier();
+    start = std::chrono::steady_clock::now();
+    comm.all_reduce(tensor)->wait();
+    transfers.push_back(seconds_since(start));
+    comm.barrier();
+    start = std::chrono::steady_clock::now();
+    const WorkPtr work = comm.all_reduce(tensor);
+    compute();
+    work->wait();
+    both.push_back(seconds_since(start));
+    if (r == 0) alone.clear(), transfers.clear(), both.clear();
+  }
+  const double a = typical(alone), t = typical(transfers);
+  return std::clamp(1 + (typical(both) - std::max(a, t)) / std::min(a, t), 1.0, 2.0);
+}
+
+}  // namespace
+
+double time_slowdown(int ranks) {
+  std::mutex mutex;
+  double sum = 0;
+  run_threads(ranks, false, [&](CommWorld& world) {
+    const double mine = slowdown_of(world.world());
+    const std::lock_guard lock(mutex);
+    sum += mine;
+  });
+  return sum / ranks;
+}
+
 std::vector<LinkFit> time_links(int ranks) {
   std::mutex mutex;
-  std::map<MoveKind, std::map<std::int64_t, double>> slowest;  // by whole bytes, over the ranks
+  std::map<MoveKind, std::map<std::int64_t, double>> mean;  // by whole bytes, over the ranks
   std::vector<MoveKind> kinds{MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce,
                               MoveKind::reduce_scatter};
   if (ranks == 2) kinds.push_back(MoveKind::send_recv);
@@ -82,15 +178,20 @@ std::vector<LinkFit> time_links(int ranks) {
       for (const std::int64_t bytes : kSizes) {
         const double mine = time_one(comm, kind, bytes);
         const std::lock_guard lock(mutex);
-        double& seconds = slowest[kind][bytes];
-        seconds = std::max(seconds, mine);
+        mean[kind][bytes] += mine / ranks;
       }
   });
   std::vector<LinkFit> fits;
-  for (const auto& [kind, times] : slowest) {
+  for (const auto& [kind, times] : mean) {
     std::vector<std::pair<Bytes, double>> points;
     for (const auto& [bytes, seconds] : times) points.emplace_back(received_bytes(kind, Bytes{bytes}, ranks), seconds);
-    fits.push_back({.kind = kind, .ranks = ranks, .link = fit(points)});
+    LinkFit& fitted = fits.emplace_back();
+    fitted = {.kind = kind, .ranks = ranks, .link = fit(points)};
+    Picoseconds most{0};
+    for (const auto& [bytes, seconds] : points) {
+      most = std::max(most, from_seconds(seconds));  // a larger transfer takes no less
+      fitted.points.emplace_back(bytes, most);
+    }
   }
   return fits;
 }

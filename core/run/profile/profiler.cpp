@@ -11,10 +11,12 @@
 #include <algorithm>
 #include <barrier>
 #include <chrono>
+#include <cmath>
 #include <exception>
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -32,8 +34,8 @@ namespace trellis::profile {
 namespace {
 
 constexpr const char* kKernels = "2";  // raised when kernels become faster or slower
-constexpr int kRounds = 2;             // over all layers, so that what comes and goes falls on all alike
-constexpr double kSecondsALayer = 0.1;  // of a round
+constexpr int kRounds = 3;             // over all layers, so that what comes and goes falls on all alike
+constexpr double kSecondsALayer = 0.06;  // of a round
 constexpr int kFewestRuns = 2;
 
 std::string processor() {
@@ -68,7 +70,9 @@ class Profiler {
     if (request_.known && request_.known->fingerprint() == profile.fingerprint()) profile = *request_.known;
     measure_kernels(profile);
     if (profile.copy_bandwidth <= 0) profile.copy_bandwidth = copy_bandwidth();
+    if (profile.launch.value <= 0) profile.launch = launch();
     measure_update(profile);
+    if (on_cpu_ && ranks_ > 1 && profile.slowdown <= 0) profile.slowdown = time_slowdown(ranks_);
     for (const int group : request_.groups) {
       const auto has = [group](const LinkFit& fit) { return fit.ranks == group; };
       if (!on_cpu_ || group < 2 || std::ranges::any_of(profile.links, has)) continue;
@@ -159,6 +163,8 @@ class Profiler {
       for (std::size_t r = 0; r < rounds.size(); ++r) sum += rounds[r], totals[r] += rounds[r];
       profile.compute[key] = from_seconds(sum / static_cast<double>(rounds.size()));
     }
+    const double mean = std::accumulate(totals.begin(), totals.end(), 0.0) / kRounds;
+    for (const double total : totals) profile.spread = std::max(profile.spread, std::abs(total / mean - 1));
   }
 
   std::map<std::string, double> time_layer(const Measurement& m) {
@@ -201,6 +207,13 @@ class Profiler {
       return repeated(20, [&] { to.copy_(from); });
     });
     return 2 * static_cast<double>(kBytes) / seconds;
+  }
+
+  Picoseconds launch() const {
+    return from_seconds(mean_of_ranks([&] {
+      const at::Tensor a = at::zeros({64}, device_.dtype(at::kFloat)), b = at::zeros_like(a);
+      return repeated(1000, [&] { at::add(a, b); });
+    }));
   }
 
   // Shards take turns, more of them than a processor's caches have room for: an update finds them where the passes of a

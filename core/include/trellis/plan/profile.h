@@ -38,12 +38,23 @@ struct Cluster {
 TRELLIS_API Cluster read_cluster(const Options&);  // strict; marks errors
 
 // One collective among `ranks` devices of one node, or of several.
-struct LinkFit {
+struct TRELLIS_API LinkFit {
   MoveKind kind = MoveKind::all_gather;
   int ranks = 2;
   bool between_nodes = false;
-  Link link;
+  Link link;                                            // fitted to all sizes
+  std::vector<std::pair<Bytes, Picoseconds>> points{};  // measured, by ascending bytes; between them times are interpolated
+  Picoseconds time(Bytes) const;                        // by the points where there are some
 };
+
+// What a figure rests on; the later, the less sure.
+enum class Basis { measured, interpolated, estimated };
+TRELLIS_API std::string_view name_of(Basis);  // "measured here", "interpolated", "estimated from a cluster description"
+
+// Which end of a figure's interval is asked for.
+enum class Bound { expected, lower, upper };
+// How far a figure of such a basis may be off, as a share of it. `spread`: of repeats of the measurement.
+TRELLIS_API double uncertainty(Basis, double spread);
 
 // Measured on one kind of device. An artefact in YAML.
 struct TRELLIS_API Profile {
@@ -51,9 +62,11 @@ struct TRELLIS_API Profile {
   std::map<std::string, Picoseconds> compute;  // by compute_key(): the median time
   std::vector<LinkFit> links;
   double copy_bandwidth = 0;  // bytes read plus bytes written a second; 0: not measured
+  Picoseconds launch{0};      // fixed time of an instruction that only copies or adds; 0: not measured
   Picoseconds adamw{0};       // of a million elements; 0: not measured
   Picoseconds norm{0};        // of a million elements: reading gradients for their norm; 0: not measured
   double slowdown = 0;        // as Cluster::slowdown; 0: not measured
+  double spread = 0;          // by how much repeats of the whole measurement differed, as a share
 
   std::string fingerprint() const;  // of `machine`; 16 hex digits
 };
@@ -78,7 +91,7 @@ struct Price {
 // Thread-safe.
 class TRELLIS_API Prices {
  public:
-  Prices(Cluster, std::optional<Profile>, std::shared_ptr<const OpLibrary>);
+  Prices(Cluster, std::optional<Profile>, std::shared_ptr<const OpLibrary>, Bound = Bound::expected);
   ~Prices();
 
   Price price(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
@@ -93,8 +106,12 @@ class TRELLIS_API Prices {
   const std::optional<Profile>& profile() const { return profile_; }
   // Keys that were asked for and not found in the profile: their times are estimated.
   std::set<std::string> estimated() const;
+  // The weakest basis of all figures that were asked for.
+  Basis basis() const;
 
  private:
+  Picoseconds bounded(Picoseconds, Basis) const;  // the end of its interval that was asked for; notes the basis
+  Picoseconds launch() const;
   Picoseconds kernel(const StageProgram&, const Instruction&) const;
   Picoseconds roofline(const StageProgram&, const Instruction&) const;
   Picoseconds inner(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
@@ -105,6 +122,7 @@ class TRELLIS_API Prices {
   Cluster cluster_;
   std::optional<Profile> profile_;
   std::shared_ptr<const OpLibrary> ops_;
+  Bound bound_;
   std::unique_ptr<State> state_;
 };
 
