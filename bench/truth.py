@@ -2,20 +2,22 @@
 """How close the planner's predictions are to what the machine does: step time and memory of plans drawn by a seed.
 
 For each model and number of ranks plans are drawn from the whole space of a search. Then, round after round, the machine
-is profiled anew and each plan trains some steps, so that what else goes on falls on both sides. Predicted is what
-`trellis explain` says by the profile: medians of the rounds on both sides. Calibration never runs a step.
+is profiled anew and each plan trains some steps, in another order each time, so that what else goes on falls on both
+sides. Predicted is what `trellis explain` says by the profile; medians of the rounds on both sides. Calibration never
+runs a step: a profile has layers by themselves, links, and the optimizer.
 
-    bench/truth.py                       two models, one rank and two, 12 plans each
+    bench/truth.py                                     two models, one rank and two, 12 plans each
     bench/truth.py --plans 6 --rounds 2 --json truth.json
 
-Needs: cmake --build build/cpu --target trellis trellis_bench. Gates are printed with each figure; exit code 1 where one
-is missed.
+Needs: cmake --build build/cpu --target trellis trellis_run plugins trellis_bench. Exit code 1 where a gate is missed.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -26,6 +28,11 @@ import programs
 
 # name: hidden, layers, heads, vocabulary, sequence, batch
 MODELS = {"small": (256, 4, 4, 1024, 128, 8), "wide": (512, 3, 8, 2048, 128, 4)}
+
+
+def quantile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(share * len(values)))]
 
 
 def run_file(folder, name):
@@ -55,7 +62,6 @@ class Case:
         self.measured = [[] for _ in self.plans]  # by round: seconds of each step
         self.predicted = [[] for _ in self.plans]  # by round: what explain says
         self.peaks = [None] * len(self.plans)
-        self.warm = 2
 
     def trellis(self, *arguments):
         command = [str(self.options.build / "bin/trellis"), *map(str, arguments)]
@@ -65,33 +71,105 @@ class Case:
 
     def profile(self, number):
         file = self.folder / f"profile-{number}.yaml"
-        self.trellis("profile", self.run, "--nproc", self.ranks, "--out", file, "--json", self.folder / f"profile-{number}.json")
+        self.trellis("profile", self.run, "--nproc", self.ranks, "--out", file, "--json",
+                     file.with_suffix(".json"))
         for predicted, plan in zip(self.predicted, self.plans):
             out = self.folder / "explain.json"
             self.trellis("explain", plan, "--run", self.run, f"profile.file={file}", "--json", out)
             predicted.append(json.loads(out.read_text()))
 
-    def steps(self):
-        for i, plan in enumerate(self.plans):
+    def steps(self, number):
+        order = list(enumerate(self.plans))
+        random.Random(number).shuffle(order)
+        for i, plan in order:
             self.program.ask(f"plan {plan}")
-            self.program.ask("warm 2")
+            self.program.ask("warm 1")
             answer = self.program.ask(f"steps {self.options.steps}")
             self.measured[i].append([ms / 1e3 for ms in answer["mean_ms"]])
             self.peaks[i] = answer["peak_bytes"]
 
     def results(self):
         for i, plan in enumerate(self.plans):
-            stages = len(self.predicted[i][-1]["memory"])
+            predictions = self.predicted[i]
+            stages = len(predictions[-1]["memory_expected"])
             line = self.ranks // stages
-            memory = [max(self.peaks[i][s * line:(s + 1) * line]) for s in range(stages)]
+            steps = [step for steps in self.measured[i] for step in steps]
+
+            def middle(key):
+                return statistics.median(map(key, predictions))
+
             yield {
-                "case": self.name, "plan": pathlib.Path(plan).name,
-                "measured": statistics.median(statistics.median(r) for r in self.measured[i]),
-                "rounds": [statistics.median(r) for r in self.measured[i]],
-                "predicted": statistics.median(p["step_s"] for p in self.predicted[i]),
-                "replayed": statistics.median(p["step_seconds"] for p in self.predicted[i]),
-                "memory_measured": memory, "memory_predicted": self.predicted[i][-1]["memory"],
+                "model": self.model, "ranks": self.ranks, "plan": pathlib.Path(plan).read_text(),
+                "measured_s": statistics.median(statistics.median(r) for r in self.measured[i]),
+                "measured_interval_s": [quantile(steps, 0.25), quantile(steps, 0.75)],
+                "rounds_s": [statistics.median(r) for r in self.measured[i]],
+                "predicted_s": middle(lambda p: p["step_s"]),
+                "predicted_rounds_s": [p["step_s"] for p in predictions],
+                "interval_s": [middle(lambda p: p["interval_s"][0]), middle(lambda p: p["interval_s"][1])],
+                "basis": predictions[-1]["basis"],
+                "memory_measured": [max(self.peaks[i][s * line:(s + 1) * line]) for s in range(stages)],
+                "memory_predicted": predictions[-1]["memory_expected"],
+                "memory_interval": predictions[-1]["memory_interval"],
             }
+
+
+def kendall_tau(results):
+    """Over pairs of one model whose measured intervals do not overlap: (agreeing - disagreeing) / all."""
+    balance = pairs = 0
+    for a, b in itertools.combinations(results, 2):
+        if a["model"] != b["model"]:
+            continue
+        if a["measured_s"] > b["measured_s"]:
+            a, b = b, a
+        if a["measured_interval_s"][1] >= b["measured_interval_s"][0]:
+            continue
+        pairs += 1
+        balance += 1 if a["predicted_s"] < b["predicted_s"] else -1
+    return (balance / pairs if pairs else 1.0), pairs
+
+
+def held(value, interval):
+    return interval[0] <= value <= interval[1]
+
+
+def summary(results):
+    """Figures with their gates: name, value, the gate, whether it is met."""
+    errors = [abs(r["predicted_s"] / r["measured_s"] - 1) for r in results]
+    widths = [(r["interval_s"][1] - r["interval_s"][0]) / (2 * r["predicted_s"]) for r in results]
+    memory = [(p, m, i) for r in results
+              for p, m, i in zip(r["memory_predicted"], r["memory_measured"], r["memory_interval"])]
+    tau, pairs = kendall_tau(results)
+    spans = [max(r["measured_s"] for r in results if r["model"] == m) / min(r["measured_s"] for r in results if r["model"] == m)
+             for m in {r["model"] for r in results}]
+
+    def most(name, value, gate):
+        return {"name": name, "value": value, "gate": f"at most {gate}", "met": value <= gate}
+
+    def least(name, value, gate):
+        return {"name": name, "value": value, "gate": f"at least {gate}", "met": value >= gate}
+
+    return [
+        least("plans", len(results), 20),
+        least("slowest over fastest plan of a model, the least of the models", min(spans), 3),
+        most("step time: median error", statistics.median(errors), 0.05),
+        most("step time: 90th percentile", quantile(errors, 0.9), 0.12),
+        most("step time: half-width of the intervals, median", statistics.median(widths), 0.12),
+        least("step time: share within the interval", statistics.mean(held(r["measured_s"], r["interval_s"]) for r in results), 0.9),
+        least(f"step time: Kendall tau over {pairs} pairs", tau, 0.9),
+        most("memory: median error", statistics.median(abs(p / m - 1) for p, m, _ in memory), 0.03),
+        most("memory: half-width of the intervals, largest", max((i[1] - i[0]) / (2 * p) for p, _, i in memory), 0.04),
+        least("memory: share within the interval", statistics.mean(held(m, i) for _, m, i in memory), 0.95),
+    ]
+
+
+def show(results):
+    print("\nmodel ranks  measured (quartiles)        predicted (interval)         error   memory error")
+    for r in results:
+        low, high = (1e3 * x for x in r["measured_interval_s"])
+        least, most = (1e3 * x for x in r["interval_s"])
+        memory = max((p / m - 1 for p, m in zip(r["memory_predicted"], r["memory_measured"])), key=abs)
+        print(f"{r['model']:6} {r['ranks']}   {1e3 * r['measured_s']:7.1f} ms ({low:.1f} to {high:.1f})   "
+              f"{1e3 * r['predicted_s']:7.1f} ms ({least:.1f} to {most:.1f})   {100 * (r['predicted_s'] / r['measured_s'] - 1):+6.1f} %  {100 * memory:+.2f} %")
 
 
 def main():
@@ -101,15 +179,16 @@ def main():
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--plans", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--real-time", action="store_true", help="let what is measured run before anything else on a "
                         "machine that is busy with other things; needs root")
     parser.add_argument("--json", type=pathlib.Path)
-    parser.add_argument("--folder", type=pathlib.Path, help="keep plans and profiles here")
+    parser.add_argument("--folder", type=pathlib.Path, help="keep plans and profiles here; an empty folder")
     options = parser.parse_args()
     if options.real_time:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # programs that are started inherit it
+    print(f"{programs.processor()}; load average {programs.load_average()}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or pathlib.Path(temporary)
         folder.mkdir(exist_ok=True, parents=True)
@@ -119,19 +198,20 @@ def main():
                 start = time.time()
                 case.profile(number)
                 middle = time.time()
-                case.steps()
-                print(f"round {number} {case.name}: profile {middle - start:.0f} s, steps {time.time() - middle:.0f} s; load {programs.load_average()}", flush=True)
+                case.steps(number)
+                print(f"round {number + 1}: {case.name}: profile {middle - start:.0f} s, steps {time.time() - middle:.0f} s; "
+                      f"load average {programs.load_average()}", flush=True)
         results = [r for c in cases for r in c.results()]
         for case in cases:
             case.program.close()
-    for r in results:
-        print(f"{r['case']} {r['plan']} measured {r['measured']*1e3:7.2f} predicted {r['predicted']*1e3:7.2f} ({100*(r['predicted']/r['measured']-1):+.1f} %) replay ({100*(r['replayed']/r['measured']-1):+.1f} %)"
-              f" memory {[round(100*(p/m-1),1) for m,p in zip(r['memory_measured'], r['memory_predicted'])]} rounds {[round(x*1e3,1) for x in r['rounds']]}")
-    errors = [abs(r["predicted"] / r["measured"] - 1) for r in results]
-    print("median", statistics.median(errors), "p90", sorted(errors)[int(0.9 * len(errors))])
+    show(results)
+    figures = summary(results)
+    for f in figures:
+        print(f"{f['name']}: {f['value']:.4g} ({f['gate']}{'' if f['met'] else ': MISSED'})")
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        options.json.write_text(json.dumps({"processor": programs.processor(), "figures": figures, "plans": results}, indent=1))
+    return 0 if all(f["met"] for f in figures) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

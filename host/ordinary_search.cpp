@@ -19,6 +19,10 @@ bool is_by_sample(const Problem& problem) {
 }
 
 // What is certified of the answer, in words.
+Prediction prediction_of(const Planning& p, const Plan& plan) {
+  return predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
+}
+
 std::string certificate(const Planning& p, const SearchLog& log) {
   if (!log.lower_bound) return fmt::format("{}: whether a better plan exists this search does not say", log.status);
   return fmt::format("{}: no plan of the space is faster than {} a {}", log.status,
@@ -128,15 +132,15 @@ void print(const Planning& p, const Found& found) {
       p.objective() == Objective::tokens
           ? fmt::format(", {:.4g} tokens/s", found.cost.samples_per_second * static_cast<double>(p.model.sequence))
           : "";
-  fmt::print("predicted: {} a step, {:.4g} samples/s{}{}\n", found.cost.step, found.cost.samples_per_second, tokens,
-             !p.profile      ? " (estimated: nothing was profiled)"
-             : estimated > 0 ? fmt::format(" ({} times estimated)", estimated)
-                             : "");
+  const Prediction predicted = prediction_of(p, plan);
+  fmt::print("predicted: {}, {:.4g} samples/s{}{}\n", step_text(predicted), found.cost.samples_per_second, tokens,
+             p.profile && estimated > 0 ? fmt::format(" ({} times of the space estimated)", estimated) : "");
   fmt::print("{}\n", certificate(p, found.log));
   for (std::size_t s = 0; s < found.cost.memory.size(); ++s) {
     std::vector<std::string> parts;
     for (const auto& [purpose, bytes] : found.cost.purposes[s]) parts.push_back(fmt::format("{} {}", purpose, bytes));
-    fmt::print("memory of stage {}: {} ({})\n", s, found.cost.memory[s], fmt::join(parts, ", "));
+    fmt::print("memory of stage {}: {} ({}); replayed {} to {}\n", s, found.cost.memory[s], fmt::join(parts, ", "),
+               predicted.memory[s].low, predicted.memory[s].high);
   }
   std::vector<std::string> counts;
   for (const auto& [what, count] : found.log.counts) counts.push_back(fmt::format("{} {}", what, count));
@@ -158,6 +162,7 @@ nlohmann::json to_json(const Planning& p, const Found& found, const std::filesys
   if (found.plan) result.bounded = found.reached;
   nlohmann::json json = to_json(result);
   if (found.plan) json["plan_yaml"] = to_yaml(*found.plan);
+  if (found.plan) add_intervals(json, prediction_of(p, *found.plan));
   for (const auto& purposes : found.cost.purposes) {
     nlohmann::json stage;
     for (const auto& [purpose, bytes] : purposes) stage[purpose] = bytes.value;

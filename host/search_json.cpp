@@ -22,4 +22,13 @@ nlohmann::json to_json(const SearchResult& result) {
   return json;
 }
 
+void add_intervals(nlohmann::json& json, const Prediction& prediction) {
+  json["interval_s"] = {to_seconds(prediction.low), to_seconds(prediction.high)};
+  json["basis"] = name_of(prediction.basis);
+  for (const MemoryInterval& memory : prediction.memory) {
+    json["memory_expected"].push_back(memory.expected.value);
+    json["memory_interval"].push_back({memory.low.value, memory.high.value});
+  }
+}
+
 }  // namespace trellis::host

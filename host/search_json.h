@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "trellis/plan/prediction.h"
 #include "trellis/plan/units.h"
 
 namespace trellis::host {
@@ -27,5 +28,8 @@ struct SearchResult {
 
 // Times and rates are written so that they read back to the same bits: 17 digits at the most.
 nlohmann::json to_json(const SearchResult&);
+
+// interval_s, basis, memory_expected and memory_interval, for search and explain alike.
+void add_intervals(nlohmann::json&, const Prediction&);
 
 }  // namespace trellis::host

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/planning.h"
+#include "host/search_json.h"
 #include "trellis/plan/files.h"
 
 namespace trellis::host {
@@ -16,10 +17,11 @@ struct ExplainArgs {
   bool program = false;
 };
 
-std::string to_json(const DetailedCost& cost, const PlanCost& predicted, const Plan& plan) {
+std::string to_json(const DetailedCost& cost, const Prediction& predicted, const Plan& plan) {
   nlohmann::json json;
-  json["step_s"] = to_seconds(predicted.step);
-  for (const Bytes bytes : predicted.memory) json["memory"].push_back(bytes.value);
+  json["step_s"] = to_seconds(predicted.cost.step);
+  add_intervals(json, predicted);
+  for (const Bytes bytes : predicted.cost.memory) json["memory"].push_back(bytes.value);
   json["step_seconds"] = to_seconds(cost.step);
   json["samples_per_second"] = cost.samples_per_second;
   for (std::size_t s = 0; s < cost.stages.size(); ++s) {
@@ -54,11 +56,14 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
   const CompiledPlan compiled = compile(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype);
-  const Oracle oracle(p.model, p.dimensions, p.ops, p.run.train.dtype, p.prices);
+  const Prediction predicted =
+      predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
   const PipelineSchedule& schedule = find_schedule(p.dimensions, plan.schedule);
   fmt::print("{}\n{}\n", p.model.summary,
              explain(compiled, p.model, schedule, *p.prices, {.layer = args.layer, .program = args.program}));
-  if (!args.json.empty()) write_file_atomically(args.json, to_json(price_plan(compiled, schedule, *p.prices), oracle.step(plan), plan));
+  fmt::print("predicted: {}\n", step_text(predicted));
+  if (!args.json.empty())
+    write_file_atomically(args.json, to_json(price_plan(compiled, schedule, *p.prices), predicted, plan));
   return ExitCode::success;
 }
 

@@ -23,11 +23,11 @@ struct Prices::State {
 };
 
 Prices::Prices(Cluster cluster, std::optional<Profile> profile, std::shared_ptr<const OpLibrary> ops,
-               Bound bound)
+               IntervalEnd end)
     : cluster_(std::move(cluster)),
       profile_(std::move(profile)),
       ops_(std::move(ops)),
-      bound_(bound),
+      end_(end),
       state_(std::make_unique<State>()) {}
 Prices::~Prices() = default;
 
@@ -43,9 +43,9 @@ Basis Prices::basis() const { return state_->basis; }
 Picoseconds Prices::bounded(Picoseconds time, Basis basis) const {
   for (Basis worst = state_->basis; worst < basis && !state_->basis.compare_exchange_weak(worst, basis);) {
   }
-  if (bound_ == Bound::expected) return time;
+  if (end_ == IntervalEnd::expected) return time;
   const double off = uncertainty(basis, profile_ ? profile_->spread : 0);
-  return scaled(time, bound_ == Bound::lower ? 1 - off : 1 + off);
+  return scaled(time, end_ == IntervalEnd::lower ? 1 - off : 1 + off);
 }
 
 Picoseconds Prices::copy(Bytes bytes) const {

@@ -52,7 +52,7 @@ enum class Basis { measured, interpolated, estimated };
 TRELLIS_API std::string_view name_of(Basis);  // "measured here", "interpolated", "estimated from a cluster description"
 
 // Which end of a figure's interval is asked for.
-enum class Bound { expected, lower, upper };
+enum class IntervalEnd { expected, lower, upper };
 // How far a figure of such a basis may be off, as a share of it. `spread`: of repeats of the measurement.
 TRELLIS_API double uncertainty(Basis, double spread);
 
@@ -91,7 +91,7 @@ struct Price {
 // Thread-safe.
 class TRELLIS_API Prices {
  public:
-  Prices(Cluster, std::optional<Profile>, std::shared_ptr<const OpLibrary>, Bound = Bound::expected);
+  Prices(Cluster, std::optional<Profile>, std::shared_ptr<const OpLibrary>, IntervalEnd = IntervalEnd::expected);
   ~Prices();
 
   Price price(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
@@ -122,7 +122,7 @@ class TRELLIS_API Prices {
   Cluster cluster_;
   std::optional<Profile> profile_;
   std::shared_ptr<const OpLibrary> ops_;
-  Bound bound_;
+  IntervalEnd end_;
   std::unique_ptr<State> state_;
 };
 
