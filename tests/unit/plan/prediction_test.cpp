@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include "support/small_gpt.h"
+#include "trellis/plan/error.h"
+#include "trellis/plan/run_file.h"
 
 using namespace trellis;
 
