@@ -1,9 +1,14 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <set>
+
 #include "run/profile/kernel_timer.h"
+#include "run/profile/layer_timer.h"
 #include "run/profile/link_timer.h"
 #include "run/profile/profiler.h"
 #include "support/small_gpt.h"
+#include "trellis/plan/error.h"
 
 using namespace trellis;
 
@@ -20,6 +25,50 @@ TEST_CASE("times that fall with size are a latency without bandwidth, not a nega
   const Link link = profile::fit({{Bytes{1000}, 2e-3}, {Bytes{1'000'000}, 1e-3}});
   CHECK(link.latency.value > 0);
   CHECK(link.time(Bytes{1'000'000}).value < 3'000'000'000);
+}
+
+TEST_CASE("a time that something interrupted does not pull a fit away") {
+  std::vector<std::pair<Bytes, double>> times;
+  for (const std::int64_t bytes : {1000, 10'000, 100'000, 1'000'000, 10'000'000})
+    times.emplace_back(Bytes{bytes}, 50e-6 + static_cast<double>(bytes) / 2e9);
+  times[2].second *= 5;
+  const Link link = profile::fit(times);
+  CHECK(static_cast<double>(link.latency.value) == doctest::Approx(50e6).epsilon(0.05));
+  CHECK(link.bandwidth == doctest::Approx(2e9).epsilon(0.05));
+}
+
+TEST_CASE("too few points, or a time that is none, are no fit") {
+  CHECK_THROWS_WITH_AS(profile::fit({{Bytes{1000}, 1e-3}}), doctest::Contains("two sizes"), Error);
+  CHECK_THROWS_WITH_AS(profile::fit({{Bytes{1000}, 1e-3}, {Bytes{1000}, 2e-3}}), doctest::Contains("two sizes"), Error);
+  for (const double time : {0.0, -1e-3, std::nan(""), HUGE_VAL})
+    CHECK_THROWS_WITH_AS(profile::fit({{Bytes{1000}, 1e-3}, {Bytes{2000}, time}}), doctest::Contains("more than 0"), Error);
+}
+
+TEST_CASE("the typical time of a call leaves out those that were interrupted") {
+  CHECK(profile::typical({1, 1, 2, 50}) == doctest::Approx(4.0 / 3));
+  CHECK(profile::typical({}) == 0);
+}
+
+TEST_CASE("a layer's program gives a time to each of its kernels, on whatever share of a layer a rank has") {
+  const ModelSpec model = test::small_gpt(1);
+  const auto ops = test::op_library();
+  const Problem problem =
+      make_problem(model, test::dimensions(), {.batch = 4, .devices = 4, .budget = 1_GiB, .micro_batches = {1}});
+  const KernelLibrary kernels;
+  std::set<std::string> wanted;
+  profile::KernelTimes times;
+  for (const Measurement& m : measurements(problem, *ops, Dtype::f32)) {
+    wanted.insert(m.key);
+    if (times.contains(m.key)) continue;
+    CAPTURE(m.key);
+    profile::LayerTimer timer(m, kernels, *ops, at::Device(at::kCPU), true);
+    for (int run = 0; run < 2; ++run) CHECK(timer.run(times) > 0);
+  }
+  for (const std::string& key : wanted) {
+    CAPTURE(key);
+    REQUIRE(times.contains(key));
+    CHECK(profile::typical(times[key]) > 0);
+  }
 }
 
 TEST_CASE("every kernel that some candidate runs can be timed on one device") {

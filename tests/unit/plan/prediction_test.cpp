@@ -1,0 +1,125 @@
+#include "trellis/plan/prediction.h"
+
+#include <doctest/doctest.h>
+
+#include "support/small_gpt.h"
+#include "trellis/plan/error.h"
+#include "trellis/plan/run_file.h"
+
+using namespace trellis;
+
+namespace {
+
+std::string profile_text(const std::string& rest) {
+  return "apiVersion: trellis/v1\nkind: Profile\nmachine:\n  device: \"d\"\n" + rest;
+}
+
+std::string complaint_about(const std::string& rest) {
+  try {
+    read_profile(Options::from_text(profile_text(rest), "profile.yaml"));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+Profile complete_profile(const Problem& problem, const std::shared_ptr<const OpLibrary>& ops) {
+  Profile profile;
+  profile.machine = {{"device", "d"}};
+  for (const Measurement& m : measurements(problem, *ops, Dtype::f32)) profile.compute[m.key] = 100_us;
+  for (const MoveKind kind : {MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce,
+                              MoveKind::reduce_scatter, MoveKind::send_recv})
+    profile.links.push_back({kind, 2, false, {10_us, 1e9}});
+  profile.copy_bandwidth = 1e10, profile.launch = 1_us, profile.adamw = 1_ms, profile.norm = 200_us;
+  profile.spread = 0.02;
+  return profile;
+}
+
+}  // namespace
+
+TEST_CASE("between measured sizes a transfer's time is interpolated, beyond them the outermost two go on") {
+  const LinkFit fit{.kind = MoveKind::all_gather,
+                    .ranks = 2,
+                    .link = {1_s, 1.0},
+                    .points = {{1000_B, 100_us}, {2000_B, 120_us}, {4000_B, 200_us}}};
+  CHECK(fit.time(10_B) == 100_us);
+  CHECK(fit.time(1000_B) == 100_us);
+  CHECK(fit.time(1500_B) == 110_us);
+  CHECK(fit.time(3000_B) == 160_us);
+  CHECK(fit.time(8000_B) == 360_us);
+}
+
+TEST_CASE("a figure is as uncertain as its basis, and as repeats of its measurement") {
+  CHECK(uncertainty(Basis::measured, 0.02) == doctest::Approx(0.08));
+  CHECK(uncertainty(Basis::interpolated, 0.02) == doctest::Approx(0.10));
+  CHECK(uncertainty(Basis::estimated, 0) == doctest::Approx(0.5));
+  CHECK(uncertainty(Basis::estimated, 7) < 1);
+}
+
+TEST_CASE("the interval of a plan on one device is that of its measured figures") {
+  const ModelSpec model = test::small_gpt();
+  const auto ops = test::op_library();
+  const Problem problem = make_problem(model, test::dimensions(), {.batch = 4, .devices = 1, .budget = 1_GiB});
+  Plan plan = uniform_plan(Options::from_text("{}", "plan"), model, test::dimensions(), 1, 4);
+  const Prediction p =
+      predict(plan, model, test::dimensions(), ops, Dtype::f32, test::plain_cluster(), complete_profile(problem, ops));
+  CHECK(p.basis == Basis::measured);
+  CHECK(to_seconds(p.low) / to_seconds(p.cost.step) == doctest::Approx(0.92).epsilon(0.001));
+  CHECK(to_seconds(p.high) / to_seconds(p.cost.step) == doctest::Approx(1.08).epsilon(0.001));
+  REQUIRE(p.memory.size() == 1);
+  CHECK(p.memory[0].low < p.memory[0].expected);
+  CHECK(p.memory[0].expected <= p.cost.memory[0]);
+  CHECK(ratio(p.memory[0].high, p.memory[0].expected) == doctest::Approx(1.01).epsilon(0.02));
+}
+
+TEST_CASE("a plan whose transfers lie between measured sizes is interpolated, one without a profile is estimated") {
+  const ModelSpec model = test::small_gpt();
+  const auto ops = test::op_library();
+  const Problem problem = make_problem(model, test::dimensions(), {.batch = 4, .devices = 2, .budget = 1_GiB});
+  const Plan plan = uniform_plan(Options::from_text("tp: {degree: 2}", "plan"), model, test::dimensions(), 2, 4);
+  const auto predicted = [&](const std::optional<Profile>& profile) {
+    return predict(plan, model, test::dimensions(), ops, Dtype::f32, test::plain_cluster(), profile);
+  };
+  const Prediction measured = predicted(complete_profile(problem, ops)), estimated = predicted(std::nullopt);
+  CHECK(measured.basis == Basis::interpolated);
+  CHECK(measured.low < measured.cost.step);
+  CHECK(measured.cost.step < measured.high);
+  CHECK(estimated.basis == Basis::estimated);
+  CHECK(ratio(estimated.high, estimated.cost.step) > 1.4);
+  CHECK(step_text(estimated).find("estimated from a cluster description") != std::string::npos);
+}
+
+TEST_CASE("a profile with a time that is none is refused, and the key is named") {
+  for (const std::string time : {"0ps", "-1us", "nan", ".nan", "inf", ""}) {
+    CAPTURE(time);
+    CHECK(complaint_about("compute:\n  - {key: \"linear\", time: " + time + "}\n").find("time") != std::string::npos);
+    CHECK(complaint_about("adamw: " + (time.empty() ? "''" : time) + "\n").find("adamw") != std::string::npos);
+  }
+  CHECK(complaint_about("compute:\n  - {key: \"linear\"}\n").find("time: required") != std::string::npos);
+  CHECK(complaint_about("slowdown: .nan\n").find("slowdown") != std::string::npos);
+  CHECK(complaint_about("spread: -0.1\n").find("spread") != std::string::npos);
+  CHECK(complaint_about("compute:\n  - {key: \"linear\", time: 12us}\n") == "none");
+}
+
+TEST_CASE("a link of one size, or of sizes out of order, is refused") {
+  const auto link = [](const std::string& points) {
+    return "links:\n  - {kind: all_gather, ranks: 2, latency: 1us, bandwidth: 1GB/s, points: [" + points + "]}\n";
+  };
+  CHECK(complaint_about(link("{bytes: 1KiB, time: 1us}")).find("one point is too few") != std::string::npos);
+  CHECK(complaint_about(link("{bytes: 2KiB, time: 1us}, {bytes: 1KiB, time: 2us}")).find("bytes") != std::string::npos);
+  CHECK(complaint_about(link("{bytes: 1KiB, time: 0s}, {bytes: 2KiB, time: 2us}")).find("time") != std::string::npos);
+  CHECK(complaint_about(link("{bytes: 1KiB, time: 1us}, {bytes: 2KiB, time: 2us}")) == "none");
+}
+
+TEST_CASE("a profile that was cut short is refused wherever the cut is") {
+  Profile profile;
+  profile.machine = {{"device", "d"}, {"threads", "1"}};
+  profile.compute = {{"linear forward", 12_us}};
+  profile.links = {{MoveKind::all_gather, 2, false, {1_us, 1e9}, {{1000_B, 1_us}, {2000_B, 2_us}}}};
+  const std::string text = to_yaml(profile);
+  CHECK(to_yaml(read_profile(Options::from_text(text, "whole"))) == text);
+  for (const std::size_t length : {std::size_t{10}, text.find("machine"), text.find("points") + 20, text.find("time: 12") - 3}) {
+    CAPTURE(length);
+    CHECK_THROWS_AS(read_profile(Options::from_text(text.substr(0, length), "cut")), Error);
+  }
+}
