@@ -30,10 +30,6 @@ std::string certificate(const Planning& p, const SearchLog& log) {
                      is_by_sample(p.problem()) ? "sample" : "step");
 }
 
-Prediction prediction_of(const Planning& p, const Plan& plan) {
-  return predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
-}
-
 // Stages follow one another and have all layers; nothing where they do.
 std::string wrong_stages(const Plan& plan, int layers) {
   int next = 0;

@@ -153,8 +153,8 @@ std::string objection(const Problem& problem, const Plan& plan, const PlanCost& 
       return fmt::format("layer {}: '{}' is not a candidate", i, to_string(plan.layers[i]));
   }
   for (std::size_t s = 0; s < cost.memory.size(); ++s)
-    if (cost.memory[s] > problem.budget)
-      return fmt::format("stage {} needs {}, the budget is {}", s, format(cost.memory[s]), format(problem.budget));
+    if (const Bytes budget = problem.stage_budget(*choice, static_cast<int>(s)); cost.memory[s] > budget)
+      return fmt::format("stage {} needs {}, the budget is {}", s, format(cost.memory[s]), format(budget));
   return {};
 }
 

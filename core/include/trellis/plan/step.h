@@ -3,7 +3,7 @@
 // bound on the whole, and a search can be exact about it. The finer replay of cost.h (price_plan, replay_memory) also
 // sees what this leaves out, contention on the link across layers for one; the difference is model error.
 //
-// The pieces and where they come from: planner.md 4.3, in docs/architecture.md.
+// The pieces and where they come from: docs/planner.md.
 #pragma once
 
 #include <algorithm>
