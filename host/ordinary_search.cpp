@@ -18,11 +18,11 @@ bool is_by_sample(const Problem& problem) {
                              [&](const GlobalChoice& c) { return c.batch != problem.choices.front().batch; });
 }
 
-// What is certified of the answer, in words.
 Prediction prediction_of(const Planning& p, const Plan& plan) {
   return predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
 }
 
+// What is certified of the answer, in words.
 std::string certificate(const Planning& p, const SearchLog& log) {
   if (!log.lower_bound) return fmt::format("{}: whether a better plan exists this search does not say", log.status);
   return fmt::format("{}: no plan of the space is faster than {} a {}", log.status,
