@@ -29,13 +29,14 @@ class CrossEntropy final : public OpContract {
   }
 
   // One chunk's logits, which become their gradients in place, and its statistics. Beside them stands what a product
-  // makes before it is copied or added to its place: the logits, or the table's gradient (see linear).
+  // makes before it is copied or added to its place: the logits, or the table's gradient with the turned logits that it
+  // is made of (see linear).
   Bytes scratch(const OpSizes& s, Pass pass) const override {
     if (pass != Pass::forward) return Bytes(0);
     const DimId v = vocab(*s.layer, *s.op);
     const std::int64_t rows = std::min(tokens(s), chunk(s)), logits = rows * s.elements({v});
     const bool in_place = s.dtype == Dtype::f64 || (s.dtype == Dtype::f32 && s.products_in_place);
-    const std::int64_t product = in_place ? 0 : std::max(logits, parameter_elements(s, 0));
+    const std::int64_t product = in_place ? 0 : logits + parameter_elements(s, 0);
     const int ranks = s.degree.at(static_cast<std::size_t>(v)), parts = ranks > 1 ? ranks + 1 : 1;
     return size_of(s.dtype) * (logits + product) + size_of(statistics_dtype(s.dtype)) * (kStatistics * rows * parts);
   }
