@@ -198,8 +198,8 @@ TEST_CASE("the loss makes its gradients in forward, chunk by chunk") {
   CHECK(loss.contract->needs(loss.layer, *loss.op, Pass::backward).extras);
   CHECK(loss.scratch(Pass::forward) == 10 * 40 * 4 + 3 * 10 * 4);
   loss.sizes.products_in_place = false;
-  CHECK(loss.scratch(Pass::forward) == (10 * 40 + 40 * 16) * 4 + 3 * 10 * 4);
-  CHECK(Asked("loss", Dtype::bf16).scratch(Pass::forward) == (10 * 40 + 40 * 16) * 2 + 3 * 10 * 4);
+  CHECK(loss.scratch(Pass::forward) == (10 * 40 + 40 * 16 + 10 * 40) * 4 + 3 * 10 * 4);
+  CHECK(Asked("loss", Dtype::bf16).scratch(Pass::forward) == (10 * 40 + 40 * 16 + 10 * 40) * 2 + 3 * 10 * 4);
   CHECK(Asked("loss", Dtype::f64).scratch(Pass::forward) == 10 * 40 * 8 + 3 * 10 * 8);
 }
 
