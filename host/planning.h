@@ -33,6 +33,7 @@ struct Planning {
                        std::optional<int> devices);
 
   double margin() const;              // search.margin: of a budget, the share that is left free
+  Bytes budget() const;               // of one device, after the margin
   SpaceOptions space() const;         // of the section `search`, and of `train` and `devices` what it leaves open
   Problem problem() const;            // over that space
   std::optional<Plan> start() const;  // search.start_from, which lies in the space

@@ -103,6 +103,11 @@ Objective Planning::objective() const {
 
 double Planning::margin() const { return run.search.margin.value_or(kMargin); }
 
+Bytes Planning::budget() const {
+  const Bytes whole = run.search.budget.value_or(run.devices.memory.value_or(cluster.memory));
+  return scaled(whole, 1 - margin());
+}
+
 SpaceOptions Planning::space() const {
   const Options& section = run.search.algorithm.options;
   SpaceOptions space;
@@ -110,8 +115,7 @@ SpaceOptions Planning::space() const {
   space.batch = space.batches.front();
   space.devices = devices;
   space.devices_in_node = std::min(cluster.devices_per_node, devices);
-  const Bytes whole = run.search.budget.value_or(run.devices.memory.value_or(cluster.memory));
-  space.budget = scaled(whole, 1 - margin());
+  space.budget = budget();
   space.micro_batches = run.search.micro_batches;
   space.stages = section.get("stages", std::vector<int>{});
   space.schedules = section.get("schedules", std::vector<std::string>{});

@@ -3,8 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host/planning.h"
 #include "host/search_json.h"
+#include "host/what_if_report.h"
 #include "trellis/plan/files.h"
 
 namespace trellis::host {
@@ -14,10 +14,10 @@ struct ExplainArgs {
   std::filesystem::path plan, run_file, json;
   std::vector<std::string> overrides;
   std::optional<int> layer;
-  bool program = false;
+  bool program = false, what_if = false;
 };
 
-std::string to_json(const DetailedCost& cost, const Prediction& predicted, const Plan& plan) {
+nlohmann::json to_json(const DetailedCost& cost, const Prediction& predicted, const Plan& plan) {
   nlohmann::json json;
   json["step_s"] = to_seconds(predicted.cost.step);
   add_intervals(json, predicted);
@@ -38,7 +38,7 @@ std::string to_json(const DetailedCost& cost, const Prediction& predicted, const
     json["stages"].push_back(std::move(entry));
   }
   for (const Strategy& strategy : plan.layers) json["layers"].push_back(to_string(strategy));
-  return json.dump(2) + "\n";
+  return json;
 }
 
 // A plan does not say what its model is. In a run's folder the run file lies beside it.
@@ -53,7 +53,7 @@ std::filesystem::path run_file_of(const ExplainArgs& args) {
 ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   try_writing(args.json);
   const Options file = Options::from_file(args.plan);
-  const Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
+  Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
   const CompiledPlan compiled = compile(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype);
   const Prediction predicted =
@@ -62,8 +62,13 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   fmt::print("{}\n{}\n", p.model.summary,
              explain(compiled, p.model, schedule, *p.prices, {.layer = args.layer, .program = args.program}));
   fmt::print("predicted: {}\n", step_text(predicted));
-  if (!args.json.empty())
-    write_file_atomically(args.json, to_json(price_plan(compiled, schedule, *p.prices), predicted, plan));
+  const DetailedCost cost = price_plan(compiled, schedule, *p.prices);
+  const Binding binding = binding_of(p, plan, cost);
+  if (!args.layer) print(binding);
+  nlohmann::json json = to_json(cost, predicted, plan);
+  json["binding"] = to_json(binding);
+  if (args.what_if) json["what_if"] = what_if_of(p, plan);
+  if (!args.json.empty()) write_file_atomically(args.json, json.dump(2) + "\n");
   return ExitCode::success;
 }
 
@@ -74,10 +79,15 @@ void add_explain_verb(CLI::App& app, Context& context) {
   CLI::App* verb =
       app.add_subcommand("explain", "Tell what a plan costs in time, memory and communication, and because of what.");
   verb->add_option("plan", args->plan, "The plan file")->required()->type_name("PLAN.yaml");
-  verb->add_option("--run", args->run_file, "The run file that the plan is for. Default: run.yaml beside the plan")->type_name("RUN.yaml");
+  verb->add_option("--run", args->run_file, "The run file that the plan is for. Default: run.yaml beside the plan")
+      ->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--layer", args->layer, "This layer only")->type_name("N");
   verb->add_flag("--program", args->program, "Print the instruction lists, too");
+  verb->add_flag(
+      "--what-if", args->what_if,
+      "Search for the runner-ups, too: without each strategy, with another global choice or mix of strategies; "
+      "and tell what memory is worth. A few seconds a question; search.limit says otherwise");
   verb->add_option("--json", args->json, "Also write the costs to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return explain_plan(context, *args); }; });
 }

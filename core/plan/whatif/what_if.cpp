@@ -150,14 +150,16 @@ class Asking {
     take_mix(optimum, best);
     best.seconds += optimum.seconds;
     best.log.lower_bound = optimum.log.lower_bound;
+    const double bound = optimum.log.lower_bound.value_or(0);
+    const double gap = best.plan && bound > 0 ? to_seconds(best.cost.step) / bound - 1 : 0;
     if (!best.plan) best.log.status = "nothing found";
-    else if (!optimum.log.lower_bound || *optimum.log.lower_bound <= 0) best.log.status = "feasible";
-    else
-      best.log.status = fmt::format("within {:.2g} %, proven",
-                                    100 * std::max(0.0, to_seconds(best.cost.step) / *optimum.log.lower_bound - 1));
+    else if (bound <= 0) best.log.status = "feasible";
+    else if (gap <= kRounding) best.log.status = "optimal, proven";
+    else best.log.status = fmt::format("within {:.2g} %, proven", 100 * gap);
   }
 
   static constexpr double kMostSeconds = 5;
+  static constexpr double kRounding = 1e-12;  // of a bound in seconds
 
   const Problem& problem_;
   const CostOracle& oracle_;

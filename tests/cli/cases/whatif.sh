@@ -1,4 +1,4 @@
-# Sweeps of a search, and what is missing where nothing fits.
+# Sweeps of a search, what is missing where nothing fits, and what else there would be beside a plan.
 quick=configs/runs/quickstart.yaml
 search() { timeout 100 "$trellis" --log error search $quick --nproc 2 search.use=exact "$@"; }
 has() { grep -qF -- "$2" "$1" || { echo "$1 has no '$2':"; head -20 "$1"; failed=1; }; }
@@ -38,3 +38,21 @@ has "$work/lacks.json" '"search_budget_bytes"'
 search search.budget=21MiB >"$work/out" || { echo "what was said to fit does not"; failed=1; }
 refuse 3 "but there is one" search $quick --nproc 2 search.use=uniform 'search.fix={1: {ckpt: full}, 2: {ckpt: off}}' --json "$work/other.json"
 has "$work/other.json" '"missed": {'
+
+# explain: what binds, runner-ups, the price of memory
+explain() { timeout 100 "$trellis" --log error explain "$work/30.yaml" --run $quick search.budget=30MiB "$@"; }
+search search.budget=30MiB --out "$work/30.yaml" >/dev/null || failed=1
+explain --json "$work/plain.json" >"$work/out" || failed=1
+has "$work/out" "  memory: stage 0 needs"
+has "$work/plain.json" '"full_stages"'
+grep -q "what if" "$work/out" && { echo "plain explain searches"; failed=1; }
+explain --what-if --json "$work/whatif.json" >"$work/out" || failed=1
+for text in "no plan of the space is better (optimal, proven)" "another global choice" "another mix of strategies" "ms per GiB"; do
+  has "$work/out" "$text"
+done
+for text in '"what_if"' '"groups"' '"other_choice"' '"other_mix"' '"runner_up"' '"less_s_per_gib"' '"extra_s"'; do
+  has "$work/whatif.json" "$text"
+done
+# in another budget the plan is not in the space
+timeout 100 "$trellis" --log error explain "$work/30.yaml" --run $quick search.budget=25MiB --what-if >"$work/out" || failed=1
+has "$work/out" "the plan is not in the space of the search: stage 0 needs"

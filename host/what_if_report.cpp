@@ -1,0 +1,184 @@
+#include "host/what_if_report.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "host/asking.h"
+#include "host/table.h"
+
+namespace trellis::host {
+namespace {
+
+constexpr double kSecondsASolve = 1;
+
+// The plan's own batch, where the run file leaves it open or has another one.
+Problem problem_of(Planning& p, const Plan& plan) {
+  if (!p.run.train.batch) p.run.train.batch = plan.batch;
+  SpaceOptions space = p.space();
+  space.start.reset();
+  if (std::ranges::count(space.batches, plan.batch) == 0) space.batch = plan.batch, space.batches = {plan.batch};
+  std::erase_if(space.micro_batches, [&](int m) { return m > *std::ranges::max_element(space.batches); });
+  return make_problem(p.model, p.dimensions, space);
+}
+
+// How much longer a step of the plan's batch would take.
+double extra_seconds(const Plan& plan, const PlanCost& cost, const Answer& other) {
+  const double more = other.score().seconds_per_sample() - score(plan, cost).seconds_per_sample();
+  return more * static_cast<double>(plan.batch);
+}
+
+// Three digits at the least, and no power of ten.
+std::string in_digits(double value) {
+  return std::abs(value) >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
+}
+
+class Report {
+ public:
+  Report(const Planning& p, const Plan& plan, const WhatIf& found) : p_(p), plan_(plan), found_(found) {}
+
+  void print() const {
+    fmt::print("what if\n");
+    if (!found_.outside.empty()) fmt::print("  the plan is not in the space of the search: {}\n", found_.outside);
+    print_best();
+    print_table(rows());
+    print_price();
+  }
+
+  nlohmann::json json() const {
+    nlohmann::json json;
+    json["outside"] = found_.outside.empty() ? nlohmann::json() : nlohmann::json(found_.outside);
+    json["step_s"] = to_seconds(found_.cost.step);
+    json["best"] = answer(found_.best);
+    json["groups"] = nlohmann::json::array();
+    for (const GroupRunnerUp& g : found_.groups) {
+      nlohmann::json entry = answer(g.answer);
+      entry["layers"] = g.group.range();
+      entry["type"] = g.group.type->type;
+      entry["strategy"] = to_string(g.group.strategy);
+      json["groups"].push_back(std::move(entry));
+    }
+    json["other_choice"] = answer(found_.other_choice);
+    json["other_mix"] = answer(found_.other_mix);
+    const Answer* next = overall();
+    json["runner_up"] = next ? answer(*next) : nlohmann::json();
+    json["price_of_memory"] = price();
+    return json;
+  }
+
+ private:
+  // The better one of the two: nothing that differs in choice or mix is better, as far as they are proven.
+  const Answer* overall() const {
+    const Answer *a = &found_.other_choice, *b = &found_.other_mix;
+    if (!a->plan || !b->plan) return a->plan ? a : b->plan ? b : nullptr;
+    return b->score() < a->score() ? b : a;
+  }
+
+  void print_best() const {
+    const Answer& best = found_.best;
+    if (!best.plan) {
+      fmt::print("  no plan of the space fits: {}\n", best.log.status);
+      return;
+    }
+    const double extra = extra_seconds(plan_, found_.cost, best);
+    if (extra < 0 || !found_.outside.empty())
+      fmt::print("  the best plan of the space takes {} a step ({}; {}): {}\n", best.cost.step, difference(best),
+                 best.log.status, in_words(*best.plan, p_.model));
+    else
+      fmt::print("  {} a step; {} ({})\n", found_.cost.step,
+                 best.is_proven() ? "no plan of the space is better" : "nothing better was found", best.log.status);
+  }
+
+  std::string difference(const Answer& other) const {
+    const double extra = extra_seconds(plan_, found_.cost, other);
+    if (extra == 0) return "as fast";
+    const char* sign = extra < 0 ? "-" : "+";
+    return fmt::format("{}{}, {:+.2f} %", sign, format(from_seconds(std::abs(extra))),
+                       100 * extra / to_seconds(found_.cost.step));
+  }
+
+  std::vector<std::string> row(const std::string& what, const Answer& other) const {
+    if (!other.plan) return {what, "-", "-", other.log.status, "none"};
+    return {what, format(other.cost.step), difference(other), other.log.status, in_words(*other.plan, p_.model)};
+  }
+
+  std::vector<std::vector<std::string>> rows() const {
+    std::vector<std::vector<std::string>> rows = {{"  runner-up", "step", "difference", "status", "plan"}};
+    for (const GroupRunnerUp& g : found_.groups)
+      rows.push_back(row(
+          fmt::format("  layers {}: {} without '{}'", g.group.range(), g.group.type->type, to_string(g.group.strategy)),
+          g.answer));
+    rows.push_back(row("  another global choice", found_.other_choice));
+    rows.push_back(row("  another mix of strategies", found_.other_mix));
+    if (const Answer* next = overall()) rows.push_back(row("  overall", *next));
+    return rows;
+  }
+
+  void print_price() const {
+    if (!found_.price) return;
+    const MemoryPrice& price = *found_.price;
+    const auto line = [&](const char* what, const FrontPoint& smaller, const FrontPoint& larger,
+                          const FrontPoint& other) {
+      fmt::print("  memory, {}: {} a step at {} instead of {} at {}: {} ms per GiB ({})\n", what,
+                 other.answer.cost.step, other.needs, price.here.answer.cost.step, price.here.needs,
+                 in_digits(1000 * MemoryPrice::slope(smaller, larger)), other.answer.log.status);
+    };
+    if (price.less) line("the next less", *price.less, price.here, *price.less);
+    else fmt::print("  memory, less: no plan is known that fits in less than {}\n", price.here.needs);
+    if (price.more) line(price.more_is_next ? "the next more" : "more", price.here, *price.more, *price.more);
+    else
+      fmt::print("  memory, more: {}\n",
+                 price.unlimited.is_proven() ? "worth nothing, proven" : "no faster plan was found");
+    if (price.more && price.unlimited.plan)
+      fmt::print("  memory without limit: {} a step at {} ({})\n", price.unlimited.cost.step, price.unlimited.memory(),
+                 price.unlimited.log.status);
+  }
+
+  nlohmann::json answer(const Answer& other) const {
+    nlohmann::json json = to_json(p_, other, {});
+    for (const char* of_the_whole : {"plan", "budget_bytes", "estimated", "objective", "notes"})
+      json.erase(of_the_whole);
+    if (!other.plan) return json;
+    const double extra = extra_seconds(plan_, found_.cost, other);
+    json["extra_s"] = extra;
+    json["extra_share"] = extra / to_seconds(found_.cost.step);
+    return json;
+  }
+
+  nlohmann::json price() const {
+    if (!found_.price) return nullptr;
+    const MemoryPrice& price = *found_.price;
+    const auto point = [&](const FrontPoint& point) {
+      nlohmann::json json = answer(point.answer);
+      json["needs_bytes"] = point.needs.value;
+      return json;
+    };
+    nlohmann::json json = {{"here", point(price.here)}, {"unlimited", answer(price.unlimited)}};
+    json["less"] = price.less ? point(*price.less) : nlohmann::json();
+    json["more"] = price.more ? point(*price.more) : nlohmann::json();
+    json["more_is_next"] = price.more_is_next;
+    const auto slope = [](const FrontPoint& smaller, const FrontPoint& larger) {
+      return nlohmann::json(MemoryPrice::slope(smaller, larger));
+    };
+    json["less_s_per_gib"] = price.less ? slope(*price.less, price.here) : nlohmann::json();
+    json["more_s_per_gib"] = price.more ? slope(price.here, *price.more) : nlohmann::json();
+    return json;
+  }
+
+  const Planning& p_;
+  const Plan& plan_;
+  const WhatIf& found_;
+};
+
+}  // namespace
+
+nlohmann::json what_if_of(Planning& p, const Plan& plan) {
+  const Problem problem = problem_of(p, plan);
+  const Oracle oracle = oracle_of(p);
+  const WhatIf found = what_if(problem, oracle, solver_of(p, oracle, "exact", kSecondsASolve), plan);
+  const Report report(p, plan, found);
+  report.print();
+  return report.json();
+}
+
+}  // namespace trellis::host

@@ -1,0 +1,34 @@
+// What trellis explain tells beyond costs: what binds a plan, and what else there would be.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/planning.h"
+
+namespace trellis::host {
+
+// What keeps a plan from being faster: memory, or else what its slowest stage does with the time of a step.
+struct Binding {
+  struct Stage {
+    int stage = 0;
+    Bytes memory{0}, budget{0};
+    std::map<std::string, Bytes> purposes;
+  };
+  std::vector<Stage> full;  // stages within a few percent of their budget, the fullest first
+  Stage fullest;
+  int slowest = 0;  // stage
+  // Shares of the step: of the slowest stage, and what is left: waiting for other stages and the gradient norm.
+  double computing = 0, communicating = 0, updating = 0, waiting = 0;
+};
+Binding binding_of(const Planning&, const Plan&, const DetailedCost&);
+void print(const Binding&);
+nlohmann::json to_json(const Binding&);
+
+// Asks `exact` for the runner-ups and the price of memory, prints the answers and returns them for machines. Changes
+// the planning's batch to the plan's where the run file has none.
+nlohmann::json what_if_of(Planning&, const Plan&);
+
+}  // namespace trellis::host
