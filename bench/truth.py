@@ -15,7 +15,6 @@ Needs: cmake --build build/cpu --target trellis trellis_run plugins trellis_benc
 import argparse
 import itertools
 import json
-import os
 import pathlib
 import random
 import statistics
@@ -181,13 +180,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--real-time", action="store_true", help="let what is measured run before anything else on a "
-                        "machine that is busy with other things; needs root")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--folder", type=pathlib.Path, help="keep plans and profiles here; an empty folder")
     options = parser.parse_args()
-    if options.real_time:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # programs that are started inherit it
     print(f"{programs.processor()}; load average {programs.load_average()}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or pathlib.Path(temporary)
