@@ -21,8 +21,8 @@ struct Label {
   int multiples = 0;
   int done = -1;                       // the last complete stage
   const EdgeCost* arriving = nullptr;  // by which this stage began
-  int from = -1;                       // the label that it extends
-  std::int64_t owner = 0;              // options and stages of layers that share a parameter with later ones
+  int from_stage = 0, from = -1;       // the label of the layer before that it extends
+  int owner = 0;                       // options and stages of layers that share a parameter with later ones
   Bytes tie_pending{0}, tie_bytes{0};
   Picoseconds shared{0};
   double bound = 0;

@@ -142,8 +142,12 @@ class Exact {
     return chain * (1 - 1e-9) * std::max(1.0, m / p);
   }
 
+  // Out of time, one by one until some plan is found: see bound().
   void price(Open& o) {
-    if (hopeless(o) || (out_of_time() && best_)) return;
+    if (!hopeless(o) && !out_of_time()) make_task(o);
+  }
+
+  void make_task(Open& o) {
     o.task = std::make_unique<Task>(problem_, oracle_, *o.choice, o.shapes);
     ++log_.counts["choices priced"];
     log_.counts["candidates"] += o.task->candidates_seen;
@@ -157,7 +161,9 @@ class Exact {
   }
 
   void bound(Open& o) {
-    if (hopeless(o) || !o.task || (out_of_time() && best_)) return;
+    if (hopeless(o) || (out_of_time() && best_)) return;
+    if (!o.task) make_task(o);
+    if (hopeless(o) || !o.task) return;
     relax(*o.task, known(*o.choice), o.relaxed);
     note(o);
   }

@@ -88,12 +88,13 @@ class Labels {
     return time - bound.memory_price(stage, shape.budget - label.sum.states - kept * shape.in_flight);
   }
 
-  // Which options later layers have to know of.
-  void note_shared(Label& label, int layer, int stage, int option) const {
+  // Which options later layers have to know of: equal numbers, equal options and stages of all owners so far.
+  void note_shared(Label& label, int layer, int stage, int option) {
     const auto& pairs = task_.shared();
     for (std::size_t p = 0; p < pairs.size(); ++p) {
       if (pairs[p].owner == layer && (p == 0 || pairs[p - 1].owner != layer))
-        label.owner = label.owner * 4099 * 67 + option * 67 + stage + 1;
+        label.owner =
+            owners_.try_emplace({label.owner, option, stage}, static_cast<int>(owners_.size()) + 1).first->second;
     }
   }
 
@@ -102,17 +103,16 @@ class Labels {
     const Label* l = &label;
     int s = stage;
     for (int i = at; i > layer; --i) {
-      const auto [before_stage, index] = origin(*l);
-      l = &history_[static_cast<std::size_t>(i - 1)][static_cast<std::size_t>(before_stage)]
-                   [static_cast<std::size_t>(index)];
-      s = before_stage;
+      s = l->from_stage;
+      l = &extended(*l, i);
     }
     return {l->option, s};
   }
-  static int origin_code(int stage, std::size_t index) {
-    return static_cast<int>(index * 64 + static_cast<std::size_t>(stage));
+  // The label that one of layer `layer` extends.
+  const Label& extended(const Label& label, int layer) const {
+    return history_[static_cast<std::size_t>(layer) - 1][static_cast<std::size_t>(label.from_stage)]
+                   [static_cast<std::size_t>(label.from)];
   }
-  static std::pair<int, int> origin(const Label& label) { return {label.from % 64, label.from / 64}; }
 
   bool apply_ties(Label& label, int layer, int stage) {
     const auto& pairs = task_.shared();
@@ -185,12 +185,29 @@ class Labels {
       const Ends inside = stays ? ends_of(s, false) : Ends{}, beyond = leaves ? ends_of(s + 1, true) : Ends{};
       for (std::size_t l = 0; l < labels.size(); ++l) {
         if (hopeless(labels[l].bound)) continue;
+        if (out_of_time() && has_successor(s)) {
+          give_up(labels[l]);
+          continue;
+        }
         std::vector<double> behind;
         for (const Bound* b : bounds_) behind.push_back(spent(labels[l], layer_, s, *b));
         if (stays) step(labels[l], l, s, inside, false, behind);
         if (leaves) step(labels[l], l, s, beyond, true, behind);
       }
     }
+  }
+
+  // The best label of each stage is always taken further, so that even then some plan may come of it.
+  bool has_successor(int stage) const {
+    return !next_[static_cast<std::size_t>(stage)].empty() ||
+           (stage + 1 < stages_ && !next_[static_cast<std::size_t>(stage) + 1].empty());
+  }
+  bool out_of_time() {
+    if (!late_ && ++asked_ % kPatience == 0) late_ = limit_.out_of_time();
+    return late_;
+  }
+  void give_up(const Label& label) {
+    result_.lower_bound = std::min(result_.lower_bound, label.bound * (1 - kRounding));
   }
 
   // To every option that is not hopeless, of which whole classes are at once.
@@ -226,7 +243,7 @@ class Labels {
   Label successor(const Label& label, std::size_t index, int stage, int to) const {
     Label next;
     next.option = to;
-    next.from = origin_code(stage, index);
+    next.from_stage = stage, next.from = static_cast<int>(index);
     next.owner = label.owner, next.shared = label.shared;
     next.multiples = task_.joined(label.multiples, task_.kind(layer_ + 1).options[static_cast<std::size_t>(to)].shapes);
     return next;
@@ -267,7 +284,7 @@ class Labels {
   // --- dominance ---
 
   // What labels with one future have in common.
-  using Key = std::tuple<std::int64_t, int, int>;
+  using Key = std::tuple<int, int, int>;
   Key key(const Label& l) const {
     const int layer = static_cast<int>(history_.size());
     const int exit = task_.kind(layer).options[static_cast<std::size_t>(l.option)].costs.front().exit;
@@ -287,6 +304,10 @@ class Labels {
       std::vector<Label> left;
       const int layer = static_cast<int>(history_.size());
       for (Label& label : labels) {
+        if (out_of_time() && !left.empty()) {
+          give_up(label);
+          continue;
+        }
         Group& group = groups[key(label)];
         const Dominance::Numbers mine = dominance_.numbers(label);
         bool dominated = false;
@@ -319,7 +340,7 @@ class Labels {
     std::int64_t most = std::max<std::int64_t>(
         1, left / (static_cast<std::int64_t>(ahead) *
                    static_cast<std::int64_t>(task_.kind(std::min(layer_ + 1, task_.layers() - 1)).options.size())));
-    if (limit_.out_of_time()) most = 1;
+    if (late_) most = 1;
     if (alive <= most) return;
     std::vector<double> bounds;
     for (const auto& labels : next_)
@@ -329,7 +350,7 @@ class Labels {
     for (auto& labels : next_)
       std::erase_if(labels, [&](const Label& l) {
         if (l.bound < worst) return false;
-        result_.lower_bound = std::min(result_.lower_bound, l.bound * (1 - kRounding));
+        give_up(l);
         return true;
       });
   }
@@ -359,9 +380,8 @@ class Labels {
     for (int i = last; i >= 0; --i) {
       choice.options[static_cast<std::size_t>(i)] = l->option;
       if (i == 0) break;
-      const auto [before, index] = origin(*l);
-      if (before != stage) stage = before, choice.ends[static_cast<std::size_t>(stage)] = i - 1;
-      l = &history_[static_cast<std::size_t>(i) - 1][static_cast<std::size_t>(before)][static_cast<std::size_t>(index)];
+      if (l->from_stage != stage) stage = l->from_stage, choice.ends[static_cast<std::size_t>(stage)] = i - 1;
+      l = &extended(*l, i);
     }
     return choice;
   }
@@ -369,12 +389,16 @@ class Labels {
   const Task& task_;
   const std::vector<const Bound*>& bounds_;
   const LabelLimit& limit_;
+  static constexpr int kPatience = 64;  // labels between two looks at the clock
   Picoseconds known_;
   const int stages_;
+  int asked_ = 0;
+  bool late_ = false;
   int layer_ = 0;
   Layer next_;
   std::vector<Layer> history_;
   std::vector<Done> done_;
+  std::map<std::tuple<int, int, int>, int> owners_;  // what an owner's label had, its option and its stage
   const Dominance dominance_;
   LabelResult result_;
 };

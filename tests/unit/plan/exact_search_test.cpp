@@ -39,13 +39,16 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
   int with_answer = 0, pipelines = 0, mixed = 0;
   std::mt19937 random(11);
   MESSAGE("seed 11");
-  const auto number = [&](int low, int high) { return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1)); };
+  const auto number = [&](int low, int high) {
+    return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1));
+  };
   const auto prices = test::plain_prices(2);
   std::vector<ModelSpec> models;
   for (const char* shape : {"gpt2", "llama"})
     for (const int blocks : {1, 2})
       models.push_back(test::family("gpt")->describe(Options::from_text(
-          fmt::format("shape: {}\nhidden: 64\nheads: 4\nvocab: 256\nsequence: 32\nlayers: {}\n", shape, blocks), "small")));
+          fmt::format("shape: {}\nhidden: 64\nheads: 4\nvocab: 256\nsequence: 32\nlayers: {}\n", shape, blocks),
+          "small")));
   std::vector<std::unique_ptr<Oracle>> oracles;
   for (const ModelSpec& model : models)
     oracles.push_back(std::make_unique<Oracle>(model, test::dimensions(), test::op_library(), Dtype::f32, prices));
@@ -55,9 +58,9 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
     const ModelSpec& model = models[m];
     const Oracle& oracle = *oracles[m];
     const int devices = 1 << number(1, 2);
-    Problem problem = make_problem(model, test::dimensions(),
-                                   {.batch = number(0, 3) == 0 ? 6 : 8, .devices = devices, .budget = 1_GiB,
-                                    .micro_batches = {1, number(2, 4)}});
+    Problem problem = make_problem(
+        model, test::dimensions(),
+        {.batch = number(0, 3) == 0 ? 6 : 8, .devices = devices, .budget = 1_GiB, .micro_batches = {1, number(2, 4)}});
     // A few choices, and a few candidates of each layer.
     std::shuffle(problem.choices.begin(), problem.choices.end(), random);
     problem.choices.resize(std::min<std::size_t>(problem.choices.size(), 3));
@@ -99,7 +102,8 @@ TEST_CASE("under a limit of labels exact gives the same plan and bound each time
     const Options limit = Options::from_text("limit: {labels: 3}", "search");
     SearchLog first, second;
     const auto plan = test::search("exact")->solve(made.problem, made, limit, first);
-    CHECK(plan == test::search("exact")->solve(made.problem, made, Options::from_text("limit: {labels: 3}", "search"), second));
+    CHECK(plan ==
+          test::search("exact")->solve(made.problem, made, Options::from_text("limit: {labels: 3}", "search"), second));
     CHECK(first.lower_bound == second.lower_bound);
     CHECK(first.status == second.status);
     if (!plan) continue;
@@ -110,4 +114,64 @@ TEST_CASE("under a limit of labels exact gives the same plan and bound each time
   SearchLog log;
   for (const char* bad : {"limit: {labels: 0}", "limit: {seconds: 0}", "limit: {label: 3}", "limits: 3"})
     CHECK_THROWS_AS(test::search("exact")->solve(made.problem, made, Options::from_text(bad, "search"), log), Error);
+}
+
+TEST_CASE("out of time exact says truly how near its plan is") {
+  int found = 0, open = 0;
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    CAPTURE(seed);
+    const MadeUp made(seed);
+    const std::optional<Score> best = by_trying_all(made.problem, made);
+    SearchLog log;
+    const auto plan =
+        test::search("exact")->solve(made.problem, made, Options::from_text("limit: {seconds: 1.0e-9}", "search"), log);
+    if (!best) {
+      CHECK(!plan);
+      continue;
+    }
+    CHECK(log.status != "infeasible, proven");
+    if (!plan) continue;
+    const Score reached = score(*plan, made.step(*plan));
+    CHECK(reached >= *best);
+    REQUIRE(log.lower_bound);
+    const bool several = std::ranges::any_of(
+        made.problem.choices, [&](const GlobalChoice& c) { return c.batch != made.problem.choices.front().batch; });
+    const double divisor = several ? static_cast<double>(best->batch) : 1.0;
+    CHECK(*log.lower_bound <= to_seconds(best->step) / divisor * (1 + 1e-12));
+    if (log.status == "optimal, proven") CHECK(reached == *best);
+    else ++open;
+    ++found;
+  }
+  CHECK(found > 200);
+  CHECK(open > 20);
+}
+
+TEST_CASE("exact searches pipelines of more than 64 stages by labels") {
+  const ModelSpec model = test::small_gpt(68);
+  const Oracle oracle(model, test::dimensions(), test::op_library(), Dtype::f32, test::plain_prices());
+  Problem problem = make_problem(
+      model, test::dimensions(),
+      {.batch = 2, .devices = 70, .budget = 1_GiB, .micro_batches = {2}, .stages = {70}, .schedules = {"gpipe"}});
+  SearchLog log;
+  const auto ample = test::search("exact")->solve(problem, oracle, Options::empty(), log);
+  REQUIRE(ample);
+  // A little less than the fastest plan takes: some stages recompute, and the bounds alone do not settle which.
+  const std::vector<Bytes> memory = oracle.step(*ample).memory;
+  problem.budget = *std::ranges::max_element(memory) - 1_B;
+  const auto tight = test::search("exact")->solve(problem, oracle, Options::empty(), log);
+  REQUIRE(tight);
+  const PlanCost cost = oracle.step(*tight);
+  CHECK(tight->stages.size() == 70);
+  CHECK(log.counts["labels"] > 0);
+  CHECK(objection(problem, *tight, cost).empty());
+  CHECK(log.status == "optimal, proven");
+  CHECK(cost.step > oracle.step(*ample).step);
+  // Nothing that changes one layer of it is better.
+  for (std::size_t i = 0; i < tight->layers.size(); ++i)
+    for (const Candidate& c : problem.candidates(static_cast<int>(i), problem.choices.front())) {
+      Plan other = *tight;
+      other.layers[i] = c.strategy;
+      const auto changed = step_if_possible(oracle, other);
+      if (changed && objection(problem, other, *changed).empty()) CHECK(changed->step >= cost.step);
+    }
 }
