@@ -52,7 +52,7 @@ TEST_CASE("objects of a plugin work and die after its file is gone and every han
     TieCost tie(int, const Candidate&, int, const Candidate&, bool, const Where&) const override { return {}; }
     Picoseconds step_overhead(const GlobalChoice&) const override { return {}; }
     int alike(const GlobalChoice&, int) const override { return 0; }
-    Picoseconds least_busy(int, const GlobalChoice&) const override { return {}; }
+    LeastBusy least_busy(int, const GlobalChoice&) const override { return {}; }
     Slowdown slowdown() const override { return {}; }
     const PipelineSchedule& schedule(const GlobalChoice&) const override { fail("no schedules"); }
     PlanCost step(const Plan&) const override { return {}; }

@@ -65,7 +65,7 @@ class AdditiveStage final : public CostOracle {
   EdgeCost stage_edge(int, const Candidate&, const Candidate&, const Where&) const override { return {}; }
   TieCost tie(int, const Candidate&, int, const Candidate&, bool, const Where&) const override { return {}; }
   int alike(const GlobalChoice&, int) const override { return 0; }
-  Picoseconds least_busy(int, const GlobalChoice&) const override { return {}; }
+  LeastBusy least_busy(int, const GlobalChoice&) const override { return {}; }
   Picoseconds step_overhead(const GlobalChoice&) const override { return Picoseconds(kOverhead); }
   Slowdown slowdown() const override { return Slowdown(1.1); }
   const PipelineSchedule& schedule(const GlobalChoice& choice) const override {

@@ -57,7 +57,7 @@ class MadeUp final : public CostOracle {
     return ties_[at(index(a))][at(index(b))][same ? 1 : 0];
   }
   int alike(const GlobalChoice&, int) const override { return 0; }
-  Picoseconds least_busy(int, const GlobalChoice&) const override { return {}; }
+  LeastBusy least_busy(int, const GlobalChoice&) const override { return {}; }
   Picoseconds step_overhead(const GlobalChoice&) const override { return Picoseconds(17); }
   Slowdown slowdown() const override { return slowdown_; }
   const PipelineSchedule& schedule(const GlobalChoice& choice) const override {

@@ -30,7 +30,7 @@ struct Oracle::State {
   Memo<LayerCost> layers;
   Memo<EdgeCost> edges;
   Memo<TieCost> ties;
-  Memo<Picoseconds> least;
+  Memo<LeastBusy> least;
   Interned crossings;
 
   const std::shared_ptr<const LayerSpec>& spec(int layer) const {
@@ -132,20 +132,23 @@ int Oracle::alike(const GlobalChoice& choice, int stage) const {
 
 // What the layer computes on one device, at the rate that no kernel exceeds, spread evenly. Measured kernels may be
 // faster than the description says.
-Picoseconds Oracle::least_busy(int layer, const GlobalChoice& choice) const {
+LeastBusy Oracle::least_busy(int layer, const GlobalChoice& choice) const {
   if (state_->prices->profile()) return {};
   const std::string key = fmt::format("{} {}", static_cast<const void*>(state_->spec(layer).get()),
                                       (choice.batch + choice.micro_batches - 1) / choice.micro_batches);
-  const Picoseconds whole = state_->least.get(key, [&] {
+  const LeastBusy whole = state_->least.get(key, [&] {
     const Placement alone{DeviceLine{}};
     const SharedShapes shapes = shared_shapes(state_->model, choice, {&alone});
     const LayerProgram program = derive(state_->spec(layer), alone, context_of(shapes, *state_->ops, state_->dtype));
-    Flops flops{0};
-    for (const auto* list : {&program.forward, &program.backward})
-      for (const Instruction& i : *list) flops += i.flops;
-    return state_->prices->least_time(flops);
+    const auto time = [&](const Instructions& list) {
+      Flops flops{0};
+      for (const Instruction& i : list) flops += i.flops;
+      return state_->prices->least_time(flops);
+    };
+    return LeastBusy{.forward = time(program.forward), .backward = time(program.backward)};
   });
-  return whole / DeviceLine{choice.atoms}.size();
+  const int devices = DeviceLine{choice.atoms}.size();
+  return {.forward = whole.forward / devices, .backward = whole.backward / devices};
 }
 
 Picoseconds Oracle::step_overhead(const GlobalChoice& choice) const {

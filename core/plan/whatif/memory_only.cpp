@@ -35,7 +35,7 @@ TieCost MemoryOnly::tie(int owner, const Candidate& first, int use, const Candid
 
 int MemoryOnly::alike(const GlobalChoice& choice, int stage) const { return costs_.alike(choice, stage); }
 
-Picoseconds MemoryOnly::least_busy(int, const GlobalChoice&) const { return {}; }
+LeastBusy MemoryOnly::least_busy(int, const GlobalChoice&) const { return {}; }
 
 // The whole step: a step of no time would have no rate.
 Picoseconds MemoryOnly::step_overhead(const GlobalChoice&) const { return 1_ps; }

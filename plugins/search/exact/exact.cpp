@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "labels.h"
 #include "relax.h"
@@ -57,6 +58,7 @@ class Exact {
 
  private:
   static constexpr std::int64_t kNarrow = 50'000;
+  static constexpr double kRounding = 1e-9;
   static constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
   double per_sample(const Open& o) const { return o.lower_bound / static_cast<double>(o.choice->batch); }
@@ -90,7 +92,7 @@ class Exact {
   }
 
   // Ordered by what the layers compute, were they spread perfectly.
-  std::vector<Open> choices() const {
+  std::vector<Open> choices() {
     std::vector<Open> all;
     for (const GlobalChoice& choice : problem_.choices)
       for (const SharedShapes& shapes : shapes_of(choice)) {
@@ -131,15 +133,54 @@ class Exact {
     return {shapes.begin(), shapes.end()};
   }
 
-  double crude_bound(const GlobalChoice& choice, const SharedShapes& shapes) const {
-    double chain = 0;
-    for (int i = 0; i < static_cast<int>(problem_.model->layers.size()); ++i)
-      chain += static_cast<double>(oracle_.least_busy(i, choice).value);
-    const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
-    chain *= static_cast<double>(shapes.micro_batch) / static_cast<double>(samples);
-    // Some stage has at least its share of the work, and does it for every micro-batch but the first beside the chain.
+  double crude_bound(const GlobalChoice& choice, const SharedShapes& shapes) {
+    struct Group {
+      double forward = 0, backward = 0, layers = 0;
+    };
+    std::map<const LayerSpec*, Group> groups;  // layers that are alike
+    for (int i = 0; i < static_cast<int>(problem_.model->layers.size()); ++i) {
+      const auto [group, fresh] = groups.try_emplace(problem_.model->layers[static_cast<std::size_t>(i)].get());
+      if (fresh) {
+        const LeastBusy least = oracle_.least_busy(i, choice);
+        group->second.forward = static_cast<double>(least.forward.value);
+        group->second.backward = static_cast<double>(least.backward.value);
+      }
+      ++group->second.layers;
+    }
+    Group sum;
+    for (const auto& [spec, g] : groups) sum.forward += g.forward * g.layers, sum.backward += g.backward * g.layers;
+    const double chain = sum.forward + sum.backward;
+    // Each stage has its own work beside the chain, so the longest such work is at the least their mean by any weights:
+    // here by those that make stages equal which have equal shares of the model.
+    const std::vector<StageShape>& stages = shapes_of_schedule(choice);
+    const auto extra = [](const StageShape& s, double forward, double backward) {
+      return s.extra_forward * forward + s.extra_backward * backward;
+    };
+    double weights = 0, beside = 0;
+    for (const StageShape& s : stages) weights += 1 / std::max(extra(s, sum.forward, sum.backward), 1e-30);
+    for (const auto& [spec, g] : groups) {
+      double least = kInfinite;
+      for (const StageShape& s : stages)
+        least = std::min(
+            least, extra(s, g.forward, g.backward) / (std::max(extra(s, sum.forward, sum.backward), 1e-30) * weights));
+      beside += g.layers * least;
+    }
     const double m = choice.micro_batches, p = choice.stages;
-    return chain * (1 - 1e-9) * std::max(1.0, m / p);
+    const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
+    const double padding = static_cast<double>(shapes.micro_batch) / static_cast<double>(samples);
+    return std::max(chain + beside, chain * m / p) * padding * (1 - kRounding);
+  }
+
+  // Alike for all choices with as many stages and micro-batches under one schedule.
+  const std::vector<StageShape>& shapes_of_schedule(const GlobalChoice& choice) {
+    const auto [found, fresh] = schedules_.try_emplace({choice.schedule, choice.stages, choice.micro_batches});
+    if (fresh) {
+      std::vector<std::vector<Action>> actions;
+      for (int s = 0; s < choice.stages; ++s)
+        actions.push_back(oracle_.schedule(choice).actions(choice.schedule, s, choice.stages, choice.micro_batches));
+      found->second = stage_shapes(actions);
+    }
+    return found->second;
   }
 
   // Out of time, one by one until some plan is found: see bound().
@@ -225,6 +266,7 @@ class Exact {
   const std::chrono::steady_clock::time_point start_;
   std::optional<Plan> best_;
   Score score_;
+  std::map<std::tuple<std::string, int, int>, std::vector<StageShape>> schedules_;
   std::int64_t labels_ = 0;
   double least_open_ = kInfinite;  // of the choices that were not searched to their end, picoseconds a sample
 };

@@ -67,6 +67,13 @@ bool no_worse(const Option& a, const Option& b) {
 
 }  // namespace
 
+std::vector<StageShape> stage_shapes(const std::vector<std::vector<Action>>& actions) {
+  const bool flushes = forwards_first(actions.back());
+  std::vector<StageShape> shapes;
+  for (const auto& mine : actions) shapes.push_back(shape_of(mine, flushes));
+  return shapes;
+}
+
 Task::Task(const Problem& problem, const CostOracle& oracle, const GlobalChoice& choice, const SharedShapes& shapes)
     : problem_(problem),
       oracle_(oracle),
@@ -89,15 +96,14 @@ void Task::make_stages() {
   const PipelineSchedule& schedule = oracle_.schedule(choice_);
   for (int s = 0; s < choice_.stages; ++s)
     actions_.push_back(schedule.actions(choice_.schedule, s, choice_.stages, choice_.micro_batches));
-  const bool flushes = forwards_first(actions_.back());
+  stages_ = stage_shapes(actions_);
   for (int s = 0; s < choice_.stages; ++s) {
-    StageShape shape = shape_of(actions_[static_cast<std::size_t>(s)], flushes);
+    StageShape& shape = stages_[static_cast<std::size_t>(s)];
     shape.budget = problem_.stage_budget(choice_, s);
     const int like = oracle_.alike(choice_, s);
     const auto known = std::ranges::find(variants_, like);
     shape.variant = static_cast<int>(known - variants_.begin());
     if (known == variants_.end()) variants_.push_back(like);
-    stages_.push_back(shape);
   }
 }
 

@@ -38,6 +38,9 @@ struct StageShape {
   Bytes budget{0};
 };
 
+// Budgets and variants are left open.
+std::vector<StageShape> stage_shapes(const std::vector<std::vector<Action>>&);
+
 // A cut into stages and an option for every layer.
 struct Choice {
   std::vector<int> options;  // by layer, in its kind's options

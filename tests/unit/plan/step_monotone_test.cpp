@@ -142,7 +142,7 @@ class Drawn final : public CostOracle {
   }
   TieCost tie(int, const Candidate&, int, const Candidate&, bool, const Where&) const override { return shared; }
   int alike(const GlobalChoice&, int stage) const override { return stage; }
-  Picoseconds least_busy(int, const GlobalChoice&) const override { return {}; }
+  LeastBusy least_busy(int, const GlobalChoice&) const override { return {}; }
   Picoseconds step_overhead(const GlobalChoice&) const override { return overhead; }
   Slowdown slowdown() const override { return Slowdown(1 + beyond); }
   const PipelineSchedule& schedule(const GlobalChoice& choice) const override {

@@ -64,6 +64,11 @@ struct Where {
   int stage = 0;
 };
 
+// Of one micro-batch through one layer.
+struct LeastBusy {
+  Picoseconds forward{0}, backward{0};
+};
+
 struct PlanCost {
   Picoseconds step{0};
   std::vector<Bytes> memory;                           // peak of one rank, per stage
@@ -86,8 +91,8 @@ class TRELLIS_API CostOracle {
   virtual TieCost tie(int owner, const Candidate&, int use, const Candidate&, bool same_stage, const Where&) const = 0;
   // A stage, the first such, whose layers cost the same as this one's.
   virtual int alike(const GlobalChoice&, int stage) const = 0;
-  // No candidate of the layer computes forward and backward of one micro-batch faster; 0 where nothing is known.
-  virtual Picoseconds least_busy(int layer, const GlobalChoice&) const = 0;
+  // No candidate of the layer computes faster; 0 where nothing is known.
+  virtual LeastBusy least_busy(int layer, const GlobalChoice&) const = 0;
   // What a step has beside its layers: waiting for one another at the gradient norm.
   virtual Picoseconds step_overhead(const GlobalChoice&) const = 0;
   // Of computing and communicating while both go on; from 1 to 2.

@@ -140,7 +140,7 @@ class TRELLIS_API MemoryOnly final : public CostOracle {
   EdgeCost stage_edge(int layer, const Candidate& from, const Candidate& to, const Where&) const override;
   TieCost tie(int owner, const Candidate&, int use, const Candidate&, bool same_stage, const Where&) const override;
   int alike(const GlobalChoice&, int stage) const override;
-  Picoseconds least_busy(int layer, const GlobalChoice&) const override;
+  LeastBusy least_busy(int layer, const GlobalChoice&) const override;
   Picoseconds step_overhead(const GlobalChoice&) const override;
   Slowdown slowdown() const override;
   const PipelineSchedule& schedule(const GlobalChoice&) const override;

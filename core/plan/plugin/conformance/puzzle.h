@@ -25,7 +25,7 @@ class Puzzle final : public CostOracle {
   TieCost tie(int, const Candidate&, int, const Candidate&, bool, const Where&) const override { return {}; }
   Picoseconds step_overhead(const GlobalChoice&) const override { return Picoseconds(40); }
   int alike(const GlobalChoice&, int) const override { return 0; }
-  Picoseconds least_busy(int, const GlobalChoice&) const override { return {}; }
+  LeastBusy least_busy(int, const GlobalChoice&) const override { return {}; }
   Slowdown slowdown() const override { return Slowdown(1.2); }
   const PipelineSchedule& schedule(const GlobalChoice&) const override { return schedules_; }
   PlanCost step(const Plan&) const override;  // Error where the plan is none of this problem
