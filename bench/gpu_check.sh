@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Checks on a machine with a GPU what was built on one without: each kernel for CUDA against the one for the CPU, whole
-# plans on one GPU against one rank on the CPU, and a short training in bf16.
+# plans against one rank on the CPU (one rank; then several over NCCL), profile, search and short trainings.
 #
 #   bench/gpu_check.sh pack FOLDER [BUILD]   where the preset cuda was built: FOLDER gets all that the check needs
 #   FOLDER/gpu_check.sh                      where the GPU is; nothing is installed
 #
-# The second needs LibTorch 2.11 for CUDA 13: that of python3's torch, or TRELLIS_TORCH=FOLDER/torch.
+# The second needs LibTorch 2.11 for CUDA 13: that of python3's torch, or TRELLIS_TORCH=FOLDER/torch. One GPU is enough:
+# NCCL takes several ranks on it when each seems to be a host of its own. That is slow, and right.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -47,10 +48,27 @@ data: {use: text, files: [text], tokenizer: byte, held_out: 5%}
 train: {steps: 60, batch: 16, learning_rate: 1e-3, warmup: 10, dtype: bf16, evaluate_batches: 2, log_every: 20}
 devices: {kind: cuda}
 YAML
-  local failed=0 run=$here/run.yaml dtype shape
+  local failed=0 run=$here/run.yaml dtype shape ranks
   expect() {
     echo "== $*"
+    local start=$SECONDS
     "$@" || { failed=$((failed + 1)); echo "== FAILED: $*"; }
+    echo "== $((SECONDS - start)) s"
+  }
+  # on_ranks COUNT COMMAND...: fails when a rank does.
+  on_ranks() {
+    local count=$1 store rank pids=() failures=0
+    shift
+    store=$(mktemp -u)
+    for ((rank = 0; rank < count; ++rank)); do
+      env RANK=$rank LOCAL_RANK=0 WORLD_SIZE=$count TRELLIS_STORE="$store" NCCL_HOSTID=host$rank NCCL_SOCKET_IFNAME=lo \
+        NCCL_IB_DISABLE=1 NCCL_NVLS_ENABLE=0 NCCL_CUMEM_ENABLE=0 NCCL_RAS_ENABLE=0 NCCL_MAX_CTAS=2 NCCL_ALGO=Ring \
+        NCCL_PROTO=Simple timeout 150 "$@" &
+      pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || failures=$((failures + 1)); done
+    rm -f "$store"
+    [ "$failures" = 0 ]
   }
   expect "$here/bin/trellis_cuda_tests"
   for shape in llama gpt2; do
@@ -58,6 +76,11 @@ YAML
       expect "$here/bin/trellis" verify "$run" --random 10 --ranks 1 --dtype $dtype model.shape=$shape
     done
   done
+  for ranks in 2 4; do
+    expect on_ranks $ranks "$here/bin/trellis" verify "$run" --random 4 --ranks $ranks --processes --dtype f64
+  done
+  expect on_ranks 2 "$here/bin/trellis" verify "$run" --random 4 --ranks 2 --processes --dtype bf16
+  expect timeout 150 "$here/bin/trellis" run "$run" --nproc 1 "output=$here/searched" search.use=exact devices.memory=8GiB
   expect "$here/bin/trellis" train "$run" --nproc 1 "output=$here/trained"
   expect "$here/bin/trellis" train "$run" --nproc 1 "output=$here/trained-f32" train.dtype=f32 train.steps=20
   [ "$failed" = 0 ] || die "$failed checks failed"
