@@ -23,19 +23,11 @@ inline Cuts all_cuts(int layers, int stages, int first = 0) {
   return cuts;
 }
 
-inline bool fits(const Problem& problem, const Plan& plan, const PlanCost& cost) {
-  const GlobalChoice choice{plan.batch, plan.micro_batches, plan.atoms, plan.schedule, static_cast<int>(plan.stages.size())};
-  for (std::size_t s = 0; s < cost.memory.size(); ++s)
-    if (cost.memory[s] > problem.stage_budget(choice, static_cast<int>(s))) return false;
-  return true;
-}
-
 // The best score of all plans there are.
 inline std::optional<Score> by_trying_all(const Problem& problem, const CostOracle& oracle) {
   std::optional<Score> best;
   for (const GlobalChoice& choice : problem.choices) {
-    Plan plan{.batch = choice.batch, .micro_batches = choice.micro_batches, .devices = problem.devices,
-              .atoms = choice.atoms, .schedule = choice.schedule};
+    Plan plan = plan_under(choice);
     plan.layers.resize(problem.model->layers.size());
     std::vector<const Candidate*> chosen(plan.layers.size());
     for (const auto& cut : all_cuts(static_cast<int>(plan.layers.size()), choice.stages)) {
@@ -44,7 +36,7 @@ inline std::optional<Score> by_trying_all(const Problem& problem, const CostOrac
         if (i == plan.layers.size()) {
           try {
             const PlanCost cost = composed_step(oracle, *problem.model, plan, chosen);
-            if (fits(problem, plan, cost) && (!best || score(plan, cost) < *best)) best = score(plan, cost);
+            if (problem.fits(choice, cost.memory) && (!best || score(plan, cost) < *best)) best = score(plan, cost);
           } catch (const Error& error) {
             if (error.code() != ExitCode::infeasible) throw;
           }

@@ -21,22 +21,7 @@ std::vector<SharedLayers> shared_layers(const ModelSpec& model) {
   return found;
 }
 
-Bytes Problem::stage_budget(const GlobalChoice& choice, int stage) const {
-  if (budgets.empty()) return budget;
-  const std::size_t width = static_cast<std::size_t>(DeviceLine{choice.atoms}.size());
-  const auto first = budgets.begin() + static_cast<std::ptrdiff_t>(width * static_cast<std::size_t>(stage));
-  return *std::min_element(first, first + static_cast<std::ptrdiff_t>(width));
-}
-
 namespace {
-
-GlobalChoice choice_of(const Plan& plan) {
-  return {.batch = plan.batch,
-          .micro_batches = plan.micro_batches,
-          .atoms = plan.atoms,
-          .schedule = plan.schedule,
-          .stages = static_cast<int>(plan.stages.size())};
-}
 
 class Composer {
  public:
@@ -62,10 +47,7 @@ class Composer {
       const std::size_t owner = stage_of(shared.owner), use = stage_of(shared.use);
       where_.stage = 0;
       ties.push_back(oracle_.tie(shared.owner, at(shared.owner), shared.use, at(shared.use), owner == use, where_));
-      totals[use].states -= ties.back().saved;
-      totals[use].update -= std::min(totals[use].update, ties.back().saved_update);
-      totals[use].last_peak += ties.back().pending;
-      totals[use].early += ties.back().pending;
+      totals[use].share(ties.back());
       for (const std::size_t s : {owner, use}) tie_bytes[s] = std::max(tie_bytes[s], ties.back().bytes);
     }
     PlanCost cost;

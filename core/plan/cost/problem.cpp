@@ -120,6 +120,40 @@ Problem make_problem(const ModelSpec& model, const Dimensions& dimensions, const
   return problem;
 }
 
+GlobalChoice choice_of(const Plan& plan) {
+  return {.batch = plan.batch,
+          .micro_batches = plan.micro_batches,
+          .atoms = plan.atoms,
+          .schedule = plan.schedule,
+          .stages = static_cast<int>(plan.stages.size())};
+}
+
+Plan plan_under(const GlobalChoice& choice) {
+  return {.batch = choice.batch,
+          .micro_batches = choice.micro_batches,
+          .devices = choice.stages * DeviceLine{choice.atoms}.size(),
+          .atoms = choice.atoms,
+          .schedule = choice.schedule};
+}
+
+Bytes Problem::stage_budget(const GlobalChoice& choice, int stage) const {
+  if (budgets.empty()) return budget;
+  const std::size_t width = static_cast<std::size_t>(DeviceLine{choice.atoms}.size());
+  const auto first = budgets.begin() + static_cast<std::ptrdiff_t>(width * static_cast<std::size_t>(stage));
+  return *std::min_element(first, first + static_cast<std::ptrdiff_t>(width));
+}
+
+const GlobalChoice* Problem::find_choice(const Plan& plan) const {
+  const auto found = std::ranges::find(choices, choice_of(plan));
+  return found == choices.end() ? nullptr : &*found;
+}
+
+bool Problem::fits(const GlobalChoice& choice, const std::vector<Bytes>& memory) const {
+  for (std::size_t s = 0; s < memory.size(); ++s)
+    if (memory[s] > stage_budget(choice, static_cast<int>(s))) return false;
+  return true;
+}
+
 std::strong_ordering operator<=>(const Score& a, const Score& b) {
   // a.step / a.batch against b.step / b.batch
   const __int128 left = static_cast<__int128>(a.step.value) * b.batch;
@@ -136,11 +170,7 @@ Picoseconds Score::step_of_batch(std::int64_t other) const {
 }
 
 std::string objection(const Problem& problem, const Plan& plan, const PlanCost& cost) {
-  const GlobalChoice* choice = nullptr;
-  for (const GlobalChoice& c : problem.choices)
-    if (c.batch == plan.batch && c.micro_batches == plan.micro_batches && c.atoms == plan.atoms &&
-        c.schedule == plan.schedule && c.stages == static_cast<int>(plan.stages.size()))
-      choice = &c;
+  const GlobalChoice* choice = problem.find_choice(plan);
   if (!choice || plan.devices != problem.devices)
     return fmt::format("batch {}, {} micro-batches, {} stages and schedule {} are not among the choices of the problem",
                        plan.batch, plan.micro_batches, plan.stages.size(), plan.schedule);
@@ -183,11 +213,7 @@ std::optional<PlanCost> step_if_possible(const CostOracle& oracle, const Plan& p
 std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle& oracle) {
   std::optional<LeastMemory> least;
   for (const GlobalChoice& choice : problem.choices) {
-    Plan plan{.batch = choice.batch,
-              .micro_batches = choice.micro_batches,
-              .devices = problem.devices,
-              .atoms = choice.atoms,
-              .schedule = choice.schedule};
+    Plan plan = plan_under(choice);
     plan.stages = even_stages(static_cast<int>(problem.model->layers.size()), choice.stages);
     for (std::size_t i = 0; i < problem.model->layers.size(); ++i) {
       const Candidate* best = nullptr;

@@ -88,6 +88,13 @@ Bytes StageTotal::memory(int in_flight) const {
   return states + std::max({kept * (in_flight - 1) + peak + early + sent, last_peak + sent, update_bytes});
 }
 
+void StageTotal::share(const TieCost& tie) {
+  states -= tie.saved;
+  update -= std::min(update, tie.saved_update);
+  last_peak += tie.pending;
+  early += tie.pending;
+}
+
 Picoseconds pipeline_time(const std::vector<StageTotal>& stages, const std::vector<std::vector<Action>>& actions) {
   std::vector<StageTimes> times;
   for (const StageTotal& s : stages)

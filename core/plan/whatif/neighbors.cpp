@@ -39,7 +39,7 @@ std::vector<StrategyGroup> strategy_groups(const Plan& plan, const ModelSpec& mo
 }
 
 bool same_mix(const Plan& a, const Plan& b, const ModelSpec& model) {
-  if (!is_choice_of(choice_of(a), b) || a.layers.size() != b.layers.size()) return false;
+  if (choice_of(a) != choice_of(b) || a.layers.size() != b.layers.size()) return false;
   const auto mix = [&](const Plan& plan) {
     std::map<std::pair<const LayerSpec*, std::string>, std::size_t> counts;
     for (const StrategyGroup& g : strategy_groups(plan, model))
@@ -49,23 +49,8 @@ bool same_mix(const Plan& a, const Plan& b, const ModelSpec& model) {
   return mix(a) == mix(b);
 }
 
-GlobalChoice choice_of(const Plan& plan) {
-  return {.batch = plan.batch,
-          .micro_batches = plan.micro_batches,
-          .atoms = plan.atoms,
-          .schedule = plan.schedule,
-          .stages = static_cast<int>(plan.stages.size())};
-}
-
-bool is_choice_of(const GlobalChoice& c, const Plan& plan) {
-  return c.batch == plan.batch && c.micro_batches == plan.micro_batches && c.atoms == plan.atoms &&
-         c.schedule == plan.schedule && c.stages == static_cast<int>(plan.stages.size());
-}
-
 std::optional<PlacedPlan> placed(const Problem& problem, const Plan& plan) {
-  PlacedPlan result{.choice = nullptr, .layers = {}};
-  for (const GlobalChoice& c : problem.choices)
-    if (is_choice_of(c, plan)) result.choice = &c;
+  PlacedPlan result{.choice = problem.find_choice(plan), .layers = {}};
   if (!result.choice || plan.layers.size() != problem.model->layers.size()) return std::nullopt;
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     const Placed layer = place(plan.layers[i], *problem.model->layers[i], plan.line(), *problem.dimensions);
@@ -75,13 +60,6 @@ std::optional<PlacedPlan> placed(const Problem& problem, const Plan& plan) {
     result.layers.push_back(&*found);
   }
   return result;
-}
-
-bool fits(const Problem& problem, const Plan& plan, const PlanCost& cost) {
-  const GlobalChoice choice = choice_of(plan);
-  for (std::size_t s = 0; s < cost.memory.size(); ++s)
-    if (cost.memory[s] > problem.stage_budget(choice, static_cast<int>(s))) return false;
-  return true;
 }
 
 namespace {
@@ -154,7 +132,7 @@ std::vector<std::pair<Plan, PlanCost>> one_layer_changes(const Problem& problem,
       other.made_by.clear(), other.predicted.reset();
       try {
         PlanCost cost = composed_step(oracle, *problem.model, other, chosen);
-        if (fits(problem, other, cost)) changes.emplace_back(std::move(other), std::move(cost));
+        if (problem.fits(*now->choice, cost.memory)) changes.emplace_back(std::move(other), std::move(cost));
       } catch (const Error& error) {
         if (error.code() != ExitCode::infeasible) throw;
       }

@@ -15,10 +15,4 @@ struct PlacedPlan {
 // Nothing where the plan is not in the space.
 std::optional<PlacedPlan> placed(const Problem&, const Plan&);
 
-GlobalChoice choice_of(const Plan&);
-bool is_choice_of(const GlobalChoice&, const Plan&);
-
-// Every stage in its own budget.
-bool fits(const Problem&, const Plan&, const PlanCost&);
-
 }  // namespace trellis

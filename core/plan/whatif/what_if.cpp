@@ -56,9 +56,7 @@ class Asking {
   // The plan with one other strategy in all layers of the group, the best one.
   std::optional<Plan> replace(const Problem& other, const StrategyGroup& group) const {
     const GlobalChoice choice = choice_of(plan_);
-    if (!result_.outside.empty() ||
-        std::ranges::none_of(other.choices, [&](const GlobalChoice& c) { return is_choice_of(c, plan_); }))
-      return std::nullopt;
+    if (!result_.outside.empty() || !other.find_choice(plan_)) return std::nullopt;
     std::vector<Priced> all;
     for (const Candidate& c : other.candidates(group.layers.front(), choice)) {
       Plan plan = plan_;
@@ -72,7 +70,7 @@ class Asking {
 
   Answer with_other_choice() const {
     Problem other = problem_;
-    std::erase_if(other.choices, [&](const GlobalChoice& c) { return is_choice_of(c, plan_); });
+    std::erase(other.choices, choice_of(plan_));
     other.start.reset();
     for (const GroupRunnerUp& group : result_.groups) consider(other, group.answer);
     consider(other, result_.best);
@@ -88,10 +86,10 @@ class Asking {
 
   Answer with_other_mix() const {
     Problem own = problem_;
-    std::erase_if(own.choices, [&](const GlobalChoice& c) { return !is_choice_of(c, plan_); });
+    own.choices = {choice_of(plan_)};
     Answer best;
     best.log.status = "infeasible, proven";
-    if (own.choices.empty() || !result_.outside.empty()) {
+    if (!problem_.find_choice(plan_) || !result_.outside.empty()) {
       best.log.status = "not asked: the plan is not in the space";
       return best;
     }
@@ -106,7 +104,7 @@ class Asking {
   }
 
   void take_mix(const Answer& answer, Answer& best) const {
-    if (!answer.plan || !is_choice_of(choice_of(plan_), *answer.plan)) return;
+    if (!answer.plan || choice_of(plan_) != choice_of(*answer.plan)) return;
     if (same_mix(plan_, *answer.plan, *problem_.model)) return;
     if (!best.plan || answer.score() < best.score()) best.plan = answer.plan, best.cost = answer.cost;
   }

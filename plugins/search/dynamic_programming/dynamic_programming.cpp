@@ -241,7 +241,7 @@ class Solver {
       ++log_.counts["plans priced"];
       consider(plan, *cost);
       for (std::size_t s = 0; s < stages.size(); ++s)
-        budgets[s] = std::max(Bytes{0}, problem_.budget - cost->memory[s] + solutions[s].memory);
+        budgets[s] = std::max(Bytes{0}, problem_.stage_budget(choice, static_cast<int>(s)) - cost->memory[s] + solutions[s].memory);
       before = std::move(plan);
     }
   }
@@ -253,12 +253,8 @@ class Solver {
 
   Plan plan_of(const GlobalChoice& choice, const std::vector<StageRange>& cut,
                const std::vector<StageSolution>& solutions) const {
-    Plan plan{.batch = choice.batch,
-              .micro_batches = choice.micro_batches,
-              .devices = problem_.devices,
-              .atoms = choice.atoms,
-              .schedule = choice.schedule,
-              .stages = cut};
+    Plan plan = plan_under(choice);
+    plan.stages = cut;
     for (const StageSolution& solution : solutions)
       for (const int candidate : solution.candidates)
         plan.layers.push_back(
@@ -284,12 +280,12 @@ class Solver {
         first = end;
       }
     const std::optional<PlanCost> cost = step_if_possible(oracle_, plan);
-    if (cost && score(plan, *cost) <= best_score_ && *std::ranges::max_element(cost->memory) <= problem_.budget) best_ = plan;
+    if (cost && score(plan, *cost) <= best_score_ && problem_.fits(choice_of(plan), cost->memory)) best_ = plan;
   }
 
   // Whether it fits.
   bool consider(const Plan& plan, const PlanCost& cost) {
-    if (*std::ranges::max_element(cost.memory) > problem_.budget) return ++log_.counts["plans over budget"], false;
+    if (!problem_.fits(choice_of(plan), cost.memory)) return ++log_.counts["plans over budget"], false;
     if (best_ && plan == *best_) return true;
     const auto describe = [](const Plan& p, const PlanCost& c) {
       return fmt::format("{}: {} stages, {} micro-batches, {}", format(c.step), p.stages.size(), p.micro_batches,

@@ -1,16 +1,10 @@
 #include "bound.h"
 
 #include <algorithm>
-#include <limits>
+
+#include "reals.h"
 
 namespace trellis::exact_search {
-namespace {
-
-constexpr double kInfinite = std::numeric_limits<double>::infinity();
-
-double d(Picoseconds t) { return static_cast<double>(t.value); }
-
-}  // namespace
 
 Weights plain_weights(const Task& task) {
   Weights w;
@@ -67,7 +61,7 @@ Bound::Bound(const Task& task, Weights weights, Stages how, const std::vector<in
   total_ = kInfinite;
   for (int o = 0; o < static_cast<int>(task.kind(0).options.size()); ++o)
     total_ = std::min(total_, node(0, 0, o, true) + after(0, 0, 0, o));
-  total_ += d(task.overhead()) - (beyond_ > 0 ? 1 : 0);  // the first stage's last backward is rounded down, too
+  total_ += real(task.overhead()) - (beyond_ > 0 ? 1 : 0);  // the first stage's last backward is rounded down, too
 }
 
 bool Bound::possible(int layer, int stage) const {
@@ -89,28 +83,28 @@ double Bound::node(int layer, int stage, int option, bool first) const {
   const bool one = how_ == Stages::one;
   const int in_flight = one ? in_flight_ : task_.stage(stage).in_flight;
   double sum =
-      weights_.update * d(c.update) + weights_.memory[s] * static_cast<double>((c.states + c.kept * in_flight).value);
+      weights_.update * real(c.update) + weights_.memory[s] * static_cast<double>((c.states + c.kept * in_flight).value);
   // Reductions of the first stage end the step: they slow its backward, and the first layer's follow it.
-  if (stage == 0 && !one) sum += beyond_ * d(c.reduce_last);
+  if (stage == 0 && !one) sum += beyond_ * real(c.reduce_last);
   if (first) {
-    sum += weights_.forward[s] * d(c.forward.gather) + weights_.backward[s] * d(c.reduce_each) -
+    sum += weights_.forward[s] * real(c.forward.gather) + weights_.backward[s] * real(c.reduce_each) -
            memory_price(stage, one ? budget_ : task_.stage(stage).budget);
-    if (stage == 0) sum += (1 - beyond_) * std::max(0.0, d(c.reduce_last - c.reduce_each));
+    if (stage == 0) sum += (1 - beyond_) * std::max(0.0, real(c.reduce_last - c.reduce_each));
   }
   // What it shares with an earlier layer may be counted there.
   const Saving saving = task_.most_saved(layer, option);
-  return sum - weights_.update * d(saving.update) - weights_.memory[s] * static_cast<double>(saving.states.value);
+  return sum - weights_.update * real(saving.update) - weights_.memory[s] * static_cast<double>(saving.states.value);
 }
 
 double Bound::stay(int layer, int stage, int gather, int from, int to) const {
   const LayerCost &c = task_.cost(layer, from, stage), &n = task_.cost(layer + 1, to, stage);
   const EdgeCost& e = task_.edge(layer, from, to, stage);
   const auto s = static_cast<std::size_t>(stage);
-  const double before = d(task_.gathers()[static_cast<std::size_t>(gather)]);
+  const double before = real(task_.gathers()[static_cast<std::size_t>(gather)]);
   return weights_.forward[s] *
-             overlap(d(c.forward.busy + e.forward), d(c.forward.link + e.forward), d(n.forward.gather)) +
+             overlap(real(c.forward.busy + e.forward), real(c.forward.link + e.forward), real(n.forward.gather)) +
          weights_.backward[s] *
-             overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), d(n.reduce_each) + before);
+             overlap(real(c.backward.busy + e.backward), real(c.backward.link + e.backward), real(n.reduce_each) + before);
 }
 
 double Bound::leave(int layer, int stage, int gather, int from, int to) const {
@@ -118,11 +112,11 @@ double Bound::leave(int layer, int stage, int gather, int from, int to) const {
   const LayerCost& c = task_.cost(layer, from, stage);
   const EdgeCost& e = to < 0 ? none : task_.stage_edge(layer, from, to, stage);
   const auto s = static_cast<std::size_t>(stage);
-  const double before = d(task_.gathers()[static_cast<std::size_t>(gather)]);
-  return weights_.forward[s] * d(c.forward.busy + e.forward) +
-         weights_.backward[s] * (overlap(d(c.backward.busy + e.backward), d(c.backward.link + e.backward), before) +
-                                 d(c.backward.gather)) +
-         d(e.send_forward) + d(e.send_backward) +
+  const double before = real(task_.gathers()[static_cast<std::size_t>(gather)]);
+  return weights_.forward[s] * real(c.forward.busy + e.forward) +
+         weights_.backward[s] * (overlap(real(c.backward.busy + e.backward), real(c.backward.link + e.backward), before) +
+                                 real(c.backward.gather)) +
+         real(e.send_forward) + real(e.send_backward) +
          (how_ == Stages::one ? 0.0
                               : weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value));
 }
@@ -193,7 +187,7 @@ void Bound::fill(int layer, int stage) {
 
 double additive_bound(const Task& task) {
   const Weights w = plain_weights(task);
-  double sum = d(task.overhead());
+  double sum = real(task.overhead());
   std::vector<double> least(task.kinds().size(), kInfinite);
   for (std::size_t k = 0; k < task.kinds().size(); ++k) {
     const int i = task.kinds()[k].layer;
@@ -202,8 +196,8 @@ double additive_bound(const Task& task) {
       for (int s = 0; s < task.stages(); ++s) {
         const LayerCost& c = task.cost(i, o, s);
         mine =
-            std::min(mine, w.forward[static_cast<std::size_t>(s)] * d(c.forward.busy) +
-                               w.backward[static_cast<std::size_t>(s)] * d(c.backward.busy) + w.update * d(c.update));
+            std::min(mine, w.forward[static_cast<std::size_t>(s)] * real(c.forward.busy) +
+                               w.backward[static_cast<std::size_t>(s)] * real(c.backward.busy) + w.update * real(c.update));
       }
     }
   }
@@ -212,7 +206,7 @@ double additive_bound(const Task& task) {
     Picoseconds saved{0};
     for (int o = 0; o < static_cast<int>(task.kind(i).options.size()); ++o)
       saved = std::max(saved, task.most_saved(i, o).update);
-    sum -= w.update * d(saved);
+    sum -= w.update * real(saved);
   }
   return sum;
 }

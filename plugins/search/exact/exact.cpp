@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "labels.h"
+#include "reals.h"
 #include "relax.h"
 #include "task.h"
 #include "trellis/plan/cost.h"
@@ -67,8 +68,6 @@ class Exact {
  private:
   static constexpr std::size_t kTogether = 16;
   static constexpr std::int64_t kNarrow = 50'000;
-  static constexpr double kRounding = 1e-9;
-  static constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
   double per_sample(const Open& o) const { return o.lower_bound / static_cast<double>(o.choice->batch); }
 

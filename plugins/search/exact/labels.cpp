@@ -1,20 +1,14 @@
 #include "labels.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <tuple>
 
 #include "dominance.h"
+#include "reals.h"
 
 namespace trellis::exact_search {
 namespace {
-
-constexpr double kInfinite = std::numeric_limits<double>::infinity();
-// Bounds are sums of a few thousand rounded terms.
-constexpr double kRounding = 1e-9;
-
-double d(Picoseconds t) { return static_cast<double>(t.value); }
 
 class Labels {
  public:
@@ -52,7 +46,7 @@ class Labels {
     if (fits(label, 0, 0)) made(0) = std::move(label);
   }
 
-  bool hopeless(double bound) const { return bound * (1 - kRounding) >= d(known_); }
+  bool hopeless(double bound) const { return bound * (1 - kRounding) >= real(known_); }
 
   bool fits(const Label& label, int layer, int stage) const {
     const StageTotal total =
@@ -67,21 +61,21 @@ class Labels {
     const double k = task_.slowdown().beyond_one() / 1024.0;
     const LayerCost& last = task_.cost(layer, label.option, stage);
     const Weights& w = bound.weights();
-    double time = w.forward[s] * d(label.sum.forward) + w.backward[s] * d(label.sum.backward) +
-                  w.update * d(label.sum.update) + d(label.shared) + d(task_.overhead());
+    double time = w.forward[s] * real(label.sum.forward) + w.backward[s] * real(label.sum.backward) +
+                  w.update * real(label.sum.update) + real(label.shared) + real(task_.overhead());
     for (int done = label.done, t = stage - 1; done >= 0; done = done_[static_cast<std::size_t>(done)].before, --t) {
       const StageTotal& total = done_[static_cast<std::size_t>(done)].total;
       const auto at = static_cast<std::size_t>(t);
-      time += w.forward[at] * d(total.forward) + w.backward[at] * d(total.backward) + w.update * d(total.update) +
-              d(total.send_forward) + d(total.send_backward);
-      if (t == 0) time += d(total.last_backward - total.backward);
+      time += w.forward[at] * real(total.forward) + w.backward[at] * real(total.backward) + w.update * real(total.update) +
+              real(total.send_forward) + real(total.send_backward);
+      if (t == 0) time += real(total.last_backward - total.backward);
     }
     // Reductions of the first stage end the step.
     if (stage == 0) {
-      time += k * d(label.sum.reducing + last.reduce_last);
+      time += k * real(label.sum.reducing + last.reduce_last);
       const Picoseconds late =
           label.sum.layers > 1 ? label.sum.reduced - label.sum.backward : last.reduce_last - last.reduce_each;
-      time += (1 - k) * std::max(0.0, d(late)) - (k > 0 ? 1 : 0);  // which is rounded down
+      time += (1 - k) * std::max(0.0, real(late)) - (k > 0 ? 1 : 0);  // which is rounded down
     }
     const Bytes kept = label.sum.kept + last.kept;
     const StageShape& shape = task_.stage(stage);
@@ -281,8 +275,6 @@ class Labels {
     if (apply_ties(next, layer_ + 1, stage) && fits(next, layer_ + 1, stage)) made(stage) = std::move(next);
   }
 
-  // --- dominance ---
-
   // What labels with one future have in common.
   using Key = std::tuple<int, int, int>;
   Key key(const Label& l) const {
@@ -354,8 +346,6 @@ class Labels {
         return true;
       });
   }
-
-  // --- the end ---
 
   void finish() {
     const int last = task_.layers() - 1;

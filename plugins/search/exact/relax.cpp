@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
+#include "reals.h"
 #include "trellis/plan/cost.h"
 
 namespace trellis::exact_search {
 namespace {
 
-constexpr double kInfinite = std::numeric_limits<double>::infinity();
-constexpr double kRounding = 1e-9;
 constexpr int kHalvings = 9;
 constexpr double kWork = 4e8;       // steps of a bound over all cuts
 constexpr int kMoved = 8;           // stages at the most whose borders are moved one by one

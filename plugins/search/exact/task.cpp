@@ -37,12 +37,12 @@ bool forwards_first(const std::vector<Action>& actions) {
 }
 
 // Everything about a cost that matters; smaller is never worse.
-std::array<std::int64_t, 20> comparable(const LayerCost& c) {
+std::array<std::int64_t, 19> comparable(const LayerCost& c) {
   return {c.forward.busy.value,  c.forward.link.value,    c.forward.gather.value, c.backward.busy.value,
           c.backward.link.value, c.backward.gather.value, c.reduce_each.value,    c.reduce_last.value,
           c.update.value,        c.states.value,          c.kept.value,           c.forward_peak.value,
           c.backward_peak.value, c.last_peak.value,       c.gathered.value,       c.held.value,
-          c.pending.value,       c.early.value,           c.update_bytes.value,   0};
+          c.pending.value,       c.early.value,           c.update_bytes.value};
 }
 
 // A few levels are enough for a bound: each value counts as the next lower one.

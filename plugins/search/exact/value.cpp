@@ -34,10 +34,7 @@ PlanValue Task::value(const Choice& choice) const {
     const auto use = static_cast<std::size_t>(stage_of[static_cast<std::size_t>(pair.use)]);
     ties.push_back(tie(p, choice.options[static_cast<std::size_t>(pair.owner)],
                        choice.options[static_cast<std::size_t>(pair.use)], owner == use));
-    totals[use].states -= ties.back().saved;
-    totals[use].update -= std::min(totals[use].update, ties.back().saved_update);
-    totals[use].last_peak += ties.back().pending;
-    totals[use].early += ties.back().pending;
+    totals[use].share(ties.back());
     for (const std::size_t s : {owner, use}) tie_bytes[s] = std::max(tie_bytes[s], ties.back().bytes);
   }
   PlanValue value;
@@ -58,11 +55,7 @@ PlanValue Task::value(const Choice& choice) const {
 }
 
 Plan Task::plan(const Choice& choice) const {
-  Plan plan{.batch = choice_.batch,
-            .micro_batches = choice_.micro_batches,
-            .devices = problem_.devices,
-            .atoms = choice_.atoms,
-            .schedule = choice_.schedule};
+  Plan plan = plan_under(choice_);
   int first = 0;
   for (const int end : choice.ends) plan.stages.push_back({first, end}), first = end + 1;
   for (int i = 0; i < layers(); ++i)

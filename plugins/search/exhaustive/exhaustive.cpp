@@ -67,11 +67,7 @@ class Exhaustive final : public SearchAlgorithm {
     std::optional<Plan> best;
     Score best_score;
     for (const GlobalChoice& choice : problem.choices) {
-      Plan plan{.batch = choice.batch,
-                .micro_batches = choice.micro_batches,
-                .devices = problem.devices,
-                .atoms = choice.atoms,
-                .schedule = choice.schedule};
+      Plan plan = plan_under(choice);
       plan.layers.resize(problem.model->layers.size());
       for (const auto& cut : all_cuts(static_cast<int>(plan.layers.size()), choice.stages)) {
         plan.stages = cut;
@@ -79,7 +75,7 @@ class Exhaustive final : public SearchAlgorithm {
           const std::optional<PlanCost> cost = step_if_possible(oracle, plan);
           if (!cost) return;
           ++log.counts["plans priced"];
-          if (*std::ranges::max_element(cost->memory) > problem.budget) return void(++log.counts["plans over budget"]);
+          if (!problem.fits(choice, cost->memory)) return void(++log.counts["plans over budget"]);
           if (best && score(plan, *cost) >= best_score) return;
           best = plan, best_score = score(plan, *cost);
         });

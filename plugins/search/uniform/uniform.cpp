@@ -59,17 +59,13 @@ class Uniform final : public SearchAlgorithm {
       const EveryLayer every_layer(problem, choice);
       for (const Strategy& strategy : strategies(problem, choice)) {
         if (!every_layer.has(strategy)) continue;
-        Plan plan{.batch = choice.batch,
-                  .micro_batches = choice.micro_batches,
-                  .devices = problem.devices,
-                  .atoms = choice.atoms,
-                  .schedule = choice.schedule};
+        Plan plan = plan_under(choice);
         plan.stages = even_stages(layers, choice.stages);
         plan.layers.assign(static_cast<std::size_t>(layers), strategy);
         const std::optional<PlanCost> cost = step_if_possible(oracle, plan);
         if (!cost) continue;
         ++log.counts["plans priced"];
-        if (*std::ranges::max_element(cost->memory) > problem.budget) {
+        if (!problem.fits(choice, cost->memory)) {
           ++log.counts["plans over budget"];
           continue;
         }

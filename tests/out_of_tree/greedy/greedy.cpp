@@ -38,12 +38,7 @@ class Descent {
   int num_layers() const { return static_cast<int>(problem_.model->layers.size()); }
 
   Plan start() const {
-    Plan plan;
-    plan.batch = choice_.batch;
-    plan.micro_batches = choice_.micro_batches;
-    plan.devices = problem_.devices;
-    plan.atoms = choice_.atoms;
-    plan.schedule = choice_.schedule;
+    Plan plan = plan_under(choice_);
     plan.stages = even_stages(num_layers(), choice_.stages);
     for (int layer = 0; layer < num_layers(); ++layer)
       plan.layers.push_back(problem_.candidates(layer, choice_).front().strategy);

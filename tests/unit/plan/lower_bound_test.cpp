@@ -42,7 +42,7 @@ TEST_CASE(
       REQUIRE(best);
       REQUIRE(log.lower_bound);
       const PlanCost cost = made.step(*plan);
-      CHECK(test::fits(made.problem, *plan, cost));
+      CHECK(made.problem.fits(choice_of(*plan), cost.memory));
       REQUIRE(*log.lower_bound <= bounded(made.problem, *best) * (1 + 1e-12));
       REQUIRE(bounded(made.problem, score(*plan, cost)) >= bounded(made.problem, *best));
       const bool proven = log.status == "optimal, proven";

@@ -26,7 +26,11 @@ struct GlobalChoice {
   std::vector<int> atoms;  // of one stage's line
   std::string schedule = "1f1b";
   int stages = 1;
+  bool operator==(const GlobalChoice&) const = default;
 };
+TRELLIS_API GlobalChoice choice_of(const Plan&);
+// A plan under this choice, whose stages and layers are still to be filled in.
+TRELLIS_API Plan plan_under(const GlobalChoice&);
 
 // The shapes that all layers of a plan decide together (docs/derivation.md, rule 18).
 struct SharedShapes {
@@ -54,6 +58,10 @@ struct Problem {
 
   // A stage has what its poorest device has.
   TRELLIS_API Bytes stage_budget(const GlobalChoice&, int stage) const;
+  // The choice of a plan as it stands in `choices`; nullptr where it does not.
+  TRELLIS_API const GlobalChoice* find_choice(const Plan&) const;
+  // Whether every stage has a budget for its memory.
+  TRELLIS_API bool fits(const GlobalChoice&, const std::vector<Bytes>& memory) const;
 };
 
 // Where a layer is asked for: the global choice, the shapes, and the stage (which matters where stages lie differently

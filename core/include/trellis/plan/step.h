@@ -112,6 +112,8 @@ struct StageTotal {
 
   // With so many micro-batches alive at the most.
   TRELLIS_API Bytes memory(int in_flight) const;
+  // A later layer of this stage shares a parameter with an earlier layer of the model.
+  TRELLIS_API void share(const TieCost&);
 };
 // `last` is the last layer pushed. `leaving`: the edge to the next stage; `arriving`: the one from the stage before.
 TRELLIS_API StageTotal close(const StageSum&, const LayerCost& last, const EdgeCost* leaving, const EdgeCost* arriving,

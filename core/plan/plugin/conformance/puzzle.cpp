@@ -145,14 +145,6 @@ std::vector<Action> Puzzle::Schedules::actions(std::string_view, int stage, int 
   return list;
 }
 
-const GlobalChoice* Puzzle::choice_of(const Plan& plan) const {
-  const auto found = std::find_if(problem_.choices.begin(), problem_.choices.end(), [&](const GlobalChoice& choice) {
-    return choice.batch == plan.batch && choice.micro_batches == plan.micro_batches && choice.atoms == plan.atoms &&
-           choice.schedule == plan.schedule && choice.stages == static_cast<int>(plan.stages.size());
-  });
-  return found == problem_.choices.end() ? nullptr : &*found;
-}
-
 const Candidate* Puzzle::candidate_of(const Plan& plan, int layer, const GlobalChoice& choice) const {
   Strategy wanted = plan.layers[static_cast<std::size_t>(layer)];
   std::erase_if(wanted, [](const auto& entry) { return !entry.second.on(); });
@@ -163,7 +155,7 @@ const Candidate* Puzzle::candidate_of(const Plan& plan, int layer, const GlobalC
 
 std::string Puzzle::fault(const Plan& plan) const {
   const int layers = static_cast<int>(model_.layers.size());
-  const GlobalChoice* choice = choice_of(plan);
+  const GlobalChoice* choice = problem_.find_choice(plan);
   if (!choice) return "its batch, micro-batches, atoms, schedule and number of stages are no choice of the problem";
   if (plan.devices != kDevices) return fmt::format("it is for {} devices, expected {}", plan.devices, kDevices);
   if (static_cast<int>(plan.layers.size()) != layers)
@@ -185,7 +177,7 @@ PlanCost Puzzle::step(const Plan& plan) const {
   if (const std::string problem = fault(plan); !problem.empty()) fail("the oracle was asked for no plan: {}", problem);
   std::vector<const Candidate*> chosen;
   for (int i = 0; i < static_cast<int>(plan.layers.size()); ++i)
-    chosen.push_back(candidate_of(plan, i, *choice_of(plan)));
+    chosen.push_back(candidate_of(plan, i, *problem_.find_choice(plan)));
   return composed_step(*this, model_, plan, chosen);
 }
 
@@ -208,9 +200,7 @@ Puzzle::Answers Puzzle::solve_by_trying_all() const {
   };
   const int layers = static_cast<int>(model_.layers.size());
   for (const GlobalChoice& choice : problem_.choices) {
-    Plan plan;
-    plan.batch = choice.batch, plan.micro_batches = choice.micro_batches, plan.devices = kDevices;
-    plan.atoms = choice.atoms, plan.schedule = choice.schedule;
+    Plan plan = plan_under(choice);
     plan.layers.resize(model_.layers.size());
     const std::function<void(int)> try_layer = [&](int i) {
       if (i == layers) return judge(plan);

@@ -48,7 +48,6 @@ class Puzzle final : public CostOracle {
     std::vector<Action> actions(std::string_view, int stage, int stages, int micro_batches) const override;
   };
 
-  const GlobalChoice* choice_of(const Plan&) const;
   const Candidate* candidate_of(const Plan&, int layer, const GlobalChoice&) const;
   const std::vector<Candidate>& candidates(int layer, const GlobalChoice&) const;
 
