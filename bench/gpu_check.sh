@@ -27,6 +27,7 @@ pack() {
     awk '$3 ~ /lib(fmt|spdlog|yaml-cpp)\.so/ { print $3 }' | sort -u | xargs -I{} cp -L {} "$folder/lib/"
   (cd "$build" && find plugins \( -name '*.so' -o -name plugin.yaml \) -exec cp --parents {} "$folder/" \;)
   find "$folder" \( -name '*.so*' -o -path '*/bin/*' \) -type f -exec strip --strip-debug {} +
+  cp "$root/configs/clusters/h100-80g.yaml" "$folder/cluster.yaml"
   cp "$root"/docs/*.md "$root/README.md" "$folder/text/"
   cp "$here/gpu_check.sh" "$folder/"
   du -sh "$folder"
@@ -80,7 +81,8 @@ YAML
     expect on_ranks $ranks "$here/bin/trellis" verify "$run" --random 4 --ranks $ranks --processes --dtype f64
   done
   expect on_ranks 2 "$here/bin/trellis" verify "$run" --random 4 --ranks 2 --processes --dtype bf16
-  expect timeout 150 "$here/bin/trellis" run "$run" --nproc 1 "output=$here/searched" search.use=exact devices.memory=8GiB
+  expect timeout 150 "$here/bin/trellis" run "$run" --nproc 1 "output=$here/searched" search.use=exact devices.memory=8GiB \
+    "profile.cluster=$here/cluster.yaml"
   expect "$here/bin/trellis" train "$run" --nproc 1 "output=$here/trained"
   expect "$here/bin/trellis" train "$run" --nproc 1 "output=$here/trained-f32" train.dtype=f32 train.steps=20
   [ "$failed" = 0 ] || die "$failed checks failed"

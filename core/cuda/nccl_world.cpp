@@ -76,11 +76,13 @@ class NcclComm final : public Comm {
   // Tags are not carried: transfers between two ranks match in order, as those of one schedule do.
   WorkPtr send(at::Tensor in, int to, int tag) override {
     std::vector<at::Tensor> tensors{in};
-    return start("send", [&] { return direction(rank(), to).send(tensors, to, tag); });
+    auto& group = direction(rank(), to);
+    return start("send", [&] { return transfer(group, [&] { group.send(tensors, to, tag); }); });
   }
   WorkPtr receive(at::Tensor out, int from, int tag) override {
     std::vector<at::Tensor> tensors{out};
-    return start("receive", [&] { return direction(from, rank()).recv(tensors, from, tag); });
+    auto& group = direction(from, rank());
+    return start("receive", [&] { return transfer(group, [&] { group.recv(tensors, from, tag); }); });
   }
   void barrier() override {
     const at::Tensor token = at::zeros({1}, at::TensorOptions(at::kCUDA));
@@ -98,6 +100,13 @@ class NcclComm final : public Comm {
     std::string what = fmt::format("{} in group {}", operation, name_);
     auto work = translated(what, run);
     return std::make_unique<NcclWork>(std::move(what), std::move(work));
+  }
+  // Alone in a batch: what is not in one, c10d warns of, and makes a communicator more for.
+  template <class Start>
+  static c10::intrusive_ptr<c10d::Work> transfer(c10d::ProcessGroupNCCL& group, Start run) {
+    group.startCoalescing();
+    run();
+    return group.endCoalescing();
   }
   c10d::ProcessGroupNCCL& direction(int from, int to) { return from < to ? *groups_.upward : *groups_.downward; }
 

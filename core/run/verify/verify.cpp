@@ -8,6 +8,7 @@
 #include <limits>
 #include <tuple>
 
+#include "run/comm/cuda_room.h"
 #include "run/comm/thread_ranks.h"
 #include "run/memory/memory_counter.h"
 #include "run/verify/synthetic_source.h"
@@ -51,11 +52,13 @@ TrainedState Verifier::train_on(const std::string& device, const KernelLibrary& 
                                 CommWorld& world, bool check_collectives) const {
   MemoryCounter counted, aside;  // what the comparison itself takes is no part of the run's memory
   const CountMemory counting(counted, Purpose::transient);
+  const bool on_gpu = device == "cuda";
+  const Bytes before = on_gpu ? cuda_room().memory().current : Bytes{0};
   ExecutorOptions executor_options;
   executor_options.seed = options_.seed;
   executor_options.check_collectives = check_collectives;
   executor_options.device = device;
-  executor_options.optimizer.eps = 1e-4;  // Adam amplifies the noise of gradients that are zero in exact arithmetic
+  executor_options.optimizer.eps = options_.adam_eps();
   const PipelineSchedule& schedule = find_schedule(dimensions_, compiled.plan.schedule);
   Executor executor(compiled, model_, schedule, kernels, ops_, world, executor_options);
   const SyntheticSource data(compiled.plan.batch, model_.sequence, model_.vocab, options_.seed);
@@ -68,9 +71,9 @@ TrainedState Verifier::train_on(const std::string& device, const KernelLibrary& 
   evaluate(options_.steps);
   for (int step = 0; step < options_.steps; ++step) {
     executor.keep_gradients(step == 0 || step + 1 == options_.steps);
-    if (step == 1) counted.reset_peak();
+    if (step == 1) on_gpu ? cuda_room().reset_peak() : counted.reset_peak();
     const StepResult result = executor.train_step(data, step, 1e-2);
-    if (step == 1) memory.measured = counted.peak().total();
+    if (step == 1) memory.measured = on_gpu ? cuda_room().memory().peak - before : counted.peak().total();
     state.losses.push_back(result.loss);
     state.norms.push_back(result.gradient_norm);
     const CountMemory comparing(aside, Purpose::transient);
