@@ -9,7 +9,6 @@
 
 using namespace trellis;
 using test::by_trying_all;
-using test::fits;
 using test::MadeUp;
 
 TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
