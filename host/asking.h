@@ -22,7 +22,8 @@ std::string in_words(const Plan&, const ModelSpec&);
 
 // What is missing where a search found no plan.
 struct Infeasible {
-  Bytes budget{0};                   // after the margin
+  Bytes budget{0};                   // after the margin, of every device
+  std::vector<Bytes> budgets;        // of each, where they differ
   bool is_proven = false;            // that nothing fits
   std::optional<Shortage> shortage;  // nothing where no plan fits in any memory
   std::optional<Answer> missed;      // a plan that does fit, which the search did not find

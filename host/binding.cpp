@@ -39,17 +39,17 @@ nlohmann::json to_json(const Binding::Stage& stage) {
 }  // namespace
 
 Binding binding_of(const Planning& p, const Plan& plan, const DetailedCost& detailed) {
-  Problem problem;
-  problem.budget = p.budget();
+  const Problem problem = budgets_of(p);
+  const GlobalChoice choice = choice_of(plan);
   const PlanCost cost = oracle_of(p).step(plan);
   const auto stage = [&](int s) {
     const auto at = static_cast<std::size_t>(s);
     return Binding::Stage{
-        .stage = s, .memory = cost.memory[at], .budget = problem.budget, .purposes = cost.purposes[at]};
+        .stage = s, .memory = cost.memory[at], .budget = problem.stage_budget(choice, s), .purposes = cost.purposes[at]};
   };
   Binding binding;
   for (const int s : full_stages(problem, plan, cost)) binding.full.push_back(stage(s));
-  binding.fullest = stage(static_cast<int>(std::ranges::max_element(cost.memory) - cost.memory.begin()));
+  binding.fullest = stage(least_room(problem, choice, cost.memory).stage);
   take_times(plan, detailed, binding);
   return binding;
 }

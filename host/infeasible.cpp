@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "host/asking.h"
 
 namespace trellis::host {
@@ -11,11 +14,28 @@ constexpr double kSecondsASolve = 0.5;
 constexpr double kSeconds = 3;  // for each of budget, batch and devices
 constexpr int kMostTimesTheDevices = 64;
 
-// In whole MiB, so that it can be typed.
-Bytes budget_that_fits(const Planning& p, Bytes needs) {
+// search.budget, in whole MiB, so that it can be typed.
+std::string in_mib(const Planning& p, Bytes after_margin) {
   constexpr std::int64_t kMiB = 1 << 20;
-  const std::int64_t whole = whole_budget(p, needs).value;
-  return Bytes{(whole + kMiB - 1) / kMiB * kMiB};
+  return fmt::format("{}MiB", (whole_budget(p, after_margin).value + kMiB - 1) / kMiB);
+}
+
+std::string budget_that_fits(const Planning& p, const Infeasible& found) {
+  const Bytes more = found.shortage->lacks;
+  if (found.budgets.empty()) return in_mib(p, found.budget + more);
+  std::vector<std::string> ranges;
+  for (std::size_t first = 0, last; first < found.budgets.size(); first = last + 1) {
+    for (last = first; last + 1 < found.budgets.size() && found.budgets[last + 1] == found.budgets[first];) ++last;
+    const Range devices{static_cast<std::int64_t>(first), static_cast<std::int64_t>(last)};
+    ranges.push_back(fmt::format("{}: {}", format(devices), in_mib(p, found.budgets[first] + more)));
+  }
+  return fmt::format("{{{}}}", fmt::join(ranges, ", "));
+}
+
+// "75.0 GiB a device", "37.5 GiB to 75.0 GiB a device"
+std::string in_words(const Infeasible& found) {
+  if (found.budgets.empty()) return fmt::format("{} a device", found.budget);
+  return fmt::format("{} to {} a device", found.budget, *std::ranges::max_element(found.budgets));
 }
 
 std::optional<Problem> with(const Planning& p, SpaceOptions space) {
@@ -39,7 +59,8 @@ OtherProblems others_of(const Planning& p) {
     other.batch = batch, other.batches = {batch};
     return with(p, other);
   };
-  others.with_devices = [&p, space](int devices) {
+  others.with_devices = [&p, space](int devices) -> std::optional<Problem> {
+    if (!space.budgets.empty()) return std::nullopt;  // what further devices would have is not known
     SpaceOptions other = space;
     other.devices = devices;
     other.devices_in_node = std::min(p.cluster.devices_per_node, devices);
@@ -62,7 +83,11 @@ Infeasible infeasible(const Planning& p, const Found& found) {
   const Oracle oracle = oracle_of(p);
   const MemoryOnly memory(oracle);
   const Solver solver = solver_of(p, memory, "exact", kSecondsASolve);
-  Infeasible result{.budget = problem.budget, .is_proven = found.is_proven(), .shortage = {}, .missed = {}};
+  Infeasible result{.budget = problem.budget,
+                    .budgets = problem.budgets,
+                    .is_proven = found.is_proven(),
+                    .shortage = {},
+                    .missed = {}};
   if (!result.is_proven) {
     Answer answer = solver(problem);
     if (answer.plan) {
@@ -80,48 +105,62 @@ Infeasible infeasible(const Planning& p, const Found& found) {
 Error to_error(const Planning& p, const Infeasible& found) {
   if (found.missed)
     return Error(ExitCode::infeasible,
-                 fmt::format("search '{}' found no plan that fits in {} a device, but there is one", name_of_search(p),
-                             found.budget),
+                 fmt::format("search '{}' found no plan that fits in {}, but there is one", name_of_search(p),
+                             in_words(found)),
                  fmt::format("{}; one of {} a step: {}",
                              name_of_search(p) == "exact" ? "raise search.limit" : "search.use=exact finds one",
                              found.missed->cost.step, in_words(*found.missed->plan, p.model)));
   const std::string title =
       found.is_proven
-          ? fmt::format("no plan fits in {} a device, proven", found.budget)
-          : fmt::format("no plan was found that fits in {} a device; that there is none is not proven", found.budget);
+          ? fmt::format("no plan fits in {}, proven", in_words(found))
+          : fmt::format("no plan was found that fits in {}; that there is none is not proven", in_words(found));
   if (!found.shortage)
     return Error(ExitCode::infeasible, title,
                  "none was found for any memory: look at search.fix, search.forbid and the batch");
   const Shortage& s = *found.shortage;
-  std::vector<std::string> ways = {fmt::format("search.budget={}MiB", budget_that_fits(p, s.needs).value >> 20)};
+  std::vector<std::string> ways = {fmt::format("search.budget={}", budget_that_fits(p, found))};
   if (s.batch) ways.push_back(fmt::format("a batch of {}", *s.batch));
   if (s.devices) ways.push_back(fmt::format("{} devices", *s.devices));
   return Error(ExitCode::infeasible,
-               fmt::format("{}; stage {} lacks {}{}", title, s.stage, s.needs - found.budget,
+               fmt::format("{}; stage {} lacks {}{}", title, s.stage, s.lacks,
                            s.is_least ? " at the least" : " in the smallest plan that was found"),
                fmt::format("that plan: {}; stage {} of {}: {}\n    what fits: {}{}", in_words(s.plan, p.model), s.stage,
                            s.needs, parts_of(s.cost.purposes[static_cast<std::size_t>(s.stage)]),
                            fmt::join(ways, ", or "), s.batch ? "" : "; no smaller batch was seen to"));
 }
 
+namespace {
+
+// The budget with so much more, a number; of each device where they differ.
+nlohmann::json of_each(const Infeasible& found, Bytes more, const std::function<Bytes(Bytes)>& shown) {
+  const auto one = [&](Bytes budget) { return (shown ? shown(budget + more) : budget + more).value; };
+  if (found.budgets.empty()) return one(found.budget);
+  nlohmann::json list = nlohmann::json::array();
+  for (const Bytes budget : found.budgets) list.push_back(one(budget));
+  return list;
+}
+
+}  // namespace
+
 nlohmann::json to_json(const Planning& p, const Infeasible& found) {
   nlohmann::json json;
-  json["budget_bytes"] = found.budget.value;
+  json["budget_bytes"] = of_each(found, {}, {});
   json["proven"] = found.is_proven;
   if (found.missed)
     json["missed"] = {{"step_s", to_seconds(found.missed->cost.step)}, {"plan_yaml", to_yaml(*found.missed->plan)}};
   if (!found.shortage) return json;
   const Shortage& s = *found.shortage;
   json["stage"] = s.stage;
-  json["lacks_bytes"] = (s.needs - found.budget).value;
+  json["lacks_bytes"] = s.lacks.value;
   json["needs_bytes"] = s.needs.value;
   json["needs_by_purpose"] = nlohmann::json::object();
   for (const auto& [purpose, bytes] : s.cost.purposes[static_cast<std::size_t>(s.stage)])
     json["needs_by_purpose"][purpose] = bytes.value;
   json["is_least"] = s.is_least;
-  json["nothing_fits_in_bytes"] = s.nothing_in.value;
+  json["nothing_fits_in_bytes"] = of_each(found, s.vain, {});
   json["plan_yaml"] = to_yaml(s.plan);
-  json["nearest"] = {{"search_budget_bytes", whole_budget(p, s.needs).value},
+  const auto whole = [&](Bytes budget) { return whole_budget(p, budget); };
+  json["nearest"] = {{"search_budget_bytes", of_each(found, s.lacks, whole)},
                      {"batch", s.batch ? nlohmann::json(*s.batch) : nlohmann::json()},
                      {"devices", s.devices ? nlohmann::json(*s.devices) : nlohmann::json()}};
   return json;

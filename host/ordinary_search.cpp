@@ -136,17 +136,38 @@ void print(const Planning& p, const Found& found) {
   fmt::print("predicted: {}, {:.4g} samples/s{}{}\n", step_text(predicted), found.cost.samples_per_second, tokens,
              p.profile && estimated > 0 ? fmt::format(" ({} times of the space estimated)", estimated) : "");
   fmt::print("{}\n", certificate(p, found.log));
+  const Problem budgets = budgets_of(p);
   for (std::size_t s = 0; s < found.cost.memory.size(); ++s) {
     std::vector<std::string> parts;
     for (const auto& [purpose, bytes] : found.cost.purposes[s]) parts.push_back(fmt::format("{} {}", purpose, bytes));
-    fmt::print("memory of stage {}: {} ({}); replayed {} to {}\n", s, found.cost.memory[s], fmt::join(parts, ", "),
-               predicted.memory[s].low, predicted.memory[s].high);
+    fmt::print("memory of stage {}: {} of {} ({}); replayed {} to {}\n", s, found.cost.memory[s],
+               budgets.stage_budget(choice_of(plan), static_cast<int>(s)), fmt::join(parts, ", "), predicted.memory[s].low, predicted.memory[s].high);
   }
+  fmt::print("budgets are what a margin of {:.3g} % leaves\n", 100 * p.margin());
   std::vector<std::string> counts;
   for (const auto& [what, count] : found.log.counts) counts.push_back(fmt::format("{} {}", what, count));
   fmt::print("explored: {}; {:.2f} s\n", fmt::join(counts, ", "), found.seconds);
   for (const auto& [what, note] : found.log.notes) fmt::print("{}: {}\n", what, note);
 }
+
+Problem budgets_of(const Planning& p) {
+  Problem problem;
+  problem.budget = p.budget(), problem.budgets = p.budgets();
+  return problem;
+}
+
+namespace {
+
+// After the margin: a number; a list where devices differ.
+nlohmann::json budget_json(const Planning& p) {
+  const std::vector<Bytes> each = p.budgets();
+  if (each.empty()) return p.budget().value;
+  nlohmann::json list = nlohmann::json::array();
+  for (const Bytes budget : each) list.push_back(budget.value);
+  return list;
+}
+
+}  // namespace
 
 nlohmann::json to_json(const Planning& p, const Found& found, const std::filesystem::path& file) {
   SearchResult result{.status = found.plan || found.log.status != SearchLog().status ? found.log.status : "infeasible",
@@ -173,7 +194,7 @@ nlohmann::json to_json(const Planning& p, const Found& found, const std::filesys
       found.plan && p.model.sequence > 0
           ? nlohmann::json(found.cost.samples_per_second * static_cast<double>(p.model.sequence))
           : nlohmann::json();
-  json["budget_bytes"] = p.space().budget.value;
+  json["budget_bytes"] = budget_json(p);
   json["notes"] = found.log.notes;
   json["estimated"] = p.prices->estimated();
   return json;

@@ -22,6 +22,8 @@ Found run_search(const Planning&, const std::string& name);
 // The same with another problem of the run, and costs that several may share; with these options of the search.
 Found solve(const Planning&, const Problem&, const CostOracle&, const std::string& name, const Options&);
 Oracle oracle_of(const Planning&);
+// The budgets of a run, and nothing else.
+Problem budgets_of(const Planning&);
 // The options that are this search's own: those of the section, if the section names it.
 Options options_of(const Planning&, const std::string& name);
 void print(const Planning&, const Found&);

@@ -33,7 +33,9 @@ struct Planning {
                        std::optional<int> devices);
 
   double margin() const;              // search.margin: of a budget, the share that is left free
-  Bytes budget() const;               // of one device, after the margin
+  // Of every device, after the margin; where they differ of each, and the least of them.
+  Bytes budget() const;
+  std::vector<Bytes> budgets() const;  // empty where all have the same
   SpaceOptions space() const;         // of the section `search`, and of `train` and `devices` what it leaves open
   Problem problem() const;            // over that space
   std::optional<Plan> start() const;  // search.start_from, which lies in the space

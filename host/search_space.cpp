@@ -103,9 +103,31 @@ Objective Planning::objective() const {
 
 double Planning::margin() const { return run.search.margin.value_or(kMargin); }
 
-Bytes Planning::budget() const {
-  const Bytes whole = run.search.budget.value_or(run.devices.memory.value_or(cluster.memory));
-  return scaled(whole, 1 - margin());
+namespace {
+
+// As it is written: one for all devices, or one a device.
+std::vector<Bytes> whole_budgets(const Planning& p) {
+  const bool of_search = !p.run.search.budget.empty();
+  const std::vector<Bytes>& written = of_search ? p.run.search.budget : p.run.devices.memory;
+  if (written.empty()) return {p.cluster.memory};
+  if (written.size() > 1 && written.size() != static_cast<std::size_t>(p.devices))
+    p.run.document.section(of_search ? "search" : "devices")
+        .reject(of_search ? "budget" : "memory",
+                fmt::format("it is of {} devices, the run has {}", written.size(), p.devices),
+                "one for all, or one for each: [80GiB, 40GiB], {0-3: 80GiB, 4-7: 40GiB}");
+  return written;
+}
+
+}  // namespace
+
+Bytes Planning::budget() const { return scaled(std::ranges::min(whole_budgets(*this)), 1 - margin()); }
+
+std::vector<Bytes> Planning::budgets() const {
+  std::vector<Bytes> all = whole_budgets(*this);
+  const auto [least, most] = std::ranges::minmax(all);
+  if (least == most) return {};
+  for (Bytes& bytes : all) bytes = scaled(bytes, 1 - margin());
+  return all;
 }
 
 SpaceOptions Planning::space() const {
@@ -116,6 +138,7 @@ SpaceOptions Planning::space() const {
   space.devices = devices;
   space.devices_in_node = std::min(cluster.devices_per_node, devices);
   space.budget = budget();
+  space.budgets = budgets();
   space.micro_batches = run.search.micro_batches;
   space.stages = section.get("stages", std::vector<int>{});
   space.schedules = section.get("schedules", std::vector<std::string>{});

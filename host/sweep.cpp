@@ -112,6 +112,15 @@ SweepResult sequences(const Context& context, const SweepRequest& request) {
   return result;
 }
 
+void check_budgets(const Planning& p, Sweep::Of of) {
+  if (p.budgets().empty() || (of != Sweep::Of::memory && of != Sweep::Of::gpus)) return;
+  throw Error(ExitCode::usage,
+              fmt::format("--sweep {}: the devices of this run have different memory", of == Sweep::Of::memory ? "memory" : "gpus"),
+              of == Sweep::Of::memory
+                  ? "a sweep gives all devices the same: to see that, write search.budget=SIZE with it"
+                  : "what other devices would have is not known: write search.budget=SIZE for all of them");
+}
+
 std::string word_of(Sweep::Of of) {
   switch (of) {
     case Sweep::Of::memory:
@@ -136,6 +145,7 @@ const SweepRow* SweepResult::best() const {
 }
 
 SweepResult sweep(const Context& context, const Planning& p, const SweepRequest& request) {
+  check_budgets(p, request.sweep.of);
   if (request.sweep.of == Sweep::Of::memory) return request.sweep.is_front ? front(p, request) : budgets(p, request);
   return request.sweep.of == Sweep::Of::sequence ? sequences(context, request) : spaces(p, request);
 }

@@ -115,6 +115,8 @@ class Report {
   }
 
   void print_price() const {
+    if (!found_.price && found_.best.plan)
+      fmt::print("  memory: its price is not asked for where devices have different budgets\n");
     if (!found_.price) return;
     const MemoryPrice& price = *found_.price;
     const auto line = [&](const char* what, const FrontPoint& smaller, const FrontPoint& larger,

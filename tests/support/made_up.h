@@ -12,7 +12,8 @@ namespace trellis::test {
 // Costs drawn at random. Whatever is asked for twice is the same.
 class MadeUp final : public CostOracle {
  public:
-  explicit MadeUp(unsigned seed) : random_(seed), slowdown_(number(0, 2) == 0 ? 1 : 1 + number(0, 100) / 100.0) {
+  // Times are multiples of `grain`: the coarser, the more plans take as long as others.
+  explicit MadeUp(unsigned seed, int grain = 1) : random_(seed), grain_(grain), slowdown_(number(0, 2) == 0 ? 1 : 1 + number(0, 100) / 100.0) {
     const int kinds = number(1, 3), layers = number(1, 4), options = number(1, kinds == 1 ? 4 : 3);
     devices = 1 << number(0, 2);
     std::vector<std::shared_ptr<const LayerSpec>> types;
@@ -73,7 +74,7 @@ class MadeUp final : public CostOracle {
  private:
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
   int number(int low, int high) { return low + static_cast<int>(random_() % static_cast<unsigned>(high - low + 1)); }
-  Picoseconds time(int high) { return Picoseconds(number(0, high)); }
+  Picoseconds time(int high) { return Picoseconds(number(0, high) / grain_ * grain_); }
   Bytes size(int high) { return Bytes(number(0, high)); }
   int kind(int layer) const { return model.layers[at(layer)]->type.back() - '0'; }
   static int index(const Candidate& c) { return static_cast<int>(c.strategy.at("option").integer("number", 0)); }
@@ -143,8 +144,11 @@ class MadeUp final : public CostOracle {
     problem.devices = devices;
     problem.dimensions = &test::dimensions();
     problem.budget = Bytes(number(0, 3) == 0 ? 1'000'000 : number(150, 560 * layers));
-    if (number(0, 3) == 0)
-      for (int d = 0; d < devices; ++d) problem.budgets.push_back(problem.budget - Bytes(number(0, 40)));
+    if (number(0, 3) == 0) {  // budgets that differ: a little, or by as much as a layer needs
+      const int apart = number(0, 1) == 0 ? 40 : static_cast<int>(std::min<std::int64_t>(problem.budget.value, 600));
+      for (int d = 0; d < devices; ++d) problem.budgets.push_back(problem.budget - Bytes(number(0, apart)));
+      problem.budget = std::ranges::min(problem.budgets);
+    }
     for (int k = 0; k < 3; ++k) by_kind_.push_back(candidates_);
     problem.candidates = [this](int layer, const GlobalChoice&) -> const std::vector<Candidate>& {
       return by_kind_[at(kind(layer))];
@@ -152,6 +156,7 @@ class MadeUp final : public CostOracle {
   }
 
   std::mt19937 random_;
+  int grain_;
   Slowdown slowdown_;
   std::vector<std::vector<LayerCost>> layers_;
   std::vector<std::vector<std::vector<std::vector<EdgeCost>>>> edges_;

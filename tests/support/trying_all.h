@@ -1,6 +1,7 @@
 // The best plan of a problem by trying all there are: what searches are compared with.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -23,9 +24,9 @@ inline Cuts all_cuts(int layers, int stages, int first = 0) {
   return cuts;
 }
 
-// The best score of all plans there are.
-inline std::optional<Score> by_trying_all(const Problem& problem, const CostOracle& oracle) {
-  std::optional<Score> best;
+// Calls `take` with every plan that fits, its cost and its candidates.
+template <class Take>
+void for_all_plans(const Problem& problem, const CostOracle& oracle, Take&& take) {
   for (const GlobalChoice& choice : problem.choices) {
     Plan plan = plan_under(choice);
     plan.layers.resize(problem.model->layers.size());
@@ -36,7 +37,7 @@ inline std::optional<Score> by_trying_all(const Problem& problem, const CostOrac
         if (i == plan.layers.size()) {
           try {
             const PlanCost cost = composed_step(oracle, *problem.model, plan, chosen);
-            if (problem.fits(choice, cost.memory) && (!best || score(plan, cost) < *best)) best = score(plan, cost);
+            if (problem.fits(choice, cost.memory)) take(plan, cost, chosen);
           } catch (const Error& error) {
             if (error.code() != ExitCode::infeasible) throw;
           }
@@ -50,7 +51,32 @@ inline std::optional<Score> by_trying_all(const Problem& problem, const CostOrac
       go(0);
     }
   }
+}
+
+// The best score of all plans there are.
+inline std::optional<Score> by_trying_all(const Problem& problem, const CostOracle& oracle) {
+  std::optional<Score> best;
+  for_all_plans(problem, oracle, [&](const Plan& plan, const PlanCost& cost, const std::vector<const Candidate*>&) {
+    if (!best || score(plan, cost) < *best) best = score(plan, cost);
+  });
   return best;
+}
+
+// What orders plans that take as long: the largest stage, the changes between neighbors, the candidates by layer.
+struct Precedence {
+  Bytes largest{0};
+  int changes = 0;
+  std::vector<std::int64_t> candidates;
+  auto operator<=>(const Precedence&) const = default;
+};
+inline Precedence precedence(const Problem& problem, const Plan& plan, const PlanCost& cost) {
+  Precedence tie{.largest = *std::ranges::max_element(cost.memory)};
+  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
+    tie.changes += i > 0 && plan.layers[i] != plan.layers[i - 1];
+    const std::vector<Candidate>& all = problem.candidates(static_cast<int>(i), *problem.find_choice(plan));
+    tie.candidates.push_back(std::ranges::find(all, plan.layers[i], &Candidate::strategy) - all.begin());
+  }
+  return tie;
 }
 
 }  // namespace trellis::test

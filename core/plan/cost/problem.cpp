@@ -95,6 +95,15 @@ std::vector<GlobalChoice> all_choices(const Dimensions& dimensions, const SpaceO
   return choices;
 }
 
+// Devices that all have the same need no list.
+void set_budgets(Problem& problem, const std::vector<Bytes>& budgets) {
+  if (budgets.size() != static_cast<std::size_t>(problem.devices))
+    fail(ExitCode::bad_input, "there are budgets of {} devices, and {} devices", budgets.size(), problem.devices);
+  const auto [least, most] = std::ranges::minmax_element(budgets);
+  problem.budget = *least;
+  if (*least < *most) problem.budgets = budgets;
+}
+
 }  // namespace
 
 Problem make_problem(const ModelSpec& model, const Dimensions& dimensions, const SpaceOptions& options) {
@@ -102,6 +111,7 @@ Problem make_problem(const ModelSpec& model, const Dimensions& dimensions, const
   problem.model = &model;
   problem.devices = options.devices;
   problem.budget = options.budget;
+  if (!options.budgets.empty()) set_budgets(problem, options.budgets);
   problem.start = options.start;
   problem.dimensions = &dimensions;
   problem.choices = all_choices(dimensions, options, static_cast<int>(model.layers.size()));
@@ -152,6 +162,15 @@ bool Problem::fits(const GlobalChoice& choice, const std::vector<Bytes>& memory)
   for (std::size_t s = 0; s < memory.size(); ++s)
     if (memory[s] > stage_budget(choice, static_cast<int>(s))) return false;
   return true;
+}
+
+Room least_room(const Problem& problem, const GlobalChoice& choice, const std::vector<Bytes>& memory) {
+  Room least;
+  for (std::size_t s = 0; s < memory.size(); ++s) {
+    const Bytes bytes = problem.stage_budget(choice, static_cast<int>(s)) - memory[s];
+    if (s == 0 || bytes < least.bytes) least = {static_cast<int>(s), bytes};
+  }
+  return least;
 }
 
 std::strong_ordering operator<=>(const Score& a, const Score& b) {
@@ -230,8 +249,10 @@ std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle
     if (plan.layers.size() != problem.model->layers.size()) continue;
     const std::optional<PlanCost> cost = step_if_possible(oracle, plan);
     if (!cost) continue;
-    const Bytes peak = *std::ranges::max_element(cost->memory);
-    if (!least || peak < least->budget) least = LeastMemory{.budget = peak, .plan = std::move(plan)};
+    const Room room = least_room(problem, choice, cost->memory);
+    if (!least || room.bytes > least->room.bytes)
+      least = LeastMemory{
+          .budget = *std::ranges::max_element(cost->memory), .room = room, .plan = std::move(plan)};
   }
   return least;
 }

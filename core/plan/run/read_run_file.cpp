@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 
 #include "trellis/plan/error.h"
 #include "trellis/plan/run_file.h"
@@ -67,6 +68,47 @@ double share(const Options& options, std::string_view key, double otherwise) {
   if (!(value >= 0 && value < 1))
     options.reject(key, fmt::format("expected at least 0% and less than 100%, found {}", options.raw(key)));
   return value;
+}
+
+constexpr std::int64_t kMostDevices = 1 << 20;  // whose memory a file may list
+
+// {0-3: 80GiB, 4-7: 40GiB}
+std::vector<Bytes> memory_by_range(const Options& ranges) {
+  std::map<std::int64_t, Bytes> found;
+  for (const std::string& key : ranges.keys()) {
+    const Bytes memory = at_least(ranges, key, Bytes(1), ranges.required<Bytes>(key));
+    std::vector<Range> parsed;
+    try {
+      parsed = parse_ranges(key);
+    } catch (const Error& error) {
+      ranges.reject(key, error.message(), "devices and their memory, as in {0-3: 80GiB, 4-7: 40GiB}");
+    }
+    for (const auto& [first, last] : parsed) {
+      if (last >= kMostDevices)
+        ranges.reject(key, fmt::format("expected devices below {}, found {}", kMostDevices, last));
+      for (std::int64_t device = first; device <= last; ++device)
+        if (!found.emplace(device, memory).second)
+          ranges.reject(key, fmt::format("device {} is named twice", device), "ranges have both ends included");
+    }
+  }
+  if (found.empty()) ranges.reject({}, "an empty mapping", "devices and their memory, as in {0-3: 80GiB, 4-7: 40GiB}");
+  std::vector<Bytes> memory;
+  for (const auto& [device, bytes] : found) {
+    if (device != static_cast<std::int64_t>(memory.size()))
+      ranges.reject({}, fmt::format("device {} is missing", memory.size()), "every device is named once, from 0 on");
+    memory.push_back(bytes);
+  }
+  return memory;
+}
+
+// 80GiB; [80GiB, 80GiB, 40GiB, 40GiB]; {0-1: 80GiB, 2-3: 40GiB}
+std::vector<Bytes> read_memory(const Options& options, std::string_view key) {
+  if (options.is_map(key)) return memory_by_range(options.section(key));
+  const auto memory = options.find<std::vector<Bytes>>(key);
+  if (!memory) return {};
+  if (memory->empty()) options.reject(key, "an empty list", "one entry a device, or one for all");
+  for (const Bytes bytes : *memory) at_least(options, key, Bytes(1), bytes);
+  return *memory;
 }
 
 PluginChoice read_choice(const Options& document, std::string_view section) {
@@ -149,7 +191,7 @@ DevicesSection read_devices(const Options& document) {
   DevicesSection devices;
   devices.count = find_at_least(options, "count", 1);
   devices.kind = std::array<const char*, 2>{"cpu", "cuda"}.at(word(options, "kind", {"cpu", "cuda"}));
-  devices.memory = find_at_least(options, "memory", Bytes(1));
+  devices.memory = read_memory(options, "memory");
   devices.threads = at_least(options, "threads", 0, options.get("threads", devices.threads));
   devices.timeout = at_least(options, "timeout", 1_s, options.get("timeout", devices.timeout));
   devices.interface = options.get("interface", devices.interface);
@@ -185,7 +227,7 @@ SearchSection read_search(const Options& document) {
   const Options& options = search.algorithm.options;
   search.micro_batches = options.get("micro_batches", std::vector<int>{});
   for (const int count : search.micro_batches) at_least(options, "micro_batches", 1, count);
-  search.budget = find_at_least(options, "budget", Bytes(1));
+  search.budget = read_memory(options, "budget");
   if (options.has("margin")) search.margin = share(options, "margin", 0);
   return search;
 }

@@ -161,14 +161,12 @@ void find_less(Problem problem, const CostOracle& oracle, const Solver& solver, 
 
 std::optional<MemoryPrice> price_of_memory(const Problem& problem, const CostOracle& oracle, const Solver& solver,
                                            const Answer& best) {
-  if (!best.plan) return std::nullopt;
+  if (!best.plan || !problem.budgets.empty()) return std::nullopt;
   MemoryPrice price;
   price.here = point(problem.budget, best);
-  Problem uniform = problem;
-  uniform.budgets.clear();
-  price.unlimited = at_budget(uniform, solver, kNoLimit, best.plan);
-  find_less(uniform, oracle, solver, price);
-  More(uniform, solver, price).find(price.unlimited);
+  price.unlimited = at_budget(problem, solver, kNoLimit, best.plan);
+  find_less(problem, oracle, solver, price);
+  More(problem, solver, price).find(price.unlimited);
   return price;
 }
 

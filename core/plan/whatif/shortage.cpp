@@ -17,30 +17,30 @@ class Asking {
   // A plan of least_memory() that fits needs no search.
   bool fits_somehow(const Problem& problem) const {
     const std::optional<LeastMemory> least = least_memory(problem, oracle_);
-    return (least && least->budget <= problem.budget) || solver_(problem).plan.has_value();
+    return (least && least->room.bytes >= Bytes{0}) || solver_(problem).plan.has_value();
   }
 
-  void take(Shortage& shortage, Plan plan) const {
+  // `problem`: that in which nothing fits.
+  void take(const Problem& problem, Shortage& shortage, Plan plan) const {
     shortage.cost = oracle_.step(plan);
-    const auto fullest = std::ranges::max_element(shortage.cost.memory);
-    shortage.needs = *fullest;
-    shortage.stage = static_cast<int>(fullest - shortage.cost.memory.begin());
+    const Room room = least_room(problem, choice_of(plan), shortage.cost.memory);
+    shortage.stage = room.stage;
+    shortage.lacks = Bytes{0} - room.bytes;
+    shortage.needs = shortage.cost.memory[static_cast<std::size_t>(room.stage)];
     plan.made_by.clear(), plan.predicted.reset();
     shortage.plan = std::move(plan);
   }
 
-  // Halves what is between a budget in which nothing fits and one in which something does.
-  void narrow(Problem problem, Shortage& shortage) const {
-    shortage.nothing_in = problem.budget;
+  // Halves what is between budgets in which nothing fits and such in which something does.
+  void narrow(const Problem& problem, Shortage& shortage) const {
     const Bytes close_enough{std::max<std::int64_t>(1 << 14, problem.budget.value >> 11)};
-    const auto is_close = [&] { return shortage.needs - shortage.nothing_in <= close_enough; };
+    const auto is_close = [&] { return shortage.lacks - shortage.vain <= close_enough; };
     bool proven = true;
-    problem.start.reset();
     for (const Clock clock; !is_close() && clock.seconds() < seconds_;) {
-      problem.budget = shortage.nothing_in + (shortage.needs - shortage.nothing_in) / 2;
-      const Answer answer = solver_(problem);
-      if (answer.plan) take(shortage, *answer.plan);
-      else shortage.nothing_in = problem.budget, proven = proven && answer.is_proven();
+      const Bytes more = shortage.vain + (shortage.lacks - shortage.vain) / 2;
+      const Answer answer = solver_(with_more(problem, more));
+      if (answer.plan) take(problem, shortage, *answer.plan);
+      else shortage.vain = more, proven = proven && answer.is_proven();
     }
     shortage.is_least = proven && is_close();
   }
@@ -68,6 +68,13 @@ class Asking {
   }
 
  private:
+  static Problem with_more(Problem problem, Bytes more) {
+    problem.budget += more;
+    for (Bytes& budget : problem.budgets) budget += more;
+    problem.start.reset();
+    return problem;
+  }
+
   class Clock {
    public:
     double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
@@ -89,14 +96,14 @@ std::optional<Shortage> shortage(const Problem& problem, const CostOracle& oracl
   const Asking asking(oracle, solver, seconds);
   Shortage result;
   if (std::optional<LeastMemory> least = least_memory(problem, oracle)) {
-    asking.take(result, std::move(least->plan));
+    asking.take(problem, result, std::move(least->plan));
   } else {
     Problem unlimited = problem;
     unlimited.budget = Bytes{std::int64_t{1} << 50};
     unlimited.budgets.clear(), unlimited.start.reset();
     Answer answer = solver(unlimited);
     if (!answer.plan) return std::nullopt;
-    asking.take(result, std::move(*answer.plan));
+    asking.take(problem, result, std::move(*answer.plan));
   }
   asking.narrow(problem, result);
   asking.try_batches(problem, others, result);

@@ -56,3 +56,37 @@ done
 # in another budget the plan is not in the space
 timeout 100 "$trellis" --log error explain "$work/30.yaml" --run $quick search.budget=25MiB --what-if >"$work/out" || failed=1
 has "$work/out" "the plan is not in the space of the search: stage 0 needs"
+
+# devices with different memory
+uneven() { timeout 100 "$trellis" --log error search $quick --nproc 4 search.use=exact "$@"; }
+uneven 'devices.memory={0-1: 64MiB, 2-3: 30MiB}' search.stages=2 --out "$work/uneven.yaml" --json "$work/uneven.json" >"$work/out" || failed=1
+has "$work/out" " of 60.8 MiB ("
+has "$work/out" " of 28.5 MiB ("
+has "$work/out" "a margin of 5 %"
+python3 - "$work/uneven.json" <<'PYTHON' || failed=1
+import json, sys
+answer = json.load(open(sys.argv[1]))
+assert answer["budget_bytes"] == [63753421] * 2 + [29884416] * 2, answer["budget_bytes"]
+assert answer["memory"][0] <= 63753421 and answer["memory"][1] <= 29884416, answer["memory"]
+assert answer["status"] == "optimal, proven", answer["status"]
+PYTHON
+uneven 'search.budget=[64MiB, 64MiB, 30MiB, 30MiB]' search.stages=2 --compare exact,dynamic_programming,uniform >"$work/out" || failed=1
+has "$work/out" "optimal, proven"
+timeout 100 "$trellis" --log error explain "$work/uneven.yaml" --run $quick 'search.budget={0-1: 64MiB, 2-3: 30MiB}' --what-if >"$work/out" || failed=1
+has "$work/out" "no plan of the space is better (optimal, proven)"
+has "$work/out" "its price is not asked for where devices have different budgets"
+refuse 3 "no plan fits in 7.6 MiB to 15.2 MiB a device, proven; stage" search $quick --nproc 4 search.use=exact 'search.budget={0-1: 16MiB, 2-3: 8MiB}' --json "$work/none.json"
+has "$work/.err" "what fits: search.budget={0-1: "
+python3 - "$work/none.json" <<'PYTHON' || failed=1
+import json, sys
+missing = json.load(open(sys.argv[1]))["infeasible"]
+near = missing["nearest"]["search_budget_bytes"]
+assert len(near) == 4 and near[0] - near[2] == 8 << 20, near
+assert missing["nearest"]["devices"] is None and missing["lacks_bytes"] > 0, missing
+PYTHON
+refuse 2 "--sweep memory: the devices of this run have different memory" search $quick --nproc 2 'search.budget=[32MiB, 64MiB]' --sweep memory=16MiB..80MiB
+refuse 2 "--sweep gpus: the devices of this run have different memory" search $quick --nproc 2 'search.budget=[32MiB, 64MiB]' --sweep gpus=1,2
+refuse 4 "search.budget: it is of 2 devices, the run has 4" search $quick --nproc 4 'search.budget=[32MiB, 64MiB]'
+refuse 4 "devices.memory: it is of 3 devices, the run has 2" search $quick --nproc 2 'devices.memory={0-2: 32MiB}' 
+refuse 4 "device 1 is named twice" search $quick --nproc 2 'devices.memory={0-1: 32MiB, 1: 64MiB}'
+refuse 4 "device 1 is missing" search $quick --nproc 2 'devices.memory={0: 32MiB, 2: 64MiB}'

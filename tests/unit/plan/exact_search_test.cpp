@@ -12,7 +12,7 @@ using test::by_trying_all;
 using test::MadeUp;
 
 TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
-  int with_answer = 0, pipelines = 0;
+  int with_answer = 0, pipelines = 0, differing = 0;
   for (unsigned seed = 1; seed <= 5000; ++seed) {
     CAPTURE(seed);
     const MadeUp made(seed);
@@ -29,9 +29,11 @@ TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
     REQUIRE(made.problem.fits(choice_of(*plan), cost.memory));
     CHECK(log.status == "optimal, proven");
     ++with_answer, pipelines += plan->stages.size() > 1;
+    differing += plan->stages.size() > 1 && !made.problem.budgets.empty();
   }
   CHECK(with_answer > 3000);
   CHECK(pipelines > 300);
+  CHECK(differing > 50);
 }
 
 TEST_CASE("exact equals trying all on 500 problems of real programs") {
@@ -75,6 +77,11 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
     };
     const auto least = least_memory(problem, oracle);
     if (least && number(0, 2) > 0) problem.budget = scaled(least->budget, 1 + number(0, 80) / 100.0);
+    if (least && number(0, 3) == 0) {
+      for (int d = 0; d < devices; ++d)
+        problem.budgets.push_back(scaled(least->budget, number(80, 180) / 100.0));
+      problem.budget = std::ranges::min(problem.budgets);
+    }
     SearchLog log;
     const auto plan = test::search("exact")->solve(problem, oracle, Options::empty(), log);
     const std::optional<Score> best = by_trying_all(problem, oracle);
@@ -86,6 +93,7 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
     CHECK(log.status == "optimal, proven");
     CHECK(*log.lower_bound <= to_seconds(cost.step) * (1 + 1e-12));
     ++with_answer, pipelines += plan->stages.size() > 1;
+    REQUIRE(problem.fits(choice_of(*plan), cost.memory));
     mixed += std::ranges::any_of(plan->layers, [&](const Strategy& s) { return s != plan->layers.front(); });
   }
   CHECK(with_answer > 400);
@@ -141,7 +149,7 @@ TEST_CASE("out of time exact says truly how near its plan is") {
     else ++open;
     ++found;
   }
-  CHECK(found > 200);
+  CHECK(found > 150);
   CHECK(open > 20);
 }
 

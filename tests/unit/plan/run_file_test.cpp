@@ -85,15 +85,39 @@ profile: {repeats: 5}
   CHECK(run.train.check);
   CHECK(run.devices.count == 4);
   CHECK(run.devices.kind == "cuda");
-  CHECK(run.devices.memory == 4_GiB);
+  CHECK(run.devices.memory == std::vector{4_GiB});
   CHECK(run.devices.timeout == 90_s);
   CHECK(run.parallelism.uniform.section("tp").required<int>("degree") == 2);
   CHECK(run.search.algorithm.use == "exhaustive");
   CHECK(run.search.micro_batches == std::vector<int>{1, 2, 4});
-  CHECK(run.search.budget == 3_GiB);
+  CHECK(run.search.budget == std::vector{3_GiB});
   CHECK(run.search.margin == doctest::Approx(0.1));
   CHECK(run.search.algorithm.options.required<int>("depth") == 3);
   CHECK(run.profile.required<int>("repeats") == 5);
+}
+
+TEST_CASE("the memory of devices is one for all, a list, or a mapping of ranges") {
+  const auto memory = [](const std::string& yaml) { return read("model: {use: gpt}\ndevices: {memory: " + yaml + "}\n").devices.memory; };
+  CHECK(memory("80GiB") == std::vector{80_GiB});
+  CHECK(memory("[80GiB, 80GiB, 40GiB, 512MiB]") == std::vector{80_GiB, 80_GiB, 40_GiB, 512_MiB});
+  CHECK(memory("{0-1: 80GiB, 2: 40GiB, 3: 512MiB}") == std::vector{80_GiB, 80_GiB, 40_GiB, 512_MiB});
+  CHECK(memory("{\"0,2\": 80GiB, 1: 40GiB}") == std::vector{80_GiB, 40_GiB, 80_GiB});
+  CHECK(read("model: {use: gpt}\nsearch: {use: exact, budget: {0: 2GiB, 1: 1GiB}}\n").search.budget ==
+        std::vector{2_GiB, 1_GiB});
+  CHECK(read("model: {use: gpt}\n").devices.memory.empty());
+
+  CHECK(error_with("devices: {memory: []}").find("devices.memory: an empty list") != std::string::npos);
+  CHECK(error_with("devices: {memory: {}}").find("devices.memory: an empty mapping") != std::string::npos);
+  CHECK(error_with("devices: {memory: [80GiB, 0]}").find("expected at least 1 B, found 0 B") != std::string::npos);
+  CHECK(error_with("devices: {memory: {0-3: 0}}").find("devices.memory.0-3: expected at least 1 B") != std::string::npos);
+  CHECK(error_with("devices: {memory: {0-3: 80GiB, 3: 40GiB}}").find("devices.memory.3: device 3 is named twice") !=
+        std::string::npos);
+  CHECK(error_with("devices: {memory: {0-1: 80GiB, 3: 40GiB}}").find("devices.memory: device 2 is missing") !=
+        std::string::npos);
+  CHECK(error_with("devices: {memory: {all: 80GiB}}").find("expected a range") != std::string::npos);
+  CHECK(error_with("devices: {memory: {0-99999999999: 80GiB}}").find("expected devices below 1048576") !=
+        std::string::npos);
+  CHECK(error_with("devices: {memory: [80GiB, 40]}").find("add a unit") != std::string::npos);
 }
 
 TEST_CASE("what a run file says wrongly is told with its place and the likely fix") {

@@ -71,6 +71,40 @@ TEST_CASE("no search beats exhaustive, and dynamic programming comes within a qu
   }
 }
 
+TEST_CASE("where devices have different budgets no search overdraws a stage's own") {
+  Small small(2, {.batch = 8, .devices = 4, .budget = 1_GiB, .micro_batches = {1, 4}, .stages = {2, 4}});
+  small.thin_out(12);
+  const Bytes least = least_memory(small.problem, small.oracle)->budget;
+  for (const auto& shares : {std::vector{3.0, 1.2, 1.3, 2.0}, {1.2, 1.3, 3.0, 3.0}, {2.0, 2.0, 1.05, 1.0}}) {
+    small.problem.budgets.clear();
+    for (const double share : shares) small.problem.budgets.push_back(scaled(least, share));
+    small.problem.budget = std::ranges::min(small.problem.budgets);
+    const auto best = small.solve("exhaustive");
+    REQUIRE(best);
+    for (const std::string name : {"exhaustive", "exact", "dynamic_programming", "uniform"}) {
+      CAPTURE(name);
+      const auto plan = small.solve(name);
+      if (!plan) continue;
+      CHECK(objection(small.problem, *plan, small.oracle.step(*plan)).empty());
+      CHECK(small.step(*plan) >= small.step(*best));
+      if (name == "exact") CHECK(small.step(*plan) == small.step(*best));
+    }
+  }
+}
+
+TEST_CASE("a list of budgets is of as many devices as there are; equal ones are one budget") {
+  const ModelSpec model = test::small_gpt(1);
+  const auto problem = [&](std::vector<Bytes> budgets) {
+    return make_problem(model, test::dimensions(),
+                        {.batch = 8, .devices = 2, .budget = 1_GiB, .budgets = std::move(budgets), .micro_batches = {1}});
+  };
+  CHECK(problem({2_GiB, 2_GiB}).budget == 2_GiB);
+  CHECK(problem({2_GiB, 2_GiB}).budgets.empty());
+  CHECK(problem({2_GiB, 1_GiB}).budget == 1_GiB);
+  CHECK(problem({2_GiB, 1_GiB}).budgets.size() == 2);
+  CHECK_THROWS_WITH_AS(problem({1_GiB, 2_GiB, 3_GiB}), doctest::Contains("budgets of 3 devices, and 2 devices"), Error);
+}
+
 TEST_CASE("where nothing fits no search returns a plan") {
   Small small(1, {.batch = 8, .devices = 2, .budget = 64_KiB, .micro_batches = {1}});
   small.thin_out(8);

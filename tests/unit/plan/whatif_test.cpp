@@ -242,6 +242,44 @@ TEST_CASE("stages near their budget are named, the fullest first") {
   CHECK(full_stages(problem, plan, cost, 1.0).empty());
 }
 
+TEST_CASE("of stages with different budgets those near their own are named") {
+  Problem problem;
+  problem.budget = 50_B, problem.budgets = {100_B, 200_B, 50_B, 60_B};
+  Plan plan{.atoms = {2}, .stages = {{0, 0}, {1, 1}}};
+  CHECK(problem.stage_budget(choice_of(plan), 0) == 100_B);
+  CHECK(problem.stage_budget(choice_of(plan), 1) == 50_B);
+  CHECK(full_stages(problem, plan, {.memory = {90_B, 49_B}}) == std::vector<int>{1});
+  CHECK(problem.fits(choice_of(plan), {100_B, 50_B}));
+  CHECK_FALSE(problem.fits(choice_of(plan), {50_B, 100_B}));
+  const Room room = least_room(problem, choice_of(plan), {90_B, 52_B});
+  CHECK(room.stage == 1);
+  CHECK(room.bytes == Bytes{0} - 2_B);
+}
+
+TEST_CASE("where nothing fits in different budgets, what each lacks is told; a price of memory is not") {
+  Small small(2, 7, {2});
+  const Answer ample = small.solver()(small.problem);
+  REQUIRE(ample.plan);
+  const Bytes least = least_memory(small.problem, small.oracle)->budget;
+  small.problem.budgets = {scaled(least, 0.9), scaled(least, 0.5)};
+  small.problem.budget = scaled(least, 0.5);
+  CHECK_FALSE(price_of_memory(small.problem, small.oracle, small.solver(), ample));
+  const MemoryOnly memory(small.oracle);
+  const Solver solver = [&](const Problem& asked) { return Small::solve(asked, memory); };
+  const OtherProblems none{.with_batch = [](std::int64_t) { return std::optional<Problem>(); },
+                           .with_devices = [](int) { return std::optional<Problem>(); }};
+  const auto missing = shortage(small.problem, small.oracle, solver, none, 60);
+  REQUIRE(missing);
+  CHECK(missing->is_least);
+  CHECK(missing->lacks > 0_B);
+  CHECK(missing->vain < missing->lacks);
+  Problem more = small.problem;
+  more.budget += missing->lacks;
+  for (Bytes& budget : more.budgets) budget += missing->lacks;
+  CHECK(more.fits(choice_of(missing->plan), missing->cost.memory));
+  CHECK(missing->needs == missing->lacks + small.problem.stage_budget(choice_of(missing->plan), missing->stage));
+}
+
 TEST_CASE("where nothing fits the least that would is found, and what else would fit") {
   Small small(1, 5);
   const MemoryFront front = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 1000);
@@ -269,7 +307,8 @@ TEST_CASE("where nothing fits the least that would is found, and what else would
   CHECK(missing->is_least);
   CHECK(missing->needs >= least);
   CHECK(missing->needs - least <= 16_KiB);
-  CHECK(missing->nothing_in < least);
+  CHECK(missing->lacks == missing->needs - small.problem.budget);
+  CHECK(small.problem.budget + missing->vain < least);
   CHECK(missing->cost.memory[static_cast<std::size_t>(missing->stage)] == missing->needs);
   CHECK(missing->cost.step > 1_us);  // by the real costs
   CHECK(missing->batch == 4);

@@ -110,6 +110,7 @@ struct SpaceOptions {
   int devices = 1;
   int devices_in_node = 0;              // 0 = all
   Bytes budget{0};                      // of one device
+  std::vector<Bytes> budgets;           // of each device, where they differ: then `budget` is not looked at
   std::vector<int> micro_batches;       // empty: all divisors of the batch
   std::vector<int> stages;              // empty: all divisors of `devices` up to the number of layers
   std::vector<std::string> schedules;   // empty: all that the dimensions bring
@@ -142,10 +143,18 @@ TRELLIS_API std::optional<PlanCost> step_if_possible(const CostOracle&, const Pl
 // in the list, a stage over budget); empty where nothing does. A host asks this of every plan that a plugin returns.
 TRELLIS_API std::string objection(const Problem&, const Plan&, const PlanCost&);
 
-// The smallest budget under which some candidate plan fits, as far as `tried` tells: of each choice the plan that takes
-// the least memory in every layer.
+// The stage that has the least room between its memory and its budget; negative where it does not fit.
+struct Room {
+  int stage = 0;
+  Bytes bytes{0};
+};
+TRELLIS_API Room least_room(const Problem&, const GlobalChoice&, const std::vector<Bytes>& memory);
+
+// The plan that comes closest to fitting, or has the most room, as far as a quick look tells: of each choice the plan
+// that takes the least memory in every layer.
 struct LeastMemory {
-  Bytes budget{0};
+  Bytes budget{0};  // the memory of its fullest stage
+  Room room;
   Plan plan;
 };
 TRELLIS_API std::optional<LeastMemory> least_memory(const Problem&, const CostOracle&);

@@ -56,7 +56,7 @@ struct TrainSection {
 struct DevicesSection {
   std::optional<int> count;
   std::string kind = "cpu";  // cpu, cuda
-  std::optional<Bytes> memory;
+  std::vector<Bytes> memory;        // empty: not given; one: of every device; else of each
   int threads = 0;              // of a rank on the CPU; 0: an equal share of the cores
   Picoseconds timeout = 600_s;  // that a rank waits for another
   std::string interface = "lo";
@@ -72,7 +72,7 @@ struct ParallelismSection {
 struct SearchSection {
   PluginChoice algorithm;          // its options are the remaining ones of the section
   std::vector<int> micro_batches;  // to be tried; empty: the search decides
-  std::optional<Bytes> budget;     // per device; else devices.memory
+  std::vector<Bytes> budget;       // as devices.memory, which it replaces
   std::optional<double> margin;    // share of the budget that is left free
 };
 

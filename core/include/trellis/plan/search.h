@@ -47,8 +47,8 @@ TRELLIS_API bool pads_sequences(const ModelSpec&, std::int64_t multiple);
 struct Problem {
   const ModelSpec* model = nullptr;
   int devices = 1;
-  Bytes budget{0};             // of every device, margin already taken off
-  std::vector<Bytes> budgets;  // of each device, where they differ; empty: `budget` is that of all
+  Bytes budget{0};             // of every device, margin already taken off; the least, where they differ
+  std::vector<Bytes> budgets;  // of each device, where they differ; else empty
   std::vector<GlobalChoice> choices;
   const Dimensions* dimensions = nullptr;
   // Candidates of a layer under a choice, in a fixed order; the same object for layers of one type that are under the

@@ -75,7 +75,7 @@ struct MemoryFront {
 // starts from the best plan known that fits: a neighbor of the answer before.
 TRELLIS_API MemoryFront memory_front(Problem, const CostOracle&, const Solver&, Bytes from, Bytes to, int most_points);
 
-// What a little more or less memory is worth at a plan's budget.
+// What a little more or less memory is worth at a plan's budget, which is that of all devices.
 struct MemoryPrice {
   FrontPoint here;
   std::optional<FrontPoint> less, more;  // the next points of the front
@@ -84,7 +84,7 @@ struct MemoryPrice {
   // Seconds of a step for each GiB between two points: how much faster the one with more memory is.
   TRELLIS_API static double slope(const FrontPoint& smaller, const FrontPoint& larger);
 };
-// Nothing where no plan fits. `best`: what is known to be the answer at the problem's budget.
+// Nothing where no plan fits, or where budgets differ. `best`: what is known to be the answer at the problem's budget.
 TRELLIS_API std::optional<MemoryPrice> price_of_memory(const Problem&, const CostOracle&, const Solver&,
                                                        const Answer& best);
 
@@ -151,12 +151,13 @@ class TRELLIS_API MemoryOnly final : public CostOracle {
 };
 
 struct Shortage {
-  Bytes needs{0};  // the smallest budget in which a plan was found to fit
+  Bytes lacks{0};  // the least by which every device's budget has to grow, that a plan was found for
   Plan plan;       // that plan
   PlanCost cost;
-  int stage = 0;                      // that needs the most
-  Bytes nothing_in{0};                // the largest budget that was tried in vain; near `needs` unless time ran out
-  bool is_least = false;              // proven: nothing fits there, and `needs` is close to it
+  int stage = 0;                      // of it, that lacks the most
+  Bytes needs{0};                     // of that stage
+  Bytes vain{0};                      // the most by which budgets grew in vain; near `lacks` unless time ran out
+  bool is_least = false;              // proven: nothing fits there, and `lacks` is close to it
   std::optional<std::int64_t> batch;  // the largest halved one that fits in the budget
   std::optional<int> devices;         // the smallest doubled number that does
 };
