@@ -71,15 +71,15 @@ EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const Deriv
 }
 
 EdgeCost stage_edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext& context,
-                         const Prices& prices, Location at, int next_device) {
+                         const Prices& prices, Location at) {
   EdgeCost cost = edge_cost(from, to, context, prices, at);
   Bytes bytes{0}, alive{0};
   for (const SlotId s : to.inputs) {
     const Bytes size = to.slots[static_cast<std::size_t>(s)].bytes();
     bytes += size, alive += allocated(size);
   }
-  cost.send_forward = prices.collective(MoveKind::send_recv, bytes, {at.first_device, next_device});
-  cost.send_backward = prices.collective(MoveKind::send_recv, bytes, {next_device, at.first_device});
+  const DeviceLine& line = from.placement.line();
+  cost.send_forward = cost.send_backward = prices.transfer(bytes, line, at, line.size());
   cost.sent = alive;
   return cost;
 }
@@ -168,14 +168,12 @@ TieCost tie_cost(const LayerProgram& owner, const LayerProgram& use, const std::
     const auto& moves = gradient ? tie.gradient_moves : tie.parameter_moves;
     const Dtype dtype = gradient ? gradient_dtype(context.dtype) : context.dtype;
     for (const Move& move : moves) {
-      std::vector<int> group = stages.front().line.group(0, move.axes);
-      for (int& rank : group) rank += at.first_device;
-      time += prices.collective(move.kind, move.bytes, group);
+      time += prices.collective(move.kind, move.bytes, stages.front().line, move.axes, at);
       cost.bytes = std::max(cost.bytes, 2 * whole(dtype) + staging_bytes(move, stages.front().line));
     }
     if (!same_stage)
-      time += prices.collective(MoveKind::send_recv, size_of(Dtype::f32) * elements(later->shapes.front()),
-                                {at.first_device, at.first_device + stages.front().line.size()});
+      time += prices.transfer(size_of(Dtype::f32) * elements(later->shapes.front()), stages.front().line, at,
+                              stages.front().line.size());
     cost.bytes = std::max(cost.bytes, 2 * whole(dtype));
   }
   return cost;

@@ -104,16 +104,24 @@ TimedPass time_pass(const Instructions& list, const StageProgram& stage, const D
   return pass;
 }
 
+}  // namespace
+
+AxisList whole_line(const DeviceLine& line) {
+  AxisList all(line.atoms.size());
+  std::iota(all.begin(), all.end(), Atom{0});
+  return all;
+}
+
+namespace {
+
 // The optimizer and what it gathers, with the reading of gradients for the norm; waiting for others is not a layer's.
 Picoseconds time_update(const StageProgram& stage, const DeriveContext& context, const Prices& prices, Location at) {
-  std::vector<int> line(static_cast<std::size_t>(stage.line.size()));
-  std::iota(line.begin(), line.end(), at.first_device);
   ListRunner runner{.stage = stage, .prices = prices, .context = context, .at = at};
   Timeline update(prices.slowdown());
   for (const Instruction& i : stage.update) {
     if (i.kind == InstructionKind::norm)
       update.compute(prices.price(stage, i, context, at).compute -
-                     prices.collective(MoveKind::all_reduce, Bytes{8}, line));
+                     prices.collective(MoveKind::all_reduce, Bytes{8}, stage.line, whole_line(stage.line), at));
     else if (i.kind != InstructionKind::reduce_wait) runner.run(i, update);
   }
   update.wait_all();

@@ -10,10 +10,10 @@ namespace trellis {
 // `entry` and `exit` of the cost are left at 0.
 LayerCost layer_cost(const LayerProgram&, const DeriveContext&, const Prices&, Location);
 
-// Within a stage, and from one stage to the next, whose line begins at `next_device`.
+// Within a stage, and from one stage to the next, whose line follows.
 EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&, Location);
 EdgeCost stage_edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&,
-                         Location, int next_device);
+                         Location);
 
 // What edges depend on: equal texts, equal edges to and from whatever other layer.
 std::string entry_text(const LayerProgram&);
@@ -21,6 +21,9 @@ std::string exit_text(const LayerProgram&);
 
 TieCost tie_cost(const LayerProgram& owner, const LayerProgram& use, const std::string& shared, bool same_stage,
                  const DeriveContext&, const Prices&, Location);
+
+// All axes of a line.
+AxisList whole_line(const DeviceLine&);
 
 DeriveContext context_of(const SharedShapes&, const OpLibrary&, Dtype);
 

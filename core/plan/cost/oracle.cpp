@@ -103,7 +103,7 @@ EdgeCost Oracle::stage_edge(int layer, const Candidate& from, const Candidate& t
       fmt::format("{} {} {} stage {}", fmt::join(where.choice->atoms, ","), before.exit, after.entry, where.stage);
   return state_->edges.get(key, [&] {
     return stage_edge_cost(*before.program, *after.program, state_->context(where), *state_->prices,
-                           state_->location(where), state_->location(where).first_device + State::width(where));
+                           state_->location(where));
   });
 }
 
@@ -152,9 +152,8 @@ LeastBusy Oracle::least_busy(int layer, const GlobalChoice& choice) const {
 }
 
 Picoseconds Oracle::step_overhead(const GlobalChoice& choice) const {
-  std::vector<int> all(static_cast<std::size_t>(DeviceLine{choice.atoms}.size() * choice.stages));
-  for (std::size_t d = 0; d < all.size(); ++d) all[d] = static_cast<int>(d);
-  return state_->prices->collective(MoveKind::all_reduce, Bytes{8}, all);
+  const DeviceLine all{{DeviceLine{choice.atoms}.size() * choice.stages}};
+  return state_->prices->collective(MoveKind::all_reduce, Bytes{8}, all, whole_line(all), {});
 }
 
 Slowdown Oracle::slowdown() const { return Slowdown(state_->prices->slowdown()); }

@@ -86,7 +86,7 @@ DetailedCost price_plan(const CompiledPlan& compiled, const PipelineSchedule& sc
     const auto transfer = [&](const std::vector<SlotId>& slots, int to) {
       return slots.empty()
                  ? Picoseconds{0}
-                 : prices.collective(MoveKind::send_recv, total(stage, slots), {at.first_device, at.first_device + to});
+                 : prices.transfer(total(stage, slots), stage.line, at, to);
     };
     t.send_forward = transfer(stage.send, width);
     t.send_backward = transfer(stage.send_gradient, -width);

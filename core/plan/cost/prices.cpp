@@ -1,5 +1,6 @@
 // What one instruction takes: measured where the profile knows it, else estimated from the cluster's description.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -7,6 +8,8 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "plan/cost/layer_costs.h"
+#include "plan/cost/memo.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/profile.h"
 
@@ -16,6 +19,7 @@ struct Prices::State {
   std::mutex mutex;
   std::set<std::string> estimated;
   std::atomic<Basis> basis = Basis::measured;
+  Memo<std::vector<GroupShape>> shapes;
   void note(std::string what) {
     const std::lock_guard lock(mutex);
     estimated.insert(std::move(what));
@@ -76,31 +80,49 @@ Dtype gradient_of(const DeriveContext& context) { return gradient_dtype(context.
 
 }  // namespace
 
-Picoseconds Prices::collective(MoveKind kind, Bytes received, const std::vector<int>& devices) const {
-  const int ranks = static_cast<int>(devices.size());
+Picoseconds Prices::collective(MoveKind kind, Bytes received, const GroupShape& group) const {
+  const int ranks = group.ranks;
   if (ranks < 2 || kind == MoveKind::slice) return {};
-  const auto node = [this](int device) { return device / cluster_.devices_per_node; };
-  const bool between = std::ranges::any_of(devices, [&](int d) { return node(d) != node(devices.front()); });
+  const bool between = group.nodes > 1;
   const LinkFit* best = nullptr;
   if (profile_)
     for (const LinkFit& fit : profile_->links)
       if (fit.kind == kind && fit.between_nodes == between &&
           (!best || std::abs(fit.ranks - ranks) < std::abs(best->ranks - ranks)))
         best = &fit;
+  // One group was measured, alone: on a link that siblings share there is as much more to carry.
+  const bool shares = best && group.siblings > 1 && (between ? cluster_.between : cluster_.inside).is_shared;
+  if (shares) received = received * group.siblings;
   if (best && best->ranks == ranks)
-    return bounded(best->time(received), std::ranges::count(best->points, received, [](const auto& p) { return p.first; }) > 0
-                                             ? Basis::measured
-                                             : Basis::interpolated);
+    return bounded(best->time(received),
+                   shares ? Basis::estimated
+                   : std::ranges::count(best->points, received, [](const auto& p) { return p.first; }) > 0
+                       ? Basis::measured
+                       : Basis::interpolated);
   state_->note(fmt::format("{} among {} devices{}", name_of(kind), ranks, between ? " of several nodes" : ""));
-  Link link = best ? best->link : between ? cluster_.between : cluster_.inside;
-  link.latency = scaled(link.latency, static_cast<double>(steps(ranks)) / (best ? steps(best->ranks) : 1));
+  if (!best) return bounded(cluster_.link(kind, group).time(received), Basis::estimated);
+  Link link = best->link;
+  link.latency = scaled(link.latency, static_cast<double>(steps(ranks)) / steps(best->ranks));
   return bounded(link.time(received), Basis::estimated);
 }
 
-std::vector<int> Prices::devices(const StageProgram& stage, const AxisList& axes, Location at) const {
-  std::vector<int> group = stage.line.group(0, axes);
-  for (int& rank : group) rank += at.first_device;
-  return group;
+Picoseconds Prices::collective(MoveKind kind, Bytes received, const DeviceLine& line, const AxisList& axes,
+                               Location at) const {
+  const int node = cluster_.devices_per_node, offset = at.first_device % node;
+  const auto shapes = [&] { return group_shapes(line, axes, offset, node); };
+  const bool in_one_node = offset + line.size() <= node;
+  const std::vector<GroupShape> all =
+      in_one_node ? shapes()
+                  : state_->shapes.get(
+                        fmt::format("{}|{}|{}", fmt::join(line.atoms, ","), fmt::join(axes, ","), offset), shapes);
+  Picoseconds longest{0};
+  for (const GroupShape& group : all) longest = std::max(longest, collective(kind, received, group));
+  return longest;
+}
+
+Picoseconds Prices::transfer(Bytes bytes, const DeviceLine& line, Location at, int distance) const {
+  return collective(MoveKind::send_recv, bytes,
+                    transfer_shape(line.size(), at.first_device, distance, cluster_.devices_per_node));
 }
 
 namespace {
@@ -169,7 +191,7 @@ Picoseconds Prices::inner(const StageProgram& stage, const Instruction& i, const
   Picoseconds total{0};
   for (const InnerMove& move : contract.inner_moves(op_sizes(spec, op, stage.placements[layer], context), pass))
     if (move.count > 0)
-      total += collective(move.kind, move.bytes / move.count, devices(stage, move.axes, at)) * move.count;
+      total += collective(move.kind, move.bytes / move.count, stage.line, move.axes, at) * move.count;
   return total;
 }
 
@@ -190,7 +212,7 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       // All but a gather put their pieces in order first: one copy.
       const Bytes packed = i.move.kind == MoveKind::all_gather ? Bytes{0} : in();
       return {.compute = copy(2 * packed),
-              .transfer = collective(i.move.kind, i.move.bytes, devices(stage, i.move.axes, at))};
+              .transfer = collective(i.move.kind, i.move.bytes, stage.line, i.move.axes, at)};
     }
     case InstructionKind::wait: {
       const bool unpacks =
@@ -201,7 +223,7 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       const Bucket& bucket = bucket_of(stage, i);
       const Bytes whole = size_of(context.dtype) * bucket.elements;
       return {.transfer = collective(MoveKind::all_gather, received_bytes(MoveKind::all_gather, whole, bucket.degree),
-                                     devices(stage, bucket.axes, at))};
+                                     stage.line, bucket.axes, at)};
     }
     case InstructionKind::open_gradient:
       return {.compute = copy(out())};
@@ -211,7 +233,7 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       const MoveKind kind = scatters ? MoveKind::reduce_scatter : MoveKind::all_reduce;
       const Bytes whole = size_of(gradient_of(context)) * bucket.elements;
       return {.transfer =
-                  collective(kind, received_bytes(kind, whole, bucket.degree), devices(stage, bucket.axes, at))};
+                  collective(kind, received_bytes(kind, whole, bucket.degree), stage.line, bucket.axes, at)};
     }
     case InstructionKind::reduce_wait: {
       const Bucket& bucket = bucket_of(stage, i);
@@ -227,16 +249,7 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       const Picoseconds reading = profile_ && profile_->norm.value > 0
                                       ? bounded(scaled(profile_->norm, static_cast<double>(elements) * 1e-6), Basis::measured)
                                       : copy(elements * size_of(gradient_of(context)));
-      return {.compute = reading + collective(MoveKind::all_reduce, Bytes{8},
-                                                 devices(
-                                                     stage,
-                                                     [&] {
-                                                       AxisList all(stage.line.atoms.size());
-                                                       for (std::size_t a = 0; a < all.size(); ++a)
-                                                         all[a] = static_cast<Atom>(a);
-                                                       return all;
-                                                     }(),
-                                                     at))};
+      return {.compute = reading + collective(MoveKind::all_reduce, Bytes{8}, stage.line, whole_line(stage.line), at)};
     }
     case InstructionKind::adamw: {
       const Bucket& b = bucket_of(stage, i);
@@ -260,14 +273,12 @@ Price Prices::update(const StageProgram& stage, const Instruction& i, Location a
   const bool gradient = i.kind == InstructionKind::tie_gradient;
   Picoseconds total{0};
   for (const Move& move : gradient ? tie.gradient_moves : tie.parameter_moves)
-    total += collective(move.kind, move.bytes, devices(stage, move.axes, at));
+    total += collective(move.kind, move.bytes, stage.line, move.axes, at);
   if (tie.owner_stage != tie.use_stage) {
     const bool owner = tie.owner_stage == stage.stage;
     const Bucket& bucket = stage.buckets[static_cast<std::size_t>(owner ? tie.owner : tie.use)];
     const int distance = stage.line.size() * std::abs(tie.owner_stage - tie.use_stage);
-    const int other = owner ? at.first_device + distance : at.first_device - distance;
-    total += collective(MoveKind::send_recv, size_of(Dtype::f32) * elements(bucket.shapes.front()),
-                        {at.first_device, other});
+    total += transfer(size_of(Dtype::f32) * elements(bucket.shapes.front()), stage.line, at, owner ? distance : -distance);
   }
   return {.compute = total};
 }

@@ -79,6 +79,18 @@ Link read_link(const Options& section) {
   return link;
 }
 
+// With `per: node` the bandwidth is that of one link for all devices of a node.
+Link read_described_link(const Options& section) {
+  Link link = read_link(section);
+  if (!(link.bandwidth > 0)) section.reject("bandwidth", "expected more than 0");
+  const std::string per = section.get("per", "device");
+  if (per != "device" && per != "node")
+    section.reject("per", fmt::format("expected device or node, found '{}'", per),
+                   "device: each has such a link; node: there is one for all devices of a node");
+  link.is_shared = per == "node";
+  return link;
+}
+
 double positive(const Options& section, std::string_view key, double value) {
   if (!(value > 0)) section.reject(key, fmt::format("expected more than 0, found {}", value));
   return value;
@@ -127,8 +139,8 @@ Cluster read_cluster(const Options& file) {
   cluster.slowdown = file.get("slowdown", 1.0);
   if (cluster.slowdown < 1) file.reject("slowdown", "at least 1: what overlaps does not become faster");
   const Options links = file.section("links");
-  cluster.inside = read_link(links.section("inside"));
-  cluster.between = links.has("between") ? read_link(links.section("between")) : cluster.inside;
+  cluster.inside = read_described_link(links.section("inside"));
+  cluster.between = links.has("between") ? read_described_link(links.section("between")) : cluster.inside;
   file.finish();
   return cluster;
 }

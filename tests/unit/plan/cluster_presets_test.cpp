@@ -46,13 +46,34 @@ TEST_CASE("every preset is read, and its figures are those of a machine that may
     check_between(to_seconds(cluster.inside.latency), 5e-6, 200e-6);
     // Links are slower than memory, and what leaves a node is slower than what stays in it.
     CHECK(cluster.inside.bandwidth < cluster.memory_bandwidth);
-    CHECK(cluster.between.bandwidth <= cluster.inside.bandwidth);
+    const int sharing = cluster.between.is_shared ? cluster.devices_per_node : 1;
+    CHECK(cluster.between.bandwidth / sharing <= cluster.inside.bandwidth);
     CHECK(cluster.between.latency >= cluster.inside.latency);
     if (name == "this-cpu") continue;
     check_between(cluster.flops.at("bf16") / cluster.flops.at("f32"), 2, 30);
     // Operations to a byte from memory: from 100 to 500 on the cards of these years.
     check_between(cluster.flops.at("bf16") / cluster.memory_bandwidth, 100, 500);
   }
+}
+
+TEST_CASE("nodes with a network card for each device, and nodes with one for all") {
+  for (const std::string& name : presets()) {
+    CAPTURE(name);
+    const Cluster cluster = read_cluster(Options::from_file(file_of(name)));
+    CHECK_FALSE(cluster.inside.is_shared);
+    CHECK(cluster.between.is_shared == std::set<std::string>{"2x24g-pcie", "a100-40g-pcie", "l4-24g"}.contains(name));
+  }
+  // Two nodes, 8 data-parallel groups across them, and one over all: what a card receives, in GB/s.
+  const auto received = [](const std::string& name) {
+    const Cluster cluster = read_cluster(Options::from_file(file_of(name)));
+    const auto of = [&](const GroupShape& g) { return cluster.link(MoveKind::all_reduce, g).bandwidth / 1e9; };
+    return std::pair(of({.ranks = 2, .nodes = 2, .per_node = 1, .siblings = 8}),
+                     of({.ranks = 16, .nodes = 2, .per_node = 8, .siblings = 1}));
+  };
+  CHECK(received("a100-80g") == std::pair(22.0, 176.0));
+  CHECK(received("h100-80g") == std::pair(45.0, 360.0));
+  CHECK(received("a100-40g-pcie") == std::pair(2.75, 20.0));
+  CHECK(received("l4-24g") == std::pair(1.2, 9.6));
 }
 
 TEST_CASE("every preset of a GPU names its vendor's document with its year, and the efficiency it assumes") {

@@ -53,13 +53,6 @@ TEST_CASE("a measured time is taken where the profile has it, and what it lacks 
         std::set<std::string>{"linear+bias forward batch 8 sequence 32 ffn 256 of hidden 64 f32"});
 }
 
-TEST_CASE("links between nodes are priced as such") {
-  const auto prices = test::plain_prices(2);
-  CHECK(prices->collective(MoveKind::all_reduce, 10_B * 1000 * 1000, {0, 1}) == 10_us + 1_ms);
-  CHECK(prices->collective(MoveKind::all_reduce, 10_B * 1000 * 1000, {1, 2}) == 100_us + 10_ms);
-  CHECK(prices->collective(MoveKind::all_gather, 0_B, {0, 1, 2, 3}) == 200_us);  // two steps
-}
-
 TEST_CASE("a change of strategy between layers costs what its moves take, none costs nothing") {
   const ModelSpec model = test::small_gpt();
   const Oracle oracle(model, test::dimensions(), test::op_library(), Dtype::f32, test::plain_prices());

@@ -17,11 +17,26 @@
 namespace trellis {
 
 // The time of one transfer is latency + bytes / bandwidth; bytes are those that one rank receives.
-struct Link {
+struct TRELLIS_API Link {
   Picoseconds latency{0};
-  double bandwidth = 0;  // bytes a second
+  double bandwidth = 0;    // bytes a second, each way
+  bool is_shared = false;  // one for all devices of a node (a network card, a bus); else each device has its own
   Picoseconds time(Bytes) const;
 };
+
+// How a group of devices lies in the nodes of a cluster, and who else communicates meanwhile: all groups of a line run
+// the same collective at once.
+struct GroupShape {
+  int ranks = 1, nodes = 1;
+  int per_node = 1;  // of its ranks: the fewest that it has in a node
+  int siblings = 1;  // groups, itself among them, that use a node's links at once; the most of any node
+  auto operator<=>(const GroupShape&) const = default;
+};
+// The shapes of the groups over these axes of a line; each once. `first_device` is rank 0 of the line.
+TRELLIS_API std::vector<GroupShape> group_shapes(const DeviceLine&, const AxisList&, int first_device,
+                                                 int devices_per_node);
+// Of every rank of a line with its counterpart `distance` devices on: the transfers to another stage.
+TRELLIS_API GroupShape transfer_shape(int ranks, int first_device, int distance, int devices_per_node);
 
 // A device and what connects it to others, from data sheets and known latencies. An artefact in YAML.
 struct Cluster {
@@ -34,6 +49,9 @@ struct Cluster {
   Picoseconds launch{0};                // fixed time of one kernel
   Link inside, between;                 // links within a node, and between nodes
   double slowdown = 1;                  // of computing and communicating while both go on
+
+  // What a collective makes of its links: docs/planner.md, section "Collectives". Bytes are those that a rank receives.
+  TRELLIS_API Link link(MoveKind, const GroupShape&) const;
 };
 TRELLIS_API Cluster read_cluster(const Options&);  // strict; marks errors
 
@@ -95,8 +113,12 @@ class TRELLIS_API Prices {
   ~Prices();
 
   Price price(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
-  // Among these devices of the cluster.
-  Picoseconds collective(MoveKind, Bytes received, const std::vector<int>& devices) const;
+  // In a group of such a shape.
+  Picoseconds collective(MoveKind, Bytes received, const GroupShape&) const;
+  // In all groups over these axes of a stage's line: until the last has ended.
+  Picoseconds collective(MoveKind, Bytes received, const DeviceLine&, const AxisList&, Location) const;
+  // From every device of a line to its counterpart so many devices on, or back.
+  Picoseconds transfer(Bytes, const DeviceLine&, Location, int distance) const;
   Picoseconds copy(Bytes read_and_written) const;
   double slowdown() const;
   // So many operations in kernels that the description estimates.
@@ -116,7 +138,6 @@ class TRELLIS_API Prices {
   Picoseconds roofline(const StageProgram&, const Instruction&) const;
   Picoseconds inner(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
   Price update(const StageProgram&, const Instruction&, Location) const;
-  std::vector<int> devices(const StageProgram&, const AxisList&, Location) const;
 
   struct State;
   Cluster cluster_;
