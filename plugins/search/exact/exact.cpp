@@ -15,6 +15,7 @@
 #include "reals.h"
 #include "relax.h"
 #include "task.h"
+#include "tidy.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/plugin.h"
@@ -62,7 +63,7 @@ class Exact {
     std::erase_if(open, [&](const Open& o) { return closed(o); });
     for (const Open& o : open) least_open_ = std::min(least_open_, per_sample(o));
     certify();
-    return best_;
+    return best_ ? std::optional(tidied(problem_, oracle_, *best_)) : std::nullopt;
   }
 
  private:

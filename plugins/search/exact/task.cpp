@@ -74,12 +74,14 @@ std::vector<StageShape> stage_shapes(const std::vector<std::vector<Action>>& act
   return shapes;
 }
 
-Task::Task(const Problem& problem, const CostOracle& oracle, const GlobalChoice& choice, const SharedShapes& shapes)
+Task::Task(const Problem& problem, const CostOracle& oracle, const GlobalChoice& choice, const SharedShapes& shapes,
+           Keep keep)
     : problem_(problem),
       oracle_(oracle),
       choice_(choice),
       shapes_(shapes),
       slowdown_(oracle.slowdown()),
+      keep_(keep),
       shared_(shared_layers(*problem.model)),
       overhead_(oracle.step_overhead(choice)) {
   make_stages();
@@ -165,7 +167,7 @@ void Task::make_kinds() {
 // Another candidate with the same edges and shapes that is nowhere worse can stand in its place in every plan. Costs of
 // what is shared depend on the candidate itself, so there all stay.
 void Task::remove_dominated(Kind& kind, bool shares) {
-  if (shares) return;
+  if (shares || keep_ == Keep::all) return;
   std::vector<Option> left;
   for (std::size_t a = 0; a < kind.options.size(); ++a) {
     const Option& mine = kind.options[a];

@@ -63,7 +63,9 @@ struct Saving {
 
 class Task {
  public:
-  Task(const Problem&, const CostOracle&, const GlobalChoice&, const SharedShapes&);
+  // A bound and a proof need no candidate that another one stands for; an order of equals needs all.
+  enum class Keep { undominated, all };
+  Task(const Problem&, const CostOracle&, const GlobalChoice&, const SharedShapes&, Keep = Keep::undominated);
 
   // Nothing can be derived for some layer.
   bool impossible() const { return impossible_; }
@@ -113,6 +115,7 @@ class Task {
   bool has_shapes(int multiples) const { return right_[static_cast<std::size_t>(multiples)]; }
   bool all_have_shapes() const { return all_right_; }
 
+  const Strategy& strategy(int layer, int option) const { return candidate(layer, option).strategy; }
   PlanValue value(const Choice&) const;
   Plan plan(const Choice&) const;
 
@@ -140,6 +143,7 @@ class Task {
   const GlobalChoice choice_;
   const SharedShapes shapes_;
   const Slowdown slowdown_;
+  const Keep keep_;
   bool impossible_ = false, all_right_ = true;
   std::vector<StageShape> stages_;
   std::vector<int> variants_;  // the stage that stands for each variant
