@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "trellis/plan/profile.h"
@@ -23,6 +24,23 @@ int fewest(const RanksInNodes& count) {
 
 int steps(int ranks) { return std::bit_width(static_cast<unsigned>(std::max(ranks - 1, 0))); }  // ceil(log2)
 
+// Where every atom of the line lies within a node or counts nodes, all groups are alike. Nothing where one does both.
+std::optional<GroupShape> regular_shape(const DeviceLine& line, const AxisList& axes, int devices_per_node) {
+  GroupShape shape;
+  int in_node = 1;
+  for (int stride = 1, a = static_cast<int>(line.atoms.size()) - 1; a >= 0; --a) {
+    const int size = line.atoms[static_cast<std::size_t>(a)];
+    const bool inside = devices_per_node % (stride * size) == 0;
+    if (!inside && stride % devices_per_node != 0) return std::nullopt;
+    if (inside) in_node *= size;
+    if (std::ranges::count(axes, static_cast<Atom>(a)) > 0) (inside ? shape.per_node : shape.nodes) *= size;
+    stride *= size;
+  }
+  shape.ranks = shape.per_node * shape.nodes;
+  shape.siblings = in_node / shape.per_node;
+  return shape;
+}
+
 }  // namespace
 
 std::vector<GroupShape> group_shapes(const DeviceLine& line, const AxisList& axes, int first_device,
@@ -31,6 +49,8 @@ std::vector<GroupShape> group_shapes(const DeviceLine& line, const AxisList& axe
   const int offset = first_device % devices_per_node;
   if (offset + line.size() <= devices_per_node)
     return {{.ranks = ranks, .nodes = 1, .per_node = ranks, .siblings = line.size() / ranks}};
+  if (offset == 0)
+    if (const std::optional<GroupShape> all = regular_shape(line, axes, devices_per_node)) return {*all};
 
   std::vector<RanksInNodes> groups;
   std::vector<bool> seen(static_cast<std::size_t>(line.size()));

@@ -63,7 +63,7 @@ class Exact {
     std::erase_if(open, [&](const Open& o) { return closed(o); });
     for (const Open& o : open) least_open_ = std::min(least_open_, per_sample(o));
     certify();
-    return best_ ? std::optional(tidied(problem_, oracle_, *best_)) : std::nullopt;
+    return best_ && !out_of_time() ? std::optional(tidied(problem_, oracle_, *best_)) : best_;
   }
 
  private:

@@ -1,6 +1,8 @@
 // What collectives cost by how their groups lie in the nodes, and by who shares the links.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <map>
 #include <vector>
 
 #include "support/small_gpt.h"
@@ -44,6 +46,30 @@ TEST_CASE("a group's shape is its ranks in a node, its nodes, and the groups bes
   // The same line further on: it begins in the middle of a node.
   CHECK(group_shapes(DeviceLine{{2, 3}}, {1}, 6, 4).size() == 2);
   CHECK(group_shapes(DeviceLine{{2}}, {0}, 3, 4).front().nodes == 2);
+}
+
+TEST_CASE("shapes told from the atoms' sizes are those found rank by rank") {
+  for (const std::vector<int>& atoms : std::vector<std::vector<int>>{{2, 2, 2, 2}, {3, 2, 2}, {2, 2, 3}, {3, 2, 2, 2}})
+    for (unsigned chosen = 1; chosen < 1u << atoms.size(); ++chosen)
+      for (const int node : {2, 3, 4, 6, 8}) {
+        AxisList axes;
+        for (std::size_t a = 0; a < atoms.size(); ++a)
+          if (chosen >> a & 1) axes.push_back(static_cast<Atom>(a));
+        const DeviceLine line{atoms};
+        const auto shapes = group_shapes(line, axes, 0, node);
+        int most_in_node = 0, fewest_in_node = 1000;
+        for (int rank = 0; rank < line.size(); ++rank) {
+          std::map<int, int> in_node;
+          for (const int member : line.group(rank, axes)) ++in_node[member / node];
+          const int fewest = std::ranges::min_element(in_node, {}, [](const auto& n) { return n.second; })->second;
+          CHECK(std::ranges::any_of(shapes, [&](const GroupShape& s) {
+            return s.nodes == static_cast<int>(in_node.size()) && s.per_node == fewest && s.ranks == line.degree(axes);
+          }));
+          most_in_node = std::max(most_in_node, fewest), fewest_in_node = std::min(fewest_in_node, fewest);
+        }
+        CHECK(std::ranges::max_element(shapes, {}, &GroupShape::per_node)->per_node == most_in_node);
+        CHECK(std::ranges::min_element(shapes, {}, &GroupShape::per_node)->per_node == fewest_in_node);
+      }
 }
 
 TEST_CASE("what goes to another stage crosses as many links as devices have their counterpart in another node") {
