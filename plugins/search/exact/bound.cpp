@@ -51,9 +51,9 @@ Bound::Bound(const Task& task, Weights weights, Stages how, const std::vector<in
       budget_ += task.stage(s).budget;
     }
   }
-  for (const Kind& kind : task.kinds()) options_ = std::max(options_, static_cast<int>(kind.options.size()));
+  for (const Kind& kind : task.kinds()) classes_ = std::max(classes_, static_cast<int>(kind.leaving.first.size()));
   table_.assign(static_cast<std::size_t>(task.layers()) * static_cast<std::size_t>(stages_) *
-                    static_cast<std::size_t>(gathers_) * static_cast<std::size_t>(options_),
+                    static_cast<std::size_t>(gathers_) * static_cast<std::size_t>(classes_),
                 kInfinite);
   for (int i = task.layers() - 1; i >= 0; --i)
     for (int s = 0; s < stages_; ++s)
@@ -78,7 +78,18 @@ bool Bound::may_leave(int layer, int stage) const {
 
 // What pushing a layer adds at once.
 double Bound::node(int layer, int stage, int option, bool first) const {
-  const LayerCost& c = task_.cost(layer, option, stage);
+  double least = kInfinite;
+  if (how_ != Stages::one) least = node_of(stage, task_.cost(layer, option, stage), first);
+  else
+    for (const LayerCost& c : task_.kind(layer).options[static_cast<std::size_t>(option)].costs)
+      least = std::min(least, node_of(stage, c, first));
+  // What it shares with an earlier layer may be counted there.
+  const Saving saving = task_.most_saved(layer, option);
+  return least - weights_.update * real(saving.update) -
+         weights_.memory[static_cast<std::size_t>(stage)] * static_cast<double>(saving.states.value);
+}
+
+double Bound::node_of(int stage, const LayerCost& c, bool first) const {
   const auto s = static_cast<std::size_t>(stage);
   const bool one = how_ == Stages::one;
   const int in_flight = one ? in_flight_ : task_.stage(stage).in_flight;
@@ -91,34 +102,40 @@ double Bound::node(int layer, int stage, int option, bool first) const {
            memory_price(stage, one ? budget_ : task_.stage(stage).budget);
     if (stage == 0) sum += (1 - beyond_) * std::max(0.0, real(c.reduce_last - c.reduce_each));
   }
-  // What it shares with an earlier layer may be counted there.
-  const Saving saving = task_.most_saved(layer, option);
-  return sum - weights_.update * real(saving.update) - weights_.memory[s] * static_cast<double>(saving.states.value);
+  return sum;
 }
 
+namespace {
+
+std::size_t entry(const Kind& from_kind, int from, const Kind::Classes& next, int to) {
+  return static_cast<std::size_t>(next.of[static_cast<std::size_t>(to)]) * from_kind.leaving.first.size() +
+         static_cast<std::size_t>(from_kind.leaving.of[static_cast<std::size_t>(from)]);
+}
+
+}  // namespace
+
 double Bound::stay(int layer, int stage, int gather, int from, int to) const {
-  const LayerCost &c = task_.cost(layer, from, stage), &n = task_.cost(layer + 1, to, stage);
-  const EdgeCost& e = task_.edge(layer, from, to, stage);
+  const StayTable& t = task_.steps().stay(layer, variant(stage));
+  const std::size_t at = entry(task_.kind(layer), from, task_.kind(layer + 1).arriving, to);
   const auto s = static_cast<std::size_t>(stage);
-  const double before = real(task_.gathers()[static_cast<std::size_t>(gather)]);
-  return weights_.forward[s] *
-             overlap(real(c.forward.busy + e.forward), real(c.forward.link + e.forward), real(n.forward.gather)) +
-         weights_.backward[s] *
-             overlap(real(c.backward.busy + e.backward), real(c.backward.link + e.backward), real(n.reduce_each) + before);
+  return weights_.forward[s] * t.forward[at] + weights_.backward[s] * t.backward[static_cast<std::size_t>(gather)][at];
 }
 
 double Bound::leave(int layer, int stage, int gather, int from, int to) const {
-  static const EdgeCost none;
-  const LayerCost& c = task_.cost(layer, from, stage);
-  const EdgeCost& e = to < 0 ? none : task_.stage_edge(layer, from, to, stage);
+  const Kind& kind = task_.kind(layer);
+  const LeaveTable& t = to < 0 ? task_.steps().end(variant(stage)) : task_.steps().leave(layer, stage, variant(stage));
+  const std::size_t at = to < 0 ? static_cast<std::size_t>(kind.leaving.of[static_cast<std::size_t>(from)])
+                                : entry(kind, from, task_.kind(layer + 1).beginning, to);
   const auto s = static_cast<std::size_t>(stage);
-  const double before = real(task_.gathers()[static_cast<std::size_t>(gather)]);
-  return weights_.forward[s] * real(c.forward.busy + e.forward) +
-         weights_.backward[s] * (overlap(real(c.backward.busy + e.backward), real(c.backward.link + e.backward), before) +
-                                 real(c.backward.gather)) +
-         real(e.send_forward) + real(e.send_backward) +
-         (how_ == Stages::one ? 0.0
-                              : weights_.memory[s] * static_cast<double>(task_.last_extra(layer, from, stage).value));
+  return weights_.forward[s] * t.forward[at] + weights_.backward[s] * t.backward[static_cast<std::size_t>(gather)][at] +
+         t.sends[at] + extra(layer, stage, from);
+}
+
+// The price of a stage's peak above its states and what is kept, if it ends here.
+double Bound::extra(int layer, int stage, int from) const {
+  if (how_ == Stages::one) return 0;
+  return weights_.memory[static_cast<std::size_t>(stage)] *
+         static_cast<double>(task_.last_extra(layer, from, stage).value);
 }
 
 // Of the options that a step cannot tell apart the best.
@@ -131,57 +148,78 @@ std::vector<double> Bound::least_of(const Kind::Classes& classes, const std::vec
   return least;
 }
 
-// The levels that the layer before can have; none at the begin of a stage.
-std::vector<int> Bound::gathers_before(int layer) const {
-  std::vector<int> levels{0};
-  if (layer == 0) return levels;
-  for (const Option& o : task_.kind(layer - 1).options) levels.push_back(o.gather);
-  std::ranges::sort(levels);
-  levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
-  return levels;
+void Bound::fill(int layer, int stage) {
+  const Kind& kind = task_.kind(layer);
+  const std::size_t classes = kind.leaving.first.size();
+  std::vector<double> best(static_cast<std::size_t>(gathers_) * classes, kInfinite);  // [gather][leaving class]
+  if (layer + 1 == task_.layers() && stage + 1 == stages_)
+    for (const int gather : task_.steps().levels_before(layer))
+      for (std::size_t c = 0; c < classes; ++c)
+        best[static_cast<std::size_t>(gather) * classes + c] = leave(layer, stage, gather, kind.leaving.first[c], -1);
+  if (may_stay(layer, stage)) stay_all(layer, stage, best);
+  if (may_leave(layer, stage)) leave_all(layer, stage, best);
+  for (int g = 0; g < gathers_; ++g)
+    std::copy_n(best.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(g) * classes), classes,
+                table_.begin() + static_cast<std::ptrdiff_t>(index(layer, stage, g, 0)));
 }
 
-void Bound::fill(int layer, int stage) {
-  const bool last = layer + 1 == task_.layers(), stays = may_stay(layer, stage), leaves = may_leave(layer, stage);
-  const Kind& kind = task_.kind(layer);
-  std::vector<std::vector<double>> staying(static_cast<std::size_t>(gathers_));  // by gather, by arriving class
-  std::vector<double> leaving;                                                   // by beginning class
-  if (!last) {
-    const Kind& next = task_.kind(layer + 1);
-    std::vector<double> nodes(next.options.size()), values(next.options.size());
-    for (std::size_t to = 0; stays && to < nodes.size(); ++to)
-      nodes[to] = node(layer + 1, stage, static_cast<int>(to), false);
-    for (int g = 0; stays && g < gathers_; ++g) {
-      for (std::size_t to = 0; to < nodes.size(); ++to)
-        values[to] = nodes[to] + after(layer + 1, stage, g, static_cast<int>(to));
-      staying[static_cast<std::size_t>(g)] = least_of(next.arriving, values);
-    }
-    if (leaves) {
-      for (std::size_t to = 0; to < nodes.size(); ++to)
-        values[to] = node(layer + 1, stage + 1, static_cast<int>(to), true) +
-                     after(layer + 1, stage + 1, 0, static_cast<int>(to));
-      leaving = least_of(next.beginning, values);
-    }
+namespace {
+
+// best[i] = min(best[i], ahead[i] + weight * step[i])
+void take_least(double* best, const double* ahead, double weight, const double* step, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const double sum = ahead[i] + weight * step[i];
+    best[i] = sum < best[i] ? sum : best[i];
   }
-  for (const int from : kind.leaving.first)
-    for (const int gather : gathers_before(layer)) {
-      double best = last && stage + 1 == stages_ ? leave(layer, stage, gather, from, -1) : kInfinite;
-      if (stays) {
-        const auto& ahead = staying[static_cast<std::size_t>(kind.options[static_cast<std::size_t>(from)].gather)];
-        const std::vector<int>& to = task_.kind(layer + 1).arriving.first;
-        for (std::size_t c = 0; c < ahead.size(); ++c)
-          if (ahead[c] < best) best = std::min(best, ahead[c] + stay(layer, stage, gather, from, to[c]));
-      }
-      for (std::size_t c = 0; c < leaving.size(); ++c)
-        if (leaving[c] < best)
-          best =
-              std::min(best, leaving[c] + leave(layer, stage, gather, from, task_.kind(layer + 1).beginning.first[c]));
-      table_[index(layer, stage, gather, from)] = best;
+}
+
+}  // namespace
+
+void Bound::stay_all(int layer, int stage, std::vector<double>& best) const {
+  const Kind &kind = task_.kind(layer), &next = task_.kind(layer + 1);
+  const std::size_t from = kind.leaving.first.size(), to = next.arriving.first.size();
+  std::vector<double> nodes(next.options.size()), values(next.options.size());
+  for (std::size_t o = 0; o < nodes.size(); ++o) nodes[o] = node(layer + 1, stage, static_cast<int>(o), false);
+  std::vector<std::vector<double>> arriving(static_cast<std::size_t>(gathers_));  // [gather][arriving class]
+  for (const int g : task_.steps().levels_before(layer + 1)) {
+    for (std::size_t o = 0; o < nodes.size(); ++o) values[o] = nodes[o] + after(layer + 1, stage, g, static_cast<int>(o));
+    arriving[static_cast<std::size_t>(g)] = least_of(next.arriving, values);
+  }
+  const StayTable& steps = task_.steps().stay(layer, variant(stage));
+  const double forward = weights_.forward[static_cast<std::size_t>(stage)];
+  const double backward = weights_.backward[static_cast<std::size_t>(stage)];
+  std::vector<double> ahead(from * to);
+  for (std::size_t f = 0; f < from; ++f) {
+    const Option& option = kind.options[static_cast<std::size_t>(kind.leaving.first[f])];
+    const std::vector<double>& mine = arriving[static_cast<std::size_t>(option.gather)];
+    for (std::size_t t = 0; t < to; ++t) ahead[t * from + f] = mine[t] + forward * steps.forward[t * from + f];
+  }
+  for (const int gather : task_.steps().levels_before(layer)) {
+    const auto g = static_cast<std::size_t>(gather);
+    for (std::size_t t = 0; t < to; ++t)
+      take_least(&best[g * from], &ahead[t * from], backward, &steps.backward[g][t * from], from);
+  }
+}
+
+void Bound::leave_all(int layer, int stage, std::vector<double>& best) const {
+  const Kind &kind = task_.kind(layer), &next = task_.kind(layer + 1);
+  const std::size_t from = kind.leaving.first.size();
+  std::vector<double> values(next.options.size());
+  for (int o = 0; o < static_cast<int>(values.size()); ++o)
+    values[static_cast<std::size_t>(o)] = node(layer + 1, stage + 1, o, true) + after(layer + 1, stage + 1, 0, o);
+  const std::vector<double> beginning = least_of(next.beginning, values);
+  const LeaveTable& steps = task_.steps().leave(layer, stage, variant(stage));
+  const double forward = weights_.forward[static_cast<std::size_t>(stage)];
+  const double backward = weights_.backward[static_cast<std::size_t>(stage)];
+  std::vector<double> ahead(from), extras(from);
+  for (std::size_t f = 0; f < from; ++f) extras[f] = extra(layer, stage, kind.leaving.first[f]);
+  for (std::size_t t = 0; t < beginning.size(); ++t) {
+    for (std::size_t f = 0; f < from; ++f)
+      ahead[f] = beginning[t] + forward * steps.forward[t * from + f] + steps.sends[t * from + f] + extras[f];
+    for (const int gather : task_.steps().levels_before(layer)) {
+      const auto g = static_cast<std::size_t>(gather);
+      take_least(&best[g * from], ahead.data(), backward, &steps.backward[g][t * from], from);
     }
-  for (int from = 0; from < static_cast<int>(kind.options.size()); ++from) {
-    const int first = kind.leaving.first[static_cast<std::size_t>(kind.leaving.of[static_cast<std::size_t>(from)])];
-    for (int gather = 0; first != from && gather < gathers_; ++gather)
-      table_[index(layer, stage, gather, from)] = table_[index(layer, stage, gather, first)];
   }
 }
 

@@ -3,7 +3,6 @@
 // prices (Lagrange multipliers). Costs of neighbors are exact in it.
 #pragma once
 
-#include <cmath>
 #include <vector>
 
 #include "task.h"
@@ -45,7 +44,8 @@ class Bound {
   // price of memory of this stage's further layers, and of later stages less their budgets. `gather` numbers
   // Task::gathers.
   double after(int layer, int stage, int gather, int option) const {
-    return table_[index(layer, stage, gather, option)];
+    const Kind& kind = task_.kind(layer);
+    return table_[index(layer, stage, gather, kind.leaving.of[static_cast<std::size_t>(option)])];
   }
   // The steps of such a path: to a further layer of the stage, or to the next stage's first (`to` < 0: none is left);
   // and what the layer that is reached adds at once.
@@ -61,22 +61,22 @@ class Bound {
   }
 
  private:
-  std::size_t index(int layer, int stage, int gather, int option) const {
+  std::size_t index(int layer, int stage, int gather, int leaving) const {
     return ((static_cast<std::size_t>(layer) * static_cast<std::size_t>(stages_) + static_cast<std::size_t>(stage)) *
                 static_cast<std::size_t>(gathers_) +
             static_cast<std::size_t>(gather)) *
-               static_cast<std::size_t>(options_) +
-           static_cast<std::size_t>(option);
+               static_cast<std::size_t>(classes_) +
+           static_cast<std::size_t>(leaving);
   }
+  int variant(int stage) const { return how_ == Stages::one ? Steps::kLeast : task_.stage(stage).variant; }
   bool possible(int layer, int stage) const;
   bool may_stay(int layer, int stage) const;
   bool may_leave(int layer, int stage) const;
+  double node_of(int stage, const LayerCost&, bool first) const;
+  double extra(int layer, int stage, int from) const;
   void fill(int layer, int stage);
-  std::vector<int> gathers_before(int layer) const;
-  double overlap(double busy, double link, double more) const {
-    const double both = busy + more, longest = std::max(busy, link + more);
-    return std::floor(longest + beyond_ * (both - longest));  // as Slowdown::mix, whose terms are exact in a double
-  }
+  void stay_all(int layer, int stage, std::vector<double>& best) const;
+  void leave_all(int layer, int stage, std::vector<double>& best) const;
 
   const Task& task_;
   const Weights weights_;
@@ -85,7 +85,7 @@ class Bound {
   int in_flight_ = 1;  // where the stages are one
   Bytes budget_{0};
   const int stages_, gathers_;
-  int options_ = 0;
+  int classes_ = 0;      // of `leaving`, the most of all kinds
   const double beyond_;  // slowdown beyond 1
   std::vector<double> table_;
   double total_ = 0;

@@ -92,6 +92,7 @@ Task::Task(const Problem& problem, const CostOracle& oracle, const GlobalChoice&
   make_ties();
   compare_to_come();
   make_classes();
+  steps_ = std::make_unique<const Steps>(*this);
 }
 
 void Task::make_stages() {
@@ -263,6 +264,12 @@ const EdgeCost& Task::stage_edge(int layer, int from, int to, int stage) const {
       edges_[static_cast<std::size_t>(kind_number(layer))][static_cast<std::size_t>(kind_number(layer + 1))];
   return t.leaving[static_cast<std::size_t>(stage)][static_cast<std::size_t>(
       t.exit[static_cast<std::size_t>(from)] * t.entries + t.entry[static_cast<std::size_t>(to)])];
+}
+
+bool Task::leave_alike(int layer, int stage, int other) const {
+  const EdgeTable& t =
+      edges_[static_cast<std::size_t>(kind_number(layer))][static_cast<std::size_t>(kind_number(layer + 1))];
+  return t.leaving[static_cast<std::size_t>(stage)] == t.leaving[static_cast<std::size_t>(other)];
 }
 
 void Task::make_ties() {

@@ -1,9 +1,11 @@
 // One global choice with the shapes that its layers share: everything that costs, asked for once, in dense tables.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "steps.h"
 #include "trellis/plan/search.h"
 
 namespace trellis::exact_search {
@@ -92,6 +94,9 @@ class Task {
   // Between `layer` and the next one, in one stage; and from stage `stage` to the next.
   const EdgeCost& edge(int layer, int from, int to, int stage) const;
   const EdgeCost& stage_edge(int layer, int from, int to, int stage) const;
+  // Whether the edges behind the layer cost the same out of both stages.
+  bool leave_alike(int layer, int stage, int other) const;
+  const Steps& steps() const { return *steps_; }
 
   // Levels of gathers in backward, ascending, the first is 0: for bounds, an option has the one below its own.
   const std::vector<Picoseconds>& gathers() const { return gathers_; }
@@ -166,6 +171,7 @@ class Task {
   std::vector<Multiples> multiples_;
   std::vector<std::vector<int>> joins_;
   std::vector<bool> right_;
+  std::unique_ptr<const Steps> steps_;
 };
 
 }  // namespace trellis::exact_search
