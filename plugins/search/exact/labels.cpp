@@ -57,16 +57,15 @@ class Labels {
   // What a label has behind it in the terms of a bound: weighted times, less the price of the memory that its stage has
   // left.
   double spent(const Label& label, int layer, int stage, const Bound& bound) const {
-    const auto s = static_cast<std::size_t>(stage);
     const double k = task_.slowdown().beyond_one() / 1024.0;
     const LayerCost& last = task_.cost(layer, label.option, stage);
-    const Weights& w = bound.weights();
-    double time = w.forward[s] * real(label.sum.forward) + w.backward[s] * real(label.sum.backward) +
+    const StageWeights& w = bound.stage(stage).weights();
+    double time = w.forward * real(label.sum.forward) + w.backward * real(label.sum.backward) +
                   w.update * real(label.sum.update) + real(label.shared) + real(task_.overhead());
     for (int done = label.done, t = stage - 1; done >= 0; done = done_[static_cast<std::size_t>(done)].before, --t) {
       const StageTotal& total = done_[static_cast<std::size_t>(done)].total;
-      const auto at = static_cast<std::size_t>(t);
-      time += w.forward[at] * real(total.forward) + w.backward[at] * real(total.backward) + w.update * real(total.update) +
+      const StageWeights& v = bound.stage(t).weights();
+      time += v.forward * real(total.forward) + v.backward * real(total.backward) + v.update * real(total.update) +
               real(total.send_forward) + real(total.send_backward);
       if (t == 0) time += real(total.last_backward - total.backward);
     }
@@ -79,7 +78,7 @@ class Labels {
     }
     const Bytes kept = label.sum.kept + last.kept;
     const StageShape& shape = task_.stage(stage);
-    return time - bound.memory_price(stage, shape.budget - label.sum.states - kept * shape.in_flight);
+    return time - bound.stage(stage).memory_price(shape.budget - label.sum.states - kept * shape.in_flight);
   }
 
   // Which options later layers have to know of: equal numbers, equal options and stages of all owners so far.
@@ -161,8 +160,8 @@ class Labels {
       for (int g = 0; g < gathers; ++g) {
         std::vector<double> all;
         for (int o = 0; o < static_cast<int>(next.options.size()); ++o)
-          all.push_back(b->node(layer_ + 1, stage, o, first) + b->after(layer_ + 1, stage, g, o));
-        least.push_back(Bound::least_of(*ends.classes, all));
+          all.push_back(b->stage(stage).node(layer_ + 1, o, first) + b->after(layer_ + 1, stage, g, o));
+        least.push_back(StageWalk::least_of(*ends.classes, all));
         values.push_back(std::move(all));
       }
     }
@@ -215,8 +214,8 @@ class Labels {
       bool all = false;
       for (std::size_t b = 0; b < bounds_.size() && !all; ++b) {
         const int to = ends.classes->first[c];
-        here[b] = behind[b] + (leaves ? bounds_[b]->leave(layer_, stage, label.gather, label.option, to)
-                                      : bounds_[b]->stay(layer_, stage, label.gather, label.option, to));
+        here[b] = behind[b] + (leaves ? bounds_[b]->stage(stage).leave(layer_, label.gather, label.option, to)
+                                      : bounds_[b]->stage(stage).stay(layer_, label.gather, label.option, to));
         all = hopeless(here[b] + ends.least[b][mine][c]);
       }
       if (all) {

@@ -92,7 +92,7 @@ class Relaxation {
 
   Weights priced(double price) const {
     Weights w = plain_weights(task_);
-    for (double& m : w.memory) m = price;
+    for (StageWeights& stage : w) stage.memory = price;
     return w;
   }
 
@@ -223,7 +223,7 @@ class Relaxation {
   // Each stage's price rises while the stage is too large.
   void solve_cut(const std::vector<int>& ends) {
     Weights w = plain_weights(task_);
-    std::vector<double> low(w.memory.size(), 0), high(w.memory.size(), -1);
+    std::vector<double> low(w.size(), 0), high(w.size(), -1);
     Choice before;
     for (int i = 0; i < kHalvings; ++i) {
       const Choice path = solve(w, Stages::given, &ends)->path();
@@ -233,12 +233,12 @@ class Relaxation {
       if (path == before && value.fits) return;
       before = path;
       bool all_cheap = true;
-      for (std::size_t s = 0; s < w.memory.size(); ++s) {
+      for (std::size_t s = 0; s < w.size(); ++s) {
         const bool fits = value.memory[s] <= task_.stage(static_cast<int>(s)).budget;
-        if (fits && w.memory[s] == 0) continue;
+        if (fits && w[s].memory == 0) continue;
         all_cheap = false;
-        (fits ? high : low)[s] = w.memory[s];
-        w.memory[s] = high[s] < 0   ? std::max(first_price(), w.memory[s] * 4)
+        (fits ? high : low)[s] = w[s].memory;
+        w[s].memory = high[s] < 0   ? std::max(first_price(), w[s].memory * 4)
                       : low[s] == 0 ? high[s] / 4
                                     : std::sqrt(low[s] * high[s]);
       }

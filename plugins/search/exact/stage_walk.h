@@ -1,0 +1,71 @@
+// The layers of one stage from its last one backwards, in which the step is replaced by a weighted sum of the stage's
+// times and its budget by a price (a Lagrange multiplier). Costs of neighbors are exact in it.
+#pragma once
+
+#include <vector>
+
+#include "task.h"
+
+namespace trellis::exact_search {
+
+struct StageWeights {
+  double forward = 1, backward = 1, update = 0;
+  double memory = 0;  // picoseconds a byte
+};
+
+class StageWalk {
+ public:
+  // What is left of the stage after a layer was pushed, by the level of the gather of the layer before and the layer's
+  // own option: [gather * leaving classes + class].
+  using Values = std::vector<double>;
+
+  StageWalk(const Task&, int stage, const StageWeights&);
+  // As if all layers were in one stage: it has what all stages have, and no option costs more than in any of them.
+  static StageWalk over_all(const Task&, const StageWeights&);
+
+  const StageWeights& weights() const { return weights_; }
+
+  // What pushing a layer adds at once.
+  double node(int layer, int option, bool first) const;
+  // A step to a further layer of the stage, or out of it (`to` < 0: none is left).
+  double stay(int layer, int gather, int from, int to) const;
+  double leave(int layer, int gather, int from, int to) const;
+
+  // All infinite.
+  Values nothing(int layer) const;
+  // Each takes the least of what is there and of one way to go on: the model ends; the next stage begins, of which
+  // `ahead` tells the costs by class of `beginning`; a further layer, of which `next` tells them.
+  void end(int layer, Values&) const;
+  void leave_all(int layer, const std::vector<double>& ahead, Values&) const;
+  void stay_all(int layer, const Values& next, Values&) const;
+
+  double value(const Values& values, int layer, int gather, int option) const {
+    const Kind::Classes& classes = task_.kind(layer).leaving;
+    return values[static_cast<std::size_t>(gather) * classes.first.size() +
+                  static_cast<std::size_t>(classes.of[static_cast<std::size_t>(option)])];
+  }
+  // The least of all options with which the stage can begin at this layer.
+  double begin(int layer, const Values&) const;
+  // The same by class of `beginning`.
+  std::vector<double> begins(int layer, const Values&) const;
+
+  double memory_price(Bytes left) const { return weights_.memory * static_cast<double>(left.value); }
+  Bytes budget() const { return budget_; }
+
+  // Of each class of options the least.
+  static std::vector<double> least_of(const Kind::Classes&, const std::vector<double>& values);
+
+ private:
+  double node_of(const LayerCost&, bool first) const;
+  double extra(int layer, int from) const;
+  const LeaveTable& leave_table(int layer) const { return task_.steps().leave(layer, stage_, variant_); }
+
+  const Task& task_;
+  int stage_, variant_, in_flight_;
+  Bytes budget_{0};
+  StageWeights weights_;
+  double beyond_;       // slowdown beyond 1
+  bool all_ = false;    // over_all()
+};
+
+}  // namespace trellis::exact_search
