@@ -13,16 +13,33 @@ Weights plain_weights(const Task& task) {
     weights.push_back({.forward = 1 + task.stage(s).extra_forward / stages,
                        .backward = 1 + task.stage(s).extra_backward / stages,
                        .update = 1 / stages});
+  reduce_beside(task, weights.front());
   return weights;
 }
 
-Weights chain_weights(const Task& task) { return Weights(static_cast<std::size_t>(task.stages()), {.update = 1.0 / task.stages()}); }
+Weights chain_weights(const Task& task) {
+  Weights weights(static_cast<std::size_t>(task.stages()), {.update = 1.0 / task.stages()});
+  reduce_beside(task, weights.front());
+  return weights;
+}
+
+void reduce_beside(const Task& task, StageWeights& first) {
+  const double beyond = task.slowdown().beyond_one() / 1024.0;
+  first.reduce = beyond, first.late = 1 - beyond;
+}
+
+void reduce_alone(const Task& task, StageWeights& first) {
+  const double apart = 1 - task.slowdown().beyond_one() / 1024.0;
+  first.backward -= apart, first.last = apart;
+  first.reduce = 1, first.late = 0;
+}
 
 namespace {
 
 // A weighted sum with these is below the one with the weights of any cut.
 StageWeights least(const Weights& all) {
   StageWeights least = all.front();
+  least.reduce = 0;
   for (const StageWeights& w : all) {
     least.forward = std::min(least.forward, w.forward);
     least.backward = std::min(least.backward, w.backward);

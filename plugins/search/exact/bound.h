@@ -17,6 +17,11 @@ Weights plain_weights(const Task&);
 // The time of one micro-batch through all stages and nothing else.
 Weights chain_weights(const Task&);
 
+// Reductions of the first stage end the step. Either they go on beside its last backward, which they slow, and the last
+// one follows it; or they take longer than backward and are what the step waits for, from its last layer's on.
+void reduce_beside(const Task&, StageWeights& first_stage);
+void reduce_alone(const Task&, StageWeights& first_stage);  // in the place of reduce_beside()
+
 // As if no layer had neighbors: quick, and enough for what is far from the best.
 double additive_bound(const Task&);
 

@@ -57,7 +57,6 @@ class Labels {
   // What a label has behind it in the terms of a bound: weighted times, less the price of the memory that its stage has
   // left.
   double spent(const Label& label, int layer, int stage, const Bound& bound) const {
-    const double k = task_.slowdown().beyond_one() / 1024.0;
     const LayerCost& last = task_.cost(layer, label.option, stage);
     const StageWeights& w = bound.stage(stage).weights();
     double time = w.forward * real(label.sum.forward) + w.backward * real(label.sum.backward) +
@@ -67,14 +66,12 @@ class Labels {
       const StageWeights& v = bound.stage(t).weights();
       time += v.forward * real(total.forward) + v.backward * real(total.backward) + v.update * real(total.update) +
               real(total.send_forward) + real(total.send_backward);
-      if (t == 0) time += real(total.last_backward - total.backward);
+      if (t == 0) time += v.last * real(total.backward) + real(total.last_backward - total.backward);
     }
-    // Reductions of the first stage end the step.
     if (stage == 0) {
-      time += k * real(label.sum.reducing + last.reduce_last);
       const Picoseconds late =
           label.sum.layers > 1 ? label.sum.reduced - label.sum.backward : last.reduce_last - last.reduce_each;
-      time += (1 - k) * std::max(0.0, real(late)) - (k > 0 ? 1 : 0);  // which is rounded down
+      time += w.reduce * real(label.sum.reducing + last.reduce_last) + w.late * std::max(0.0, real(late)) - 1;
     }
     const Bytes kept = label.sum.kept + last.kept;
     const StageShape& shape = task_.stage(stage);

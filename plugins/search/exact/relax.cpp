@@ -2,21 +2,27 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "reals.h"
+#include "segments.h"
 #include "trellis/plan/cost.h"
 
 namespace trellis::exact_search {
 namespace {
 
 constexpr int kHalvings = 9;
+constexpr int kRounds = 4;  // of cuts and the prices that they lead to
 constexpr double kWork = 4e8;       // steps of a bound over all cuts
 constexpr int kMoved = 8;           // stages at the most whose borders are moved one by one
 constexpr std::size_t kPrices = 4;  // of memory: labels differ in what they have left
 
 class Relaxation {
  public:
-  Relaxation(const Task& task, Picoseconds known, Relaxed& result) : task_(task), known_(known), result_(result) {}
+  Relaxation(const Task& task, Picoseconds known, Relaxed& result)
+      : task_(task), known_(known), result_(result), weights_(result.weights) {
+    if (weights_.empty()) weights_ = plain_weights(task);
+  }
 
   void freely() {
     result_.lower_bound = additive_bound(task_) * (1 - kRounding);
@@ -29,9 +35,17 @@ class Relaxation {
       result_.lower_bound = std::max(result_.lower_bound, (chain + slowest().first) * (1 - kRounding));
       return;
     }
-    const auto free = solve(plain_weights(task_), Stages::all);
-    result_.bounds.push_back(free);
+    auto free = solve(weights_, Stages::all);
     if (!hopeless()) result_.free_path_fits = meet(free->path());
+    // What its reductions take may be more than its backward.
+    Weights alone = weights_;
+    reduce_alone(task_, alone.front());
+    if (!hopeless())
+      if (const auto other = solve(alone, Stages::all); other->total() > free->total()) {
+        weights_ = alone, free = other;
+        if (!hopeless()) result_.free_path_fits = meet(free->path());
+      }
+    result_.bounds.push_back(free);
   }
 
   void rest() {
@@ -91,7 +105,7 @@ class Relaxation {
   }
 
   Weights priced(double price) const {
-    Weights w = plain_weights(task_);
+    Weights w = weights_;
     for (StageWeights& stage : w) stage.memory = price;
     return w;
   }
@@ -126,9 +140,9 @@ class Relaxation {
   }
 
   void pipeline() {
-    const double price = best_price();
+    cut();
     if (hopeless()) return;
-    try_cuts();
+    const double price = best_price();
     if (hopeless() || !affordable()) return;
     result_.bounds.push_back(solve(priced(price), Stages::all));
     result_.bounds.push_back(solve(plain_weights(task_), Stages::all));
@@ -156,6 +170,22 @@ class Relaxation {
       at(middle * step), at(middle / step);
     }
     return best;
+  }
+
+  // The cut of the bound tells the prices of memory that raise the bound the most.
+  void cut() {
+    Segments segments(task_, known_);
+    std::vector<double> prices(static_cast<std::size_t>(task_.stages()), 0);
+    std::set<std::vector<int>> seen;
+    for (int round = 0; round < kRounds; ++round) {
+      result_.solved += segments.price(prices) / task_.layers();
+      const Segments::Best best = segments.best();
+      result_.lower_bound = std::max(result_.lower_bound, best.bound * (1 - kRounding));
+      if (hopeless() || best.ends.empty()) return;
+      if (!seen.insert(best.ends).second && round > 1) return;
+      prices = solve_cut(best.ends);
+      if (std::ranges::all_of(prices, [](double price) { return price == 0; })) return;
+    }
   }
 
   void try_cuts() {
@@ -221,16 +251,22 @@ class Relaxation {
   }
 
   // Each stage's price rises while the stage is too large.
-  void solve_cut(const std::vector<int>& ends) {
+  std::vector<double> solve_cut(const std::vector<int>& ends) {
     Weights w = plain_weights(task_);
+    const auto prices = [&] {
+      std::vector<double> all;
+      for (std::size_t s = 0; s < w.size(); ++s)
+        all.push_back(w[s].memory * (1 + task_.stage(static_cast<int>(s)).extra_backward) / w[s].backward);
+      return all;
+    };
     std::vector<double> low(w.size(), 0), high(w.size(), -1);
     Choice before;
     for (int i = 0; i < kHalvings; ++i) {
       const Choice path = solve(w, Stages::given, &ends)->path();
-      if (path.options.empty()) return;
+      if (path.options.empty()) return prices();
       meet(path);
       const PlanValue value = task_.value(path);
-      if (path == before && value.fits) return;
+      if (path == before && value.fits) return prices();
       before = path;
       bool all_cheap = true;
       for (std::size_t s = 0; s < w.size(); ++s) {
@@ -242,13 +278,15 @@ class Relaxation {
                       : low[s] == 0 ? high[s] / 4
                                     : std::sqrt(low[s] * high[s]);
       }
-      if (all_cheap) return;
+      if (all_cheap) break;
     }
+    return prices();
   }
 
   const Task& task_;
   Picoseconds known_;
   Relaxed& result_;
+  Weights& weights_;
 };
 
 }  // namespace

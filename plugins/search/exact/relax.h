@@ -15,6 +15,7 @@ struct Relaxed {
   std::vector<std::shared_ptr<const Bound>> bounds;  // the best ones, for label setting
   std::optional<Choice> best;                        // the best plan met that fits
   PlanValue value;
+  Weights weights;              // without a price of memory, the best ones
   bool free_path_fits = false;  // the cheapest plans need no price of memory
   std::int64_t solved = 0;      // shortest paths
 };

@@ -29,8 +29,7 @@ StageWalk::StageWalk(const Task& task, int stage, const StageWeights& weights)
       variant_(task.stage(stage).variant),
       in_flight_(task.stage(stage).in_flight),
       budget_(task.stage(stage).budget),
-      weights_(weights),
-      beyond_(task.slowdown().beyond_one() / 1024.0) {}
+      weights_(weights) {}
 
 StageWalk StageWalk::over_all(const Task& task, const StageWeights& weights) {
   StageWalk walk(task, 0, weights);
@@ -57,12 +56,10 @@ double StageWalk::node(int layer, int option, bool first) const {
 
 double StageWalk::node_of(const LayerCost& c, bool first) const {
   double sum = weights_.update * real(c.update) + memory_price(c.states + c.kept * in_flight_);
-  // Reductions of the first stage end the step: they slow its backward, and the first layer's follow it.
-  if (stage_ == 0 && !all_) sum += beyond_ * real(c.reduce_last);
-  if (first) {
-    sum += weights_.forward * real(c.forward.gather) + weights_.backward * real(c.reduce_each) - memory_price(budget_);
-    if (stage_ == 0) sum += (1 - beyond_) * std::max(0.0, real(c.reduce_last - c.reduce_each));
-  }
+  sum += weights_.reduce * real(c.reduce_last);
+  if (first)
+    sum += weights_.forward * real(c.forward.gather) + weights_.backward * real(c.reduce_each) +
+           weights_.late * std::max(0.0, real(c.reduce_last - c.reduce_each)) - memory_price(budget_);
   return sum;
 }
 
@@ -77,8 +74,9 @@ double StageWalk::leave(int layer, int gather, int from, int to) const {
   const LeaveTable& t = to < 0 ? task_.steps().end(variant_) : leave_table(layer);
   const std::size_t at = to < 0 ? static_cast<std::size_t>(kind.leaving.of[static_cast<std::size_t>(from)])
                                 : entry(kind, from, task_.kind(layer + 1).beginning, to);
-  return weights_.forward * t.forward[at] + weights_.backward * t.backward[static_cast<std::size_t>(gather)][at] +
-         t.sends[at] + extra(layer, from);
+  return weights_.forward * t.forward[at] +
+         (weights_.backward + weights_.last) * t.backward[static_cast<std::size_t>(gather)][at] + t.sends[at] +
+         extra(layer, from);
 }
 
 // The price of the stage's peak above its states and what is kept, if it ends here.
@@ -135,7 +133,7 @@ void StageWalk::leave_all(int layer, const std::vector<double>& beginning, Value
       ahead[f] = beginning[t] + weights_.forward * steps.forward[t * from + f] + steps.sends[t * from + f] + extras[f];
     for (const int gather : task_.steps().levels_before(layer)) {
       const auto g = static_cast<std::size_t>(gather);
-      take_least(&best[g * from], ahead.data(), weights_.backward, &steps.backward[g][t * from], from);
+      take_least(&best[g * from], ahead.data(), weights_.backward + weights_.last, &steps.backward[g][t * from], from);
     }
   }
 }

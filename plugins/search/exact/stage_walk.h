@@ -10,6 +10,9 @@ namespace trellis::exact_search {
 
 struct StageWeights {
   double forward = 1, backward = 1, update = 0;
+  double reduce = 0;  // of what is reduced in the last micro-batch
+  double late = 0;    // of what its last reduction takes longer than the others, which the stage ends with
+  double last = 0;    // of the last layer's backward, beside `backward`
   double memory = 0;  // picoseconds a byte
 };
 
@@ -64,8 +67,7 @@ class StageWalk {
   int stage_, variant_, in_flight_;
   Bytes budget_{0};
   StageWeights weights_;
-  double beyond_;       // slowdown beyond 1
-  bool all_ = false;    // over_all()
+  bool all_ = false;  // over_all()
 };
 
 }  // namespace trellis::exact_search

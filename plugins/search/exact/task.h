@@ -105,6 +105,7 @@ class Task {
   const std::vector<SharedLayers>& shared() const { return shared_; }
   const TieCost& tie(std::size_t pair, int owner_option, int use_option, bool same_stage) const;
   Saving most_saved(int layer, int option) const;
+  bool has_savings(int layer) const { return !savings_[static_cast<std::size_t>(layer)].empty(); }
 
   // What the peak of a stage has at the least above its states and what is kept, if this is its last layer.
   Bytes last_extra(int layer, int option, int stage) const;
