@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "improve.h"
 #include "reals.h"
 #include "segments.h"
 #include "trellis/plan/cost.h"
@@ -14,7 +15,6 @@ namespace {
 constexpr int kHalvings = 9;
 constexpr int kRounds = 4;  // of cuts and the prices that they lead to
 constexpr double kWork = 4e8;       // steps of a bound over all cuts
-constexpr int kMoved = 8;           // stages at the most whose borders are moved one by one
 constexpr std::size_t kPrices = 4;  // of memory: labels differ in what they have left
 
 class Relaxation {
@@ -141,6 +141,10 @@ class Relaxation {
 
   void pipeline() {
     cut();
+    if (result_.best) {
+      improve(task_, *result_.best, result_.value);
+      known_ = std::min(known_, result_.value.step);
+    }
     if (hopeless()) return;
     const double price = best_price();
     if (hopeless() || !affordable()) return;
@@ -186,29 +190,6 @@ class Relaxation {
       prices = solve_cut(best.ends);
       if (std::ranges::all_of(prices, [](double price) { return price == 0; })) return;
     }
-  }
-
-  void try_cuts() {
-    std::vector<std::vector<int>> cuts{ends_of(even_stages(task_.layers(), task_.stages())), slowest().second};
-    for (const std::vector<int>& ends : cuts) solve_cut(ends);
-    // Borders are moved where that may lead to something.
-    for (int round = 0; round < 3 && result_.best && task_.stages() <= kMoved; ++round) {
-      const std::vector<int> ends = result_.best->ends;
-      for (std::size_t s = 0; s + 1 < ends.size(); ++s)
-        for (const int by : {-1, 1}) {
-          std::vector<int> moved = ends;
-          moved[s] += by;
-          if (moved[s] < 0 || (s > 0 && moved[s] <= moved[s - 1]) || moved[s] >= moved[s + 1]) continue;
-          solve_cut(moved);
-        }
-      if (result_.best->ends == ends) break;
-    }
-  }
-
-  static std::vector<int> ends_of(const std::vector<StageRange>& stages) {
-    std::vector<int> ends;
-    for (const StageRange& s : stages) ends.push_back(s.last);
-    return ends;
   }
 
   // By the fastest option of each layer: the cut whose slowest stage is the fastest, and what that one adds to the
