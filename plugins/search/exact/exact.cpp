@@ -11,6 +11,7 @@
 #include <span>
 #include <tuple>
 
+#include "in_parallel.h"
 #include "labels.h"
 #include "reals.h"
 #include "relax.h"
@@ -53,9 +54,10 @@ class Exact {
     const auto promising = [&](const Open& a, const Open& b) { return per_sample(a) < per_sample(b); };
     for (std::span<Open> rest(open); !rest.empty(); rest = rest.subspan(std::min(kTogether, rest.size()))) {
       const std::span<Open> few = rest.first(std::min(kTogether, rest.size()));
-      for (Open& o : few) price(o);
+      price(few);
       std::ranges::stable_sort(few, promising);
-      for (Open& o : few) bound(o);
+      for (std::span<Open> pair(few); !pair.empty(); pair = pair.subspan(std::min(kBounded, pair.size())))
+        bound(pair.first(std::min(kBounded, pair.size())));
     }
     std::erase_if(open, [&](const Open& o) { return closed(o); });
     std::ranges::stable_sort(open, promising);
@@ -67,7 +69,9 @@ class Exact {
   }
 
  private:
-  static constexpr std::size_t kTogether = 16;
+  // Choices that are priced, and of those that are bounded, knowing the same plan: however many threads there are, the
+  // answer is the same.
+  static constexpr std::size_t kTogether = 16, kBounded = 2;
   static constexpr std::int64_t kNarrow = 50'000;
 
   double per_sample(const Open& o) const { return o.lower_bound / static_cast<double>(o.choice->batch); }
@@ -193,29 +197,34 @@ class Exact {
   }
 
   // Out of time, one by one until some plan is found: see bound().
-  void price(Open& o) {
-    if (!hopeless(o) && !out_of_time()) make_task(o);
+  void price(std::span<Open> few) {
+    in_parallel(few.size(), [&](std::size_t i) {
+      if (!hopeless(few[i]) && !out_of_time()) make_task(few[i]);
+    });
+    for (Open& o : few)
+      if (o.task) count_task(o), note(o);
   }
 
-  void make_task(Open& o) {
+  void make_task(Open& o) const {
     o.task = std::make_unique<Task>(problem_, oracle_, *o.choice, o.shapes);
+    if (o.task->impossible()) o.lower_bound = kInfinite;
+    else relax_freely(*o.task, known(*o.choice), o.relaxed);
+  }
+  void count_task(const Open& o) {
     ++log_.counts["choices priced"];
     log_.counts["candidates"] += o.task->candidates_seen;
     log_.counts["candidates dominated"] += o.task->candidates_dominated;
-    if (o.task->impossible()) {
-      o.lower_bound = kInfinite;
-      return;
-    }
-    relax_freely(*o.task, known(*o.choice), o.relaxed);
-    note(o);
   }
 
-  void bound(Open& o) {
-    if (hopeless(o) || (out_of_time() && best_)) return;
-    if (!o.task) make_task(o);
-    if (hopeless(o) || !o.task) return;
-    relax(*o.task, known(*o.choice), o.relaxed);
-    note(o);
+  void bound(std::span<Open> few) {
+    for (Open& o : few)
+      if (!o.task && !hopeless(o) && !best_) make_task(o), count_task(o), note(o);
+    if (out_of_time() && best_) return;
+    in_parallel(few.size(), [&](std::size_t i) {
+      if (few[i].task && !hopeless(few[i])) relax(*few[i].task, known(*few[i].choice), few[i].relaxed);
+    });
+    for (Open& o : few)
+      if (o.task) note(o);
   }
 
   void note(Open& o) {
