@@ -13,6 +13,12 @@ search $quick --nproc 4 'search.batch=[16, 24]' 'search.limit={labels: 1}' >"$wo
 has "$work/out" "a sample"
 refuse 4 "expected at least 1, found 0" search $quick 'search.limit={labels: 0}'
 refuse 4 "expected more than 0, found 0" search $quick 'search.limit={seconds: 0}'
+# On one core and on all: the same plan, bound and status, under a limit of labels, too.
+for cores in 0 "0-$(($(nproc) - 1))"; do
+  taskset -c "$cores" timeout 100 "$trellis" --log error search bench/planner/32x8.yaml search.limit.labels=2000 \
+    --out "$work/cores.yaml" | sed 's/; [0-9.]* m\?s$//' >"$work/cores-$cores" || failed=1
+done
+cmp "$work/cores-0" "$work/cores-0-$(($(nproc) - 1))" || failed=1
 search $quick --nproc 2 --compare exact,dynamic_programming,uniform >"$work/out" || failed=1
 has "$work/out" "optimal, proven"
 
