@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
+#include <optional>
 
 #include "plan/program/staging.h"
 #include "trellis/plan/cost.h"
@@ -34,21 +36,39 @@ Bytes reduction_staging(const Bucket& bucket, Dtype compute) {
 
 namespace {
 
+// What is held, by purpose; a purpose stands in it from its first use on.
+class Held {
+ public:
+  void take(Purpose purpose, Bytes bytes) { at(purpose).emplace(at(purpose).value_or(Bytes{0}) + bytes); }
+  void give(Purpose purpose, Bytes bytes) { take(purpose, Bytes{0} - bytes); }
+  std::map<Purpose, Bytes> as_map() const {
+    std::map<Purpose, Bytes> map;
+    for (std::size_t p = 0; p < bytes_.size(); ++p)
+      if (bytes_[p]) map[static_cast<Purpose>(p)] = *bytes_[p];
+    return map;
+  }
+
+ private:
+  std::optional<Bytes>& at(Purpose purpose) { return bytes_[static_cast<std::size_t>(purpose)]; }
+  std::array<std::optional<Bytes>, 6> bytes_;
+};
+
 class Replay {
  public:
   Replay(const StageProgram& stage, Dtype compute) : stage_(stage), compute_(compute) {
+    sizes_.reserve(stage.slots.size());
+    for (const Slot& slot : stage.slots) sizes_.push_back(allocated(slot.bytes()));
     for (const Bucket& bucket : stage.buckets) {
       const BucketMemory memory = bucket_memory(bucket, compute);
-      now_[Purpose::parameter] += memory.parameter;
-      now_[Purpose::gradient] += memory.gradient;
-      now_[Purpose::optimizer] += memory.optimizer;
-      result_.states += memory.total();
+      take(Purpose::parameter, memory.parameter);
+      take(Purpose::gradient, memory.gradient);
+      take(Purpose::optimizer, memory.optimizer);
     }
-    total_ = result_.states;
+    result_.states = total_;
   }
 
   MemoryReplay run(const std::vector<Action>& actions) {
-    look("the parameters alone", -1, {});
+    look("the parameters alone", -1);
     int last = -1;
     for (const Action& action : actions)
       if (action.kind == ActionKind::backward) last = action.micro_batch;
@@ -56,57 +76,69 @@ class Replay {
     finish_sends(0);
     pass_peak_ = &other_peak_;
     for (const Instruction& instruction : stage_.update) run_update(instruction);
+    result_.at_peak = at_peak_.as_map();
+    result_.where = where();
     return result_;
   }
 
  private:
-  using Alive = std::map<SlotId, Bytes>;
+  using Alive = std::vector<bool>;  // by slot
 
-  void take(Purpose purpose, Bytes bytes) { now_[purpose] += bytes, total_ += bytes; }
-  void give(Purpose purpose, Bytes bytes) { now_[purpose] -= bytes, total_ -= bytes; }
+  void take(Purpose purpose, Bytes bytes) { now_.take(purpose, bytes), total_ += bytes; }
+  void give(Purpose purpose, Bytes bytes) { now_.give(purpose, bytes), total_ -= bytes; }
 
-  void look(std::string_view pass, int micro_batch, const Instruction& i) {
+  void look(std::string_view pass, int micro_batch, const Instruction* i = nullptr) {
     *pass_peak_ = std::max(*pass_peak_, total_);
     if (total_ <= result_.peak) return;
     result_.peak = total_;
-    result_.at_peak = now_;
-    result_.where = micro_batch < 0 ? std::string(pass) : fmt::format("{} of micro-batch {}", pass, micro_batch);
-    if (i.op >= 0)
-      result_.where +=
-          fmt::format(", layer {} {}", stage_.first_layer + i.layer,
-                      stage_.specs[static_cast<std::size_t>(i.layer)]->ops[static_cast<std::size_t>(i.op)].name);
+    at_peak_ = now_;
+    peak_pass_ = pass, peak_micro_batch_ = micro_batch, peak_instruction_ = i;
   }
 
+  std::string where() const {
+    std::string where(peak_pass_);
+    if (peak_micro_batch_ >= 0) where += fmt::format(" of micro-batch {}", peak_micro_batch_);
+    if (const Instruction* i = peak_instruction_; i && i->op >= 0)
+      where += fmt::format(", layer {} {}", stage_.first_layer + i->layer,
+                           stage_.specs[static_cast<std::size_t>(i->layer)]->ops[static_cast<std::size_t>(i->op)].name);
+    return where;
+  }
+
+  Alive& alive_in(int micro_batch) {
+    Alive& alive = alive_[micro_batch];
+    if (alive.empty()) alive.resize(sizes_.size());
+    return alive;
+  }
+  Bytes size(SlotId s) const { return sizes_[static_cast<std::size_t>(s)]; }
+  Purpose purpose(SlotId s) const { return stage_.slots[static_cast<std::size_t>(s)].purpose; }
+
   void allocate(Alive& alive, SlotId s) {
-    if (s < 0 || alive.contains(s)) return;
-    const Slot& slot = stage_.slots[static_cast<std::size_t>(s)];
-    const Bytes bytes = allocated(slot.bytes());
-    alive[s] = bytes;
-    take(slot.purpose, bytes);
+    if (s < 0 || alive[static_cast<std::size_t>(s)]) return;
+    alive[static_cast<std::size_t>(s)] = true;
+    take(purpose(s), size(s));
   }
   void release(Alive& alive, SlotId s) {
-    const auto found = alive.find(s);
-    if (found == alive.end()) return;
-    give(stage_.slots[static_cast<std::size_t>(s)].purpose, found->second);
-    alive.erase(found);
+    if (s < 0 || !alive[static_cast<std::size_t>(s)]) return;
+    alive[static_cast<std::size_t>(s)] = false;
+    give(purpose(s), size(s));
   }
 
   void act(const Action& action, bool last) {
-    Alive& alive = alive_[action.micro_batch];
+    Alive& alive = alive_in(action.micro_batch);
     const bool forward_side = action.kind == ActionKind::receive_forward || action.kind == ActionKind::forward ||
                               action.kind == ActionKind::send_forward;
     pass_peak_ = forward_side ? &result_.forward_peak : &result_.backward_peak;
     switch (action.kind) {
       case ActionKind::receive_forward:
         for (SlotId s : stage_.receive) allocate(alive, s);
-        return look("receiving", action.micro_batch, {});
+        return look("receiving", action.micro_batch);
       case ActionKind::forward:
         return forward(action.micro_batch, last);
       case ActionKind::send_forward:
         return send(alive, stage_.send);
       case ActionKind::receive_backward:
         for (SlotId s : stage_.receive_gradient) allocate(alive, s);
-        return look("receiving gradients", action.micro_batch, {});
+        return look("receiving gradients", action.micro_batch);
       case ActionKind::backward:
         for (const Instruction& i : stage_.backward) run_instruction(alive, i, "backward", action.micro_batch, last);
         if (stage_.send_gradient.empty()) forget(action.micro_batch);
@@ -118,26 +150,28 @@ class Replay {
   }
 
   void forward(int micro_batch, bool last) {
-    Alive& alive = alive_[micro_batch];
+    Alive& alive = alive_in(micro_batch);
     for (const FieldUse& use : stage_.fields) allocate(alive, use.slot);
-    look("forward", micro_batch, {});
+    look("forward", micro_batch);
     for (const Instruction& i : stage_.forward) run_instruction(alive, i, "forward", micro_batch, last);
     result_.kept = Bytes{0};
-    for (const auto& [slot, bytes] : alive) result_.kept += bytes;
+    for (std::size_t s = 0; s < alive.size(); ++s)
+      if (alive[s]) result_.kept += sizes_[s];
   }
 
   void forget(int micro_batch) {
-    Alive& alive = alive_[micro_batch];
-    while (!alive.empty()) release(alive, alive.begin()->first);
+    Alive& alive = alive_in(micro_batch);
+    for (std::size_t s = 0; s < alive.size(); ++s) release(alive, static_cast<SlotId>(s));
+    alive_.erase(micro_batch);
   }
 
   // What is sent lives on until a later send finds that its receiver has it: one send's buffers, and the new ones.
   void send(Alive& alive, const std::vector<SlotId>& slots) {
     finish_sends(slots.size());
     for (SlotId s : slots)
-      if (const auto found = alive.find(s); found != alive.end()) {
-        sent_.emplace_back(stage_.slots[static_cast<std::size_t>(s)].purpose, found->second);
-        alive.erase(found);
+      if (s >= 0 && alive[static_cast<std::size_t>(s)]) {
+        sent_.emplace_back(purpose(s), size(s));
+        alive[static_cast<std::size_t>(s)] = false;
       }
   }
   void finish_sends(std::size_t leave) {
@@ -157,7 +191,7 @@ class Replay {
         break;
       case InstructionKind::wait:
         allocate(alive, i.out.front());
-        look(pass, micro_batch, i);
+        look(pass, micro_batch, &i);
         return give(Purpose::communication, allocated(i.scratch));
       case InstructionKind::reduce_start:
         take(Purpose::communication, staging(i));
@@ -167,17 +201,17 @@ class Replay {
       default:
         for (SlotId s : i.out) allocate(alive, s);
         take(Purpose::transient, allocated(i.scratch));
-        look(pass, micro_batch, i);
+        look(pass, micro_batch, &i);
         return give(Purpose::transient, allocated(i.scratch));
     }
-    look(pass, micro_batch, i);
+    look(pass, micro_batch, &i);
   }
 
   void run_update(const Instruction& i) {
     if (i.kind == InstructionKind::reduce_wait) return give(Purpose::communication, staging(i));
     if (i.kind == InstructionKind::gather_start) {
       take(Purpose::communication, sent_shard(i));
-      return look("gathering parameters", -1, i);
+      return look("gathering parameters", -1, &i);
     }
     if (i.kind == InstructionKind::gather_wait) return give(Purpose::communication, sent_shard(i));
     if (i.tie < 0) return;
@@ -185,7 +219,7 @@ class Replay {
     const bool gradient = i.kind == InstructionKind::tie_gradient;
     const Bytes piece = std::max(tie_sender(tie, gradient), tie_receiver(tie, gradient));
     take(Purpose::communication, piece);
-    look(gradient ? "returning a shared gradient" : "sending a shared parameter", -1, i);
+    look(gradient ? "returning a shared gradient" : "sending a shared parameter", -1, &i);
     give(Purpose::communication, piece);
   }
 
@@ -226,10 +260,14 @@ class Replay {
 
   const StageProgram& stage_;
   const Dtype compute_;
+  std::vector<Bytes> sizes_;    // of slots, as allocated
   std::map<int, Alive> alive_;  // by micro-batch
   std::deque<std::pair<Purpose, Bytes>> sent_;
-  std::map<Purpose, Bytes> now_;
+  Held now_, at_peak_;
   Bytes total_{0};
+  std::string_view peak_pass_;
+  int peak_micro_batch_ = -1;
+  const Instruction* peak_instruction_ = nullptr;
   MemoryReplay result_;
   Bytes other_peak_{0};               // before the first action and in the update
   Bytes* pass_peak_ = &other_peak_;

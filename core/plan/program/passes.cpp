@@ -1,8 +1,8 @@
 #include "plan/program/passes.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
+#include <iterator>
+#include <utility>
 
 namespace trellis::passes {
 namespace {
@@ -111,38 +111,52 @@ void add_in_place(StageProgram& stage) {
   }
 }
 
-void add_frees(StageProgram& stage) {
-  std::set<SlotId> kept;  // read in backward before backward makes them
-  {
-    std::set<SlotId> made;
-    for (const Instruction& i : stage.backward) {
-      for (const auto* slots : {&i.in, &i.uses})
-        for (SlotId s : *slots)
-          if (s >= 0 && !made.contains(s)) kept.insert(s);
-      made.insert(i.out.begin(), i.out.end());
-    }
+namespace {
+
+using SlotSet = std::vector<bool>;  // by slot
+
+void add(SlotSet& set, const std::vector<SlotId>& slots) {
+  for (SlotId s : slots)
+    if (s >= 0) set[static_cast<std::size_t>(s)] = true;
+}
+
+// After its last use in the list each slot is freed, but for those that live on.
+void insert_frees(Instructions& list, const SlotSet& live_on) {
+  std::vector<std::size_t> last(live_on.size(), list.size());
+  for (std::size_t i = 0; i < list.size(); ++i)
+    for (const auto* slots : {&list[i].in, &list[i].uses, &list[i].out})
+      for (SlotId s : *slots)
+        if (s >= 0 && !live_on[static_cast<std::size_t>(s)]) last[static_cast<std::size_t>(s)] = i;
+  std::vector<std::vector<SlotId>> ending(list.size() + 1);
+  for (std::size_t s = 0; s < last.size(); ++s) ending[last[s]].push_back(static_cast<SlotId>(s));
+  Instructions with_frees;
+  with_frees.reserve(2 * list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const int layer = list[i].layer;
+    with_frees.push_back(std::move(list[i]));
+    if (!ending[i].empty())
+      with_frees.push_back({.kind = InstructionKind::free, .layer = layer, .in = std::move(ending[i])});
   }
-  auto insert_frees = [](Instructions& list, const std::set<SlotId>& pinned) {
-    std::map<SlotId, std::size_t> last;
-    for (std::size_t i = 0; i < list.size(); ++i)
-      for (const auto* slots : {&list[i].in, &list[i].uses, &list[i].out})
-        for (SlotId s : *slots)
-          if (s >= 0 && !pinned.contains(s)) last[s] = i;
-    std::map<std::size_t, std::vector<SlotId>> ending;
-    for (const auto& [slot, index] : last) ending[index].push_back(slot);
-    Instructions with_frees;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      with_frees.push_back(list[i]);
-      if (const auto e = ending.find(i); e != ending.end())
-        with_frees.push_back({.kind = InstructionKind::free, .layer = list[i].layer, .in = e->second});
-    }
-    list = std::move(with_frees);
-  };
-  std::set<SlotId> pinned = kept;
-  pinned.insert(stage.send.begin(), stage.send.end());
-  pinned.insert(stage.loss);
-  insert_frees(stage.forward, pinned);
-  insert_frees(stage.backward, {stage.send_gradient.begin(), stage.send_gradient.end()});
+  list = std::move(with_frees);
+}
+
+}  // namespace
+
+void add_frees(StageProgram& stage) {
+  SlotSet live_on(stage.slots.size());  // read in backward before backward makes them
+  SlotSet made(stage.slots.size());
+  for (const Instruction& i : stage.backward) {
+    for (const auto* slots : {&i.in, &i.uses})
+      for (SlotId s : *slots)
+        if (s >= 0 && !made[static_cast<std::size_t>(s)]) live_on[static_cast<std::size_t>(s)] = true;
+    add(made, i.out);
+  }
+  add(live_on, stage.send);
+  add(live_on, {stage.loss});
+  insert_frees(stage.forward, live_on);
+  SlotSet sent(stage.slots.size());
+  add(sent, stage.send_gradient);
+  insert_frees(stage.backward, sent);
 }
 
 }  // namespace trellis::passes
