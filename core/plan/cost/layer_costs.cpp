@@ -36,31 +36,48 @@ DeriveContext context_of(const SharedShapes& shapes, const OpLibrary& ops, Dtype
   return context;
 }
 
-StageProgram alone(const LayerProgram& layer) {
+StageProgram stage_of(LayerProgram layer) {
   StageProgram stage;
   stage.line = layer.placement.line();
-  stage.specs = {layer.spec};
-  stage.placements = {layer.placement};
-  stage.slots = layer.slots;
-  stage.buckets = layer.buckets;
-  stage.forward = layer.forward;
-  stage.backward = layer.backward;
-  stage.fields = layer.fields;
-  stage.receive = layer.inputs, stage.send = layer.outputs;
-  stage.receive_gradient = layer.output_gradients, stage.send_gradient = layer.input_gradients;
+  stage.specs.push_back(std::move(layer.spec));
+  stage.placements.push_back(std::move(layer.placement));
+  stage.slots = std::move(layer.slots);
+  stage.buckets = std::move(layer.buckets);
+  stage.forward = std::move(layer.forward), stage.backward = std::move(layer.backward);
+  stage.fields = std::move(layer.fields);
+  stage.receive = std::move(layer.inputs), stage.send = std::move(layer.outputs);
+  stage.receive_gradient = std::move(layer.output_gradients), stage.send_gradient = std::move(layer.input_gradients);
   stage.loss = layer.loss;
   auto& places = stage.parameters.emplace_back();
-  for (std::size_t b = 0; b < layer.buckets.size(); ++b)
-    for (std::size_t p = 0; p < layer.buckets[b].parameters.size(); ++p)
-      places[layer.buckets[b].parameters[p]] = {static_cast<BucketId>(b), static_cast<int>(p)};
+  for (std::size_t b = 0; b < stage.buckets.size(); ++b)
+    for (std::size_t p = 0; p < stage.buckets[b].parameters.size(); ++p)
+      places[stage.buckets[b].parameters[p]] = {static_cast<BucketId>(b), static_cast<int>(p)};
   passes::add_in_place(stage);
   passes::add_frees(stage);
-  std::vector<StageProgram> pipeline{std::move(stage)};
+  std::vector<StageProgram> pipeline;
+  pipeline.push_back(std::move(stage));
   link_updates(pipeline);
   return std::move(pipeline.front());
 }
 
+StageProgram alone(const LayerProgram& layer) { return stage_of(layer); }
+
 namespace {
+
+// Derived from the layer's ops alone, not from its buckets.
+bool is_of_compute(InstructionKind kind) {
+  switch (kind) {
+    case InstructionKind::forward:
+    case InstructionKind::input_gradient:
+    case InstructionKind::weight_gradient:
+    case InstructionKind::backward:
+    case InstructionKind::add:
+    case InstructionKind::slice:
+    case InstructionKind::start:
+    case InstructionKind::wait: return true;
+    default: return false;
+  }
+}
 
 struct TimedPass {
   PassCost cost;
@@ -68,14 +85,15 @@ struct TimedPass {
 };
 
 // Gathers and reductions are taken out: neighbors hide them.
-TimedPass time_pass(const Instructions& list, const StageProgram& stage, const DeriveContext& context,
-                    const Prices& prices, Location at) {
+TimedPass time_pass(const Instructions& list, const std::vector<Price>& compute, const StageProgram& stage,
+                    const DeriveContext& context, const Prices& prices, Location at) {
   TimedPass pass;
   Timeline time(prices.slowdown());
   std::map<SlotId, Picoseconds> moves;
+  auto next = compute.begin();
   for (const Instruction& i : list) {
     if (i.kind == InstructionKind::free) continue;
-    const Price price = prices.price(stage, i, context, at);
+    const Price price = is_of_compute(i.kind) ? *next++ : prices.price(stage, i, context, at);
     switch (i.kind) {
       case InstructionKind::gather_start:
         pass.cost.gather += price.transfer;
@@ -173,11 +191,22 @@ void add_memory(LayerCost& cost, StageProgram stage, Dtype dtype) {
 
 }  // namespace
 
-LayerCost layer_cost(const LayerProgram& layer, const DeriveContext& context, const Prices& prices, Location at) {
-  StageProgram stage = alone(layer);
+ComputePrices compute_prices(const StageProgram& stage, const DeriveContext& context, const Prices& prices,
+                             Location at) {
+  const auto priced = [&](const Instructions& list) {
+    std::vector<Price> found;
+    for (const Instruction& i : list)
+      if (is_of_compute(i.kind)) found.push_back(prices.price(stage, i, context, at));
+    return found;
+  };
+  return {.forward = priced(stage.forward), .backward = priced(stage.backward)};
+}
+
+LayerCost layer_cost(StageProgram stage, const ComputePrices& compute, const DeriveContext& context,
+                     const Prices& prices, Location at) {
   LayerCost cost;
-  const TimedPass forward = time_pass(stage.forward, stage, context, prices, at);
-  const TimedPass backward = time_pass(stage.backward, stage, context, prices, at);
+  const TimedPass forward = time_pass(stage.forward, compute.forward, stage, context, prices, at);
+  const TimedPass backward = time_pass(stage.backward, compute.backward, stage, context, prices, at);
   cost.forward = forward.cost, cost.backward = backward.cost;
   cost.reduce_each = forward.reduce_each + backward.reduce_each;
   cost.reduce_last = forward.reduce_last + backward.reduce_last;

@@ -2,13 +2,23 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "trellis/plan/cost.h"
 
 namespace trellis {
 
-// `entry` and `exit` of the cost are left at 0.
-LayerCost layer_cost(const LayerProgram&, const DeriveContext&, const Prices&, Location);
+StageProgram stage_of(LayerProgram);  // alone(), without a copy
+
+// What the instructions of a layer on its own take, in order, but for those that are there for its buckets: alike
+// however the lives of its parameters are split.
+struct ComputePrices {
+  std::vector<Price> forward, backward;
+};
+ComputePrices compute_prices(const StageProgram&, const DeriveContext&, const Prices&, Location);
+
+// Of a layer on its own; `entry` and `exit` of the cost are left at 0.
+LayerCost layer_cost(StageProgram, const ComputePrices&, const DeriveContext&, const Prices&, Location);
 
 // Within a stage, and from one stage to the next, whose line follows.
 EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&, Location);

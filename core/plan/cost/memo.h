@@ -8,11 +8,11 @@
 namespace trellis {
 
 // The work is done outside the lock, so two threads may do it twice; the first answer stays.
-template <class Value>
+template <class Value, class Key = std::string>
 class Memo {
  public:
   template <class Make>
-  Value get(const std::string& key, Make&& make) {
+  Value get(const Key& key, Make&& make) {
     {
       const std::lock_guard lock(mutex_);
       if (const auto found = values_.find(key); found != values_.end()) return found->second;
@@ -24,7 +24,7 @@ class Memo {
 
  private:
   std::mutex mutex_;
-  std::unordered_map<std::string, Value> values_;
+  std::unordered_map<Key, Value> values_;
 };
 
 // Numbers texts in the order in which they come up, from 1.

@@ -5,17 +5,23 @@
 
 #include "plan/cost/layer_costs.h"
 #include "plan/cost/memo.h"
+#include "plan/placement/key_of_compute.h"
+#include "plan/program/shared_derivation.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
 namespace {
 
-using Program = std::shared_ptr<const LayerProgram>;
+// A layer under placements that differ only in the lives that they split.
+struct Family {
+  Family(std::shared_ptr<const LayerSpec> spec, const Placement& placement, const DeriveContext& context)
+      : derivation(std::move(spec), placement, context) {}
 
-struct Derived {
-  Program program;
+  Derivation derivation;
   int entry = 0, exit = 0;
+  Memo<std::shared_ptr<const ComputePrices>, int> prices;  // by where stages lie in the nodes
+  Memo<std::shared_ptr<const LayerProgram>> programs;      // of layers that share parameters
 };
 
 }  // namespace
@@ -26,7 +32,7 @@ struct Oracle::State {
   std::shared_ptr<const OpLibrary> ops;
   Dtype dtype;
   std::shared_ptr<const Prices> prices;
-  Memo<Derived> programs;
+  Memo<std::shared_ptr<Family>> families;
   Memo<LayerCost> layers;
   Memo<EdgeCost> edges;
   Memo<TieCost> ties;
@@ -46,17 +52,28 @@ struct Oracle::State {
   }
   DeriveContext context(const Where& where) const { return context_of(where.shapes, *ops, dtype); }
 
-  std::string key(int layer, const Candidate& candidate, const Where& where) const {
-    return fmt::format("{}|{}|{} {}", static_cast<const void*>(spec(layer).get()), candidate.placement.key(),
-                       where.shapes.micro_batch, where.shapes.sequence_multiple);
+  // Of a layer under a placement, of which `text` is a key.
+  std::string key(int layer, const std::string& text, const Where& where) const {
+    return fmt::format("{}|{}|{} {}", static_cast<const void*>(spec(layer).get()), text, where.shapes.micro_batch,
+                       where.shapes.sequence_multiple);
   }
-  Derived derived(const std::string& key, int layer, const Candidate& candidate, const Where& where) {
-    return programs.get(key, [&] {
-      Derived made{std::make_shared<const LayerProgram>(derive(spec(layer), candidate.placement, context(where)))};
-      made.entry = crossings(entry_text(*made.program));
-      made.exit = crossings(exit_text(*made.program));
+  std::shared_ptr<Family> family(int layer, const Placement& placement, const Where& where) {
+    return families.get(key(layer, key_of_compute(placement), where), [&] {
+      auto made = std::make_shared<Family>(spec(layer), placement, context(where));
+      made->entry = crossings(entry_text(made->derivation.compute()));
+      made->exit = crossings(exit_text(made->derivation.compute()));
       return made;
     });
+  }
+  // The layer as it is priced: in one stage of those that are alike.
+  LayerCost cost(Family& family, const Placement& placement, const Where& where) const {
+    StageProgram alone = stage_of(family.derivation.program(placement));
+    const std::shared_ptr<const ComputePrices> compute = family.prices.get(alignment(where), [&] {
+      return std::make_shared<const ComputePrices>(compute_prices(alone, context(where), *prices, location(where)));
+    });
+    LayerCost cost = layer_cost(std::move(alone), *compute, context(where), *prices, location(where));
+    cost.entry = family.entry, cost.exit = family.exit;
+    return cost;
   }
 };
 
@@ -67,7 +84,7 @@ Oracle::Oracle(const ModelSpec& model, Dimensions dimensions, std::shared_ptr<co
                        .ops = std::move(ops),
                        .dtype = dtype,
                        .prices = std::move(prices),
-                       .programs = {},
+                       .families = {},
                        .layers = {},
                        .edges = {},
                        .ties = {},
@@ -76,48 +93,51 @@ Oracle::Oracle(const ModelSpec& model, Dimensions dimensions, std::shared_ptr<co
 Oracle::~Oracle() = default;
 
 LayerCost Oracle::layer(int layer, const Candidate& candidate, const Where& where) const {
-  const std::string key = state_->key(layer, candidate, where);
-  const int alignment = state_->alignment(where);
-  return state_->layers.get(alignment == 0 ? key : fmt::format("{}@{}", key, alignment), [&] {
-    const Derived derived = state_->derived(key, layer, candidate, where);
-    LayerCost cost = layer_cost(*derived.program, state_->context(where), *state_->prices, state_->location(where));
-    cost.entry = derived.entry, cost.exit = derived.exit;
-    return cost;
+  std::string key = state_->key(layer, candidate.placement.key(), where);
+  if (const int alignment = state_->alignment(where); alignment != 0) key += fmt::format("@{}", alignment);
+  return state_->layers.get(key, [&] {
+    return state_->cost(*state_->family(layer, candidate.placement, where), candidate.placement, where);
   });
 }
 
 EdgeCost Oracle::edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
-  const Derived before = state_->derived(state_->key(layer, from, where), layer, from, where);
-  const Derived after = state_->derived(state_->key(layer + 1, to, where), layer + 1, to, where);
-  const std::string key = fmt::format("{} {} {} {}", fmt::join(where.choice->atoms, ","), before.exit, after.entry,
+  const auto before = state_->family(layer, from.placement, where), after = state_->family(layer + 1, to.placement, where);
+  const std::string key = fmt::format("{} {} {} {}", fmt::join(where.choice->atoms, ","), before->exit, after->entry,
                                       state_->alignment(where));
   return state_->edges.get(key, [&] {
-    return edge_cost(*before.program, *after.program, state_->context(where), *state_->prices, state_->location(where));
+    return edge_cost(before->derivation.compute(), after->derivation.compute(), state_->context(where), *state_->prices,
+                     state_->location(where));
   });
 }
 
 EdgeCost Oracle::stage_edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
-  const Derived before = state_->derived(state_->key(layer, from, where), layer, from, where);
-  const Derived after = state_->derived(state_->key(layer + 1, to, where), layer + 1, to, where);
-  const std::string key =
-      fmt::format("{} {} {} stage {}", fmt::join(where.choice->atoms, ","), before.exit, after.entry, where.stage);
+  const auto before = state_->family(layer, from.placement, where), after = state_->family(layer + 1, to.placement, where);
+  const int first = state_->location(where).first_device;
+  const std::string key = fmt::format("{} {} {} stage at {}", fmt::join(where.choice->atoms, ","), before->exit,
+                                      after->entry, first % state_->prices->cluster().devices_per_node);
   return state_->edges.get(key, [&] {
-    return stage_edge_cost(*before.program, *after.program, state_->context(where), *state_->prices,
-                           state_->location(where));
+    return stage_edge_cost(before->derivation.compute(), after->derivation.compute(), state_->context(where),
+                           *state_->prices, state_->location(where));
   });
 }
 
 TieCost Oracle::tie(int owner, const Candidate& first, int use, const Candidate& later, bool same_stage,
                     const Where& where) const {
-  const std::string first_key = state_->key(owner, first, where), later_key = state_->key(use, later, where);
-  return state_->ties.get(fmt::format("{}~{}~{}", first_key, later_key, same_stage), [&] {
+  const std::string first_key = first.placement.key(), later_key = later.placement.key();
+  const std::string key = fmt::format("{}~{}~{}", state_->key(owner, first_key, where),
+                                      state_->key(use, later_key, where), same_stage);
+  return state_->ties.get(key, [&] {
+    const auto program = [&](int layer, const Placement& placement, const std::string& text) {
+      const auto family = state_->family(layer, placement, where);
+      return family->programs.get(
+          text, [&] { return std::make_shared<const LayerProgram>(family->derivation.program(placement)); });
+    };
+    const auto a = program(owner, first.placement, first_key), b = program(use, later.placement, later_key);
     TieCost sum;
-    const Derived a = state_->derived(first_key, owner, first, where),
-                  b = state_->derived(later_key, use, later, where);
-    for (const Bucket& bucket : b.program->buckets) {
+    for (const Bucket& bucket : b->buckets) {
       if (bucket.shared.empty()) continue;
-      const TieCost one = tie_cost(*a.program, *b.program, bucket.shared, same_stage, state_->context(where),
-                                   *state_->prices, state_->location(where));
+      const TieCost one = tie_cost(*a, *b, bucket.shared, same_stage, state_->context(where), *state_->prices,
+                                   state_->location(where));
       sum.before += one.before, sum.after += one.after, sum.saved += one.saved;
       sum.saved_update += one.saved_update, sum.bytes = std::max(sum.bytes, one.bytes);
       sum.pending += one.pending;

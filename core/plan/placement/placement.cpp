@@ -1,12 +1,12 @@
 #include "trellis/plan/placement.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>
 #include <numeric>
 
+#include "plan/placement/key_of_compute.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/model.h"
 
@@ -15,7 +15,9 @@ namespace {
 
 std::string text(const Regions& regions) {
   if (regions == Regions::all()) return "";
-  return fmt::format("{}{}", regions.contains("") ? "@!" : "@", fmt::join(regions.names(), ","));
+  std::string text(regions.contains("") ? "@!" : "@");
+  for (const std::string& name : regions.names()) text.append(&name == &*regions.names().begin() ? "" : ",").append(name);
+  return text;
 }
 
 std::string_view name_of(Life life) {
@@ -31,6 +33,23 @@ std::string_view name_of(Life life) {
   }
   return "unknown";
 }
+
+std::string key_of_lives(const Placement& placement) {
+  std::string key;
+  if (placement.line().size() > 1)  // one device has nothing to split a life over
+    for (const Life life : {Life::compute, Life::storage, Life::gradient, Life::optimizer})
+      if (placement.splits(life)) key.append("; split ").append(name_of(life));
+  return key;
+}
+
+void append(std::string& text, const std::vector<int>& numbers, char between) {
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (i > 0) text += between;
+    const fmt::format_int number(numbers[i]);
+    text.append(number.data(), number.size());
+  }
+}
+
 
 }  // namespace
 
@@ -126,16 +145,31 @@ std::string_view Placement::contract_for(std::string_view kind) const {
 
 std::string Placement::key() const {
   // Who claimed an axis, and in which order splits were declared, does not change what they mean.
-  std::map<std::string, std::set<Atom>> splits;
-  for (const Split& split : splits_)
-    splits[split.role + text(split.regions)].insert(split.axes.begin(), split.axes.end());
+  std::vector<std::pair<std::string, AxisList>> splits;
+  for (const Split& split : splits_) {
+    const std::string dims = split.role + text(split.regions);
+    auto same = std::ranges::find(splits, dims, &std::pair<std::string, AxisList>::first);
+    if (same == splits.end()) same = splits.insert(same, {dims, {}});
+    same->second.insert(same->second.end(), split.axes.begin(), split.axes.end());
+  }
+  std::ranges::sort(splits);
 
-  std::string key = fmt::format("line {}", fmt::join(line_.atoms, "x"));
-  for (const auto& [dims, atoms] : splits) key += fmt::format("; {} on {}", dims, fmt::join(atoms, ","));
-  if (line_.size() > 1)  // one device has nothing to split a life over
-    for (const Life life : state_) key += fmt::format("; split {}", name_of(life));
+  std::string key = "line ";
+  append(key, line_.atoms, 'x');
+  for (auto& [dims, atoms] : splits) {
+    std::ranges::sort(atoms);
+    atoms.erase(std::unique(atoms.begin(), atoms.end()), atoms.end());
+    key.append("; ").append(dims).append(" on ");
+    append(key, atoms, ',');
+  }
   if (retain_ == Retain::boundary) key += "; retain boundary";
-  for (const auto& [kind, by] : substitutes_) key += fmt::format("; {} by {}", kind, by);
+  for (const auto& [kind, by] : substitutes_) key.append("; ").append(kind).append(" by ").append(by);
+  return key + key_of_lives(*this);
+}
+
+std::string key_of_compute(const Placement& placement) {
+  std::string key = placement.key();
+  key.resize(key.size() - key_of_lives(placement).size());
   return key;
 }
 

@@ -12,20 +12,21 @@ namespace {
 
 class Buckets {
  public:
-  explicit Buckets(Draft& draft) : d_(draft) {}
+  Buckets(const Draft& draft, const Placement& placement, LayerProgram& program)
+      : d_(draft), placement_(placement), program_(program) {}
 
   void run() {
     assign();
-    for (Bucket& bucket : d_.program.buckets) lay_out(bucket);
-    for (BucketId b = 0; b < static_cast<BucketId>(d_.program.buckets.size()); ++b) {
-      if (bucket(b).split_storage) gather(b, d_.program.forward), gather(b, d_.program.backward);
+    for (Bucket& bucket : program_.buckets) lay_out(bucket);
+    for (BucketId b = 0; b < static_cast<BucketId>(program_.buckets.size()); ++b) {
+      if (bucket(b).split_storage) gather(b, program_.forward), gather(b, program_.backward);
       reduce(b);
     }
   }
 
  private:
   using Test = std::function<bool(const Instruction&)>;
-  Bucket& bucket(BucketId b) { return d_.program.buckets[static_cast<std::size_t>(b)]; }
+  Bucket& bucket(BucketId b) { return program_.buckets[static_cast<std::size_t>(b)]; }
 
   void assign() {
     using Key = std::tuple<AxisList, bool, std::string>;
@@ -36,8 +37,8 @@ class Buckets {
         const ParameterId p = op.parameters[k];
         const Parameter& parameter = d_.spec.parameters[static_cast<std::size_t>(p)];
         const Key key{d_.ops[i].reduction[k], d_.ops[i].placed.contract->once(), parameter.shared};
-        const auto [entry, fresh] = known.try_emplace(key, static_cast<BucketId>(d_.program.buckets.size()));
-        if (fresh) d_.program.buckets.push_back({.axes = std::get<0>(key), .shared = parameter.shared});
+        const auto [entry, fresh] = known.try_emplace(key, static_cast<BucketId>(program_.buckets.size()));
+        if (fresh) program_.buckets.push_back({.axes = std::get<0>(key), .shared = parameter.shared});
         if (const auto other = bucket_of_.find(p); other != bucket_of_.end()) {
           if (other->second != entry->second)
             fail(ExitCode::infeasible, "{}: parameter {} is used twice with different reduction axes", d_.spec.type, parameter.name);
@@ -64,17 +65,17 @@ class Buckets {
     b.degree = d_.line().degree(b.axes);
     b.elements = (b.elements + b.degree - 1) / b.degree * b.degree;
     if (b.degree == 1) return;
-    b.split_optimizer = d_.placement.splits(Life::optimizer);
-    b.split_gradient = d_.placement.splits(Life::gradient);
-    b.split_storage = d_.placement.splits(Life::storage);
+    b.split_optimizer = placement_.splits(Life::optimizer);
+    b.split_gradient = placement_.splits(Life::gradient);
+    b.split_storage = placement_.splits(Life::storage);
     if (b.split_storage) b.gathered = flat_slot("parameters", b, d_.context.dtype, Purpose::parameter);
     if (b.split_gradient) b.open = flat_slot("parameter gradients", b, gradient_dtype(d_.context.dtype), Purpose::gradient);
   }
 
   SlotId flat_slot(std::string name, const Bucket& b, Dtype dtype, Purpose purpose) {
-    d_.program.slots.push_back({.name = std::move(name), .shape = {b.elements}, .dtype = dtype, .layout = replicated(1),
+    program_.slots.push_back({.name = std::move(name), .shape = {b.elements}, .dtype = dtype, .layout = replicated(1),
                                 .global = {b.elements}, .purpose = purpose});
-    return static_cast<SlotId>(d_.program.slots.size()) - 1;
+    return static_cast<SlotId>(program_.slots.size()) - 1;
   }
 
   bool has_parameter_in(int op, BucketId b) const {
@@ -115,10 +116,10 @@ class Buckets {
     Bucket& mine = bucket(b);
     if (mine.degree == 1) return;
     const Test test = [&](const Instruction& i) { return adds_gradient(i, b); };
-    Instructions* list = &d_.program.backward;
+    Instructions* list = &program_.backward;
     auto [first, last] = first_and_last(*list, test);
-    const auto [forward_first, forward_last] = first_and_last(d_.program.forward, test);
-    if (first < 0) list = &d_.program.forward, first = forward_first, last = forward_last;
+    const auto [forward_first, forward_last] = first_and_last(program_.forward, test);
+    if (first < 0) list = &program_.forward, first = forward_first, last = forward_last;
     if (first < 0) return;
     if (mine.split_gradient)
       for (Instruction& i : *list)
@@ -132,13 +133,17 @@ class Buckets {
     list->insert(list->begin() + first, {.kind = InstructionKind::open_gradient, .out = {mine.open}, .bucket = b});
   }
 
-  Draft& d_;
+  const Draft& d_;
+  const Placement& placement_;
+  LayerProgram& program_;
   std::map<ParameterId, BucketId> bucket_of_;
   std::map<ParameterId, Layout> layout_of_;
 };
 
 }  // namespace
 
-void derive_buckets(Draft& draft) { Buckets(draft).run(); }
+void derive_buckets(const Draft& draft, const Placement& placement, LayerProgram& program) {
+  Buckets(draft, placement, program).run();
+}
 
 }  // namespace trellis::derivation

@@ -59,6 +59,8 @@ struct Draft {
 
 void derive_forward(Draft&);
 void derive_backward(Draft&);
-void derive_buckets(Draft&);   // buckets, parameter gathers, gradient reductions
+// Buckets, parameter gathers and gradient reductions, added to the draft's program. Alone here it matters which lives the
+// placement splits.
+void derive_buckets(const Draft&, const Placement&, LayerProgram&);
 
 }  // namespace trellis::derivation

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "plan/program/derivation.h"
+#include "plan/program/shared_derivation.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -47,15 +47,24 @@ std::string_view name_of(Purpose purpose) {
   return "?";
 }
 
+Derivation::Derivation(std::shared_ptr<const LayerSpec> spec, const Placement& placement, const DeriveContext& context)
+    : spec_(std::move(spec)), placement_(placement), context_(context), draft_{*spec_, placement_, context_, {}, {}, {}} {
+  if (!context_.ops) fail(ExitCode::failure, "a derivation needs an op library");
+  derivation::derive_forward(draft_);
+  derivation::derive_backward(draft_);
+  draft_.program.spec = spec_;
+  draft_.program.placement = placement_;
+}
+
+LayerProgram Derivation::program(const Placement& placement) const {
+  LayerProgram program = draft_.program;
+  program.placement = placement;
+  derivation::derive_buckets(draft_, placement, program);
+  return program;
+}
+
 LayerProgram derive(std::shared_ptr<const LayerSpec> spec, const Placement& placement, const DeriveContext& context) {
-  if (!context.ops) fail(ExitCode::failure, "a derivation needs an op library");
-  derivation::Draft draft{.spec = *spec, .placement = placement, .context = context, .program = {}, .ops = {}, .producers = {}};
-  derivation::derive_forward(draft);
-  derivation::derive_backward(draft);
-  derivation::derive_buckets(draft);
-  draft.program.spec = std::move(spec);
-  draft.program.placement = placement;
-  return std::move(draft.program);
+  return Derivation(std::move(spec), placement, context).program(placement);
 }
 
 std::vector<Layout> input_layouts(const LayerProgram& program) {
