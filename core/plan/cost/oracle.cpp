@@ -67,7 +67,7 @@ struct Oracle::State {
   }
   // The layer as it is priced: in one stage of those that are alike.
   LayerCost cost(Family& family, const Placement& placement, const Where& where) const {
-    StageProgram alone = stage_of(family.derivation.program(placement));
+    StageProgram alone = stage_of(family.derivation.bare_program(placement));
     const std::shared_ptr<const ComputePrices> compute = family.prices.get(alignment(where), [&] {
       return std::make_shared<const ComputePrices>(compute_prices(alone, context(where), *prices, location(where)));
     });

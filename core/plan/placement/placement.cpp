@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <tuple>
 
 #include "plan/placement/key_of_compute.h"
 #include "trellis/plan/error.h"
@@ -12,13 +13,6 @@
 
 namespace trellis {
 namespace {
-
-std::string text(const Regions& regions) {
-  if (regions == Regions::all()) return "";
-  std::string text(regions.contains("") ? "@!" : "@");
-  for (const std::string& name : regions.names()) text.append(&name == &*regions.names().begin() ? "" : ",").append(name);
-  return text;
-}
 
 std::string_view name_of(Life life) {
   switch (life) {
@@ -50,6 +44,17 @@ void append(std::string& text, const std::vector<int>& numbers, char between) {
   }
 }
 
+void append(std::string& text, const Regions& regions) {
+  if (regions == Regions::all()) return;
+  text += regions.contains("") ? "@!" : "@";
+  for (const std::string& name : regions.names())
+    text.append(&name == &*regions.names().begin() ? "" : ",").append(name);
+}
+
+void sort_once_each(AxisList& atoms) {
+  std::ranges::sort(atoms);
+  atoms.erase(std::unique(atoms.begin(), atoms.end()), atoms.end());
+}
 
 }  // namespace
 
@@ -117,10 +122,13 @@ void Placement::substitute(std::string_view kind, std::string_view by) {
 }
 
 AxisList Placement::axes(std::string_view role, std::string_view region) const {
-  std::set<Atom> atoms;
+  AxisList atoms;
   for (const Split& split : splits_)
-    if (split.role == role && split.regions.contains(region)) atoms.insert(split.axes.begin(), split.axes.end());
-  return role == kBatch ? AxisList(atoms.begin(), atoms.end()) : AxisList(atoms.rbegin(), atoms.rend());
+    if (split.role == role && split.regions.contains(region))
+      atoms.insert(atoms.end(), split.axes.begin(), split.axes.end());
+  sort_once_each(atoms);
+  if (role != kBatch) std::ranges::reverse(atoms);
+  return atoms;
 }
 
 std::set<std::string> Placement::split_roles() const {
@@ -130,11 +138,13 @@ std::set<std::string> Placement::split_roles() const {
 }
 
 std::int64_t Placement::multiple(std::string_view role) const {
-  std::set<std::string, std::less<>> regions{""};  // stands for every region that no split names
-  for (const Split& split : splits_) regions.insert(split.regions.names().begin(), split.regions.names().end());
-  std::int64_t result = 1;
-  for (const std::string& region : regions)
-    result = std::lcm(result, static_cast<std::int64_t>(line_.degree(axes(role, region))));
+  const auto degree = [&](std::string_view region) {
+    return static_cast<std::int64_t>(line_.degree(axes(role, region)));
+  };
+  std::int64_t result = degree("");  // stands for every region that no split names
+  for (const Split& split : splits_)
+    if (split.role == role)
+      for (const std::string& region : split.regions.names()) result = std::lcm(result, degree(region));
   return result;
 }
 
@@ -145,21 +155,23 @@ std::string_view Placement::contract_for(std::string_view kind) const {
 
 std::string Placement::key() const {
   // Who claimed an axis, and in which order splits were declared, does not change what they mean.
-  std::vector<std::pair<std::string, AxisList>> splits;
-  for (const Split& split : splits_) {
-    const std::string dims = split.role + text(split.regions);
-    auto same = std::ranges::find(splits, dims, &std::pair<std::string, AxisList>::first);
-    if (same == splits.end()) same = splits.insert(same, {dims, {}});
-    same->second.insert(same->second.end(), split.axes.begin(), split.axes.end());
-  }
-  std::ranges::sort(splits);
+  std::vector<const Split*> splits;
+  for (const Split& split : splits_) splits.push_back(&split);
+  const auto dims = [](const Split* split) { return std::tie(split->role, split->regions); };
+  std::ranges::sort(splits, {}, dims);
 
   std::string key = "line ";
+  key.reserve(160);
   append(key, line_.atoms, 'x');
-  for (auto& [dims, atoms] : splits) {
-    std::ranges::sort(atoms);
-    atoms.erase(std::unique(atoms.begin(), atoms.end()), atoms.end());
-    key.append("; ").append(dims).append(" on ");
+  for (auto split = splits.begin(); split != splits.end();) {
+    key.append("; ").append((*split)->role);
+    append(key, (*split)->regions);
+    AxisList atoms;
+    const auto same = dims(*split);
+    for (; split != splits.end() && dims(*split) == same; ++split)
+      atoms.insert(atoms.end(), (*split)->axes.begin(), (*split)->axes.end());
+    sort_once_each(atoms);
+    key += " on ";
     append(key, atoms, ',');
   }
   if (retain_ == Retain::boundary) key += "; retain boundary";

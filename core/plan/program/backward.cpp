@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "plan/program/derivation.h"
 #include "trellis/plan/error.h"
@@ -181,59 +180,67 @@ class Backward {
   std::vector<SlotId> reads(int index, Pass pass) const {
     const OpRecord& record = d_.ops[static_cast<std::size_t>(index)];
     const Needs needs = record.placed.contract->needs(d_.spec, d_.spec.ops[static_cast<std::size_t>(index)], pass);
-    std::vector<SlotId> in{-1};
+    std::vector<SlotId> in;
+    in.reserve(record.inputs.size() + record.extras.size() + 2);
+    in.push_back(-1);
     for (std::size_t i = 0; i < record.inputs.size(); ++i)
       in.push_back(i < needs.inputs.size() && needs.inputs[i] ? record.inputs[i] : -1);
     in.push_back(needs.output ? record.output : -1);
     for (SlotId s : record.extras) in.push_back(needs.extras ? s : -1);
     return in;
   }
-  std::set<SlotId> needed(int index, Pass pass) const {
-    std::set<SlotId> slots;
-    for (SlotId s : reads(index, pass))
-      if (s >= 0) slots.insert(s);
+  std::vector<SlotId> needed(int index, Pass pass) const {
+    std::vector<SlotId> slots = reads(index, pass);
+    std::erase(slots, -1);
     return slots;
   }
-  std::set<SlotId> all_needed() const {
-    std::set<SlotId> slots;
+  std::vector<SlotId> all_needed() const {
+    std::vector<SlotId> slots;
     for (std::size_t i = 0; i < d_.ops.size(); ++i) {
       const OpContract& contract = *d_.ops[i].placed.contract;
       if (contract.once()) continue;
       std::vector<Pass> passes{Pass::backward};
       if (contract.splits_backward()) passes = {Pass::input_gradient, Pass::weight_gradient};
       if (contract.passes_gradient()) passes = {Pass::weight_gradient};
-      for (Pass pass : passes) slots.merge(needed(static_cast<int>(i), pass));
+      for (Pass pass : passes) {
+        const std::vector<SlotId> more = needed(static_cast<int>(i), pass);
+        slots.insert(slots.end(), more.begin(), more.end());
+      }
     }
     return slots;
   }
 
   // Rule 10 and 11: what stays alive from forward to backward.
   bool retained(SlotId s) const {
-    if (slot(s).field || !d_.producers.contains(s)) return true;
-    const Instruction& made_by = d_.program.forward[static_cast<std::size_t>(d_.producers.at(s).back())];
+    const auto producers = d_.producers.find(s);
+    if (slot(s).field || producers == d_.producers.end()) return true;
+    const Instruction& made_by = d_.program.forward[static_cast<std::size_t>(producers->second.back())];
     if (made_by.op >= 0 && d_.ops[static_cast<std::size_t>(made_by.op)].placed.contract->once()) return true;
     if (d_.placement.retained() == Retain::boundary) return false;
     return !(made_by.kind == InstructionKind::wait && made_by.move.kind == MoveKind::all_gather);
   }
 
   // The shortest list of forward instructions that makes these slots from retained ones, in forward order.
-  void make_again(std::set<SlotId> slots) {
-    std::set<int> again;
-    std::vector<SlotId> open(slots.begin(), slots.end());
+  void make_again(std::vector<SlotId> open) {
+    std::vector<int> again;
+    made_.resize(d_.program.slots.size());
     while (!open.empty()) {
-      const SlotId s = open.back();
+      const auto s = static_cast<std::size_t>(open.back());
       open.pop_back();
-      if (retained(s) || !made_.insert(s).second) continue;
-      for (int i : d_.producers.at(s)) {
-        again.insert(i);
+      if (made_[s] || retained(static_cast<SlotId>(s))) continue;
+      made_[s] = true;
+      for (int i : d_.producers.at(static_cast<SlotId>(s))) {
+        again.push_back(i);
         for (SlotId in : d_.program.forward[static_cast<std::size_t>(i)].in)
           if (in >= 0) open.push_back(in);
       }
     }
+    std::ranges::sort(again);
+    again.erase(std::unique(again.begin(), again.end()), again.end());
     for (int i : again) {
       list().push_back(d_.program.forward[static_cast<std::size_t>(i)]);
       list().back().recomputed = true;
-      for (SlotId s : list().back().out) made_.insert(s);
+      for (SlotId s : list().back().out) made_[static_cast<std::size_t>(s)] = true;
     }
   }
 
@@ -241,7 +248,7 @@ class Backward {
   std::vector<std::vector<SlotId>> arrived_;  // by value
   std::vector<int> pending_, producer_;
   std::map<ValueId, std::vector<Chain>> chains_;
-  std::set<SlotId> made_;                      // made again so far
+  std::vector<bool> made_;                     // by slot: made again so far
 };
 
 }  // namespace

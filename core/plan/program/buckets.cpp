@@ -1,8 +1,6 @@
 // Parameters in buckets keyed by their reduction axes (derivation rule 8), gathered and reduced where the program says.
 #include <algorithm>
-#include <functional>
-#include <map>
-#include <tuple>
+#include <utility>
 
 #include "plan/program/derivation.h"
 #include "trellis/plan/error.h"
@@ -25,30 +23,37 @@ class Buckets {
   }
 
  private:
-  using Test = std::function<bool(const Instruction&)>;
   Bucket& bucket(BucketId b) { return program_.buckets[static_cast<std::size_t>(b)]; }
 
   void assign() {
-    using Key = std::tuple<AxisList, bool, std::string>;
-    std::map<Key, BucketId> known;
+    bucket_of_.assign(d_.spec.parameters.size(), -1);
+    layout_of_.assign(d_.spec.parameters.size(), nullptr);
     for (std::size_t i = 0; i < d_.spec.ops.size(); ++i) {
       const Op& op = d_.spec.ops[i];
       for (std::size_t k = 0; k < op.parameters.size(); ++k) {
-        const ParameterId p = op.parameters[k];
-        const Parameter& parameter = d_.spec.parameters[static_cast<std::size_t>(p)];
-        const Key key{d_.ops[i].reduction[k], d_.ops[i].placed.contract->once(), parameter.shared};
-        const auto [entry, fresh] = known.try_emplace(key, static_cast<BucketId>(program_.buckets.size()));
-        if (fresh) program_.buckets.push_back({.axes = std::get<0>(key), .shared = parameter.shared});
-        if (const auto other = bucket_of_.find(p); other != bucket_of_.end()) {
-          if (other->second != entry->second)
+        const auto p = static_cast<std::size_t>(op.parameters[k]);
+        const Parameter& parameter = d_.spec.parameters[p];
+        const BucketId mine = bucket_with(d_.ops[i].reduction[k], d_.ops[i].placed.contract->once(), parameter.shared);
+        if (bucket_of_[p] >= 0) {
+          if (bucket_of_[p] != mine)
             fail(ExitCode::infeasible, "{}: parameter {} is used twice with different reduction axes", d_.spec.type, parameter.name);
           continue;
         }
-        bucket_of_[p] = entry->second;
-        layout_of_[p] = d_.ops[i].placed.parameters[k];
-        bucket(entry->second).parameters.push_back(p);
+        bucket_of_[p] = mine;
+        layout_of_[p] = &d_.ops[i].placed.parameters[k];
+        bucket(mine).parameters.push_back(op.parameters[k]);
       }
     }
+  }
+
+  // Gradients that are made in forward are reduced apart from those that backward makes.
+  BucketId bucket_with(const AxisList& axes, bool in_forward, const std::string& shared) {
+    for (std::size_t b = 0; b < in_forward_.size(); ++b)
+      if (program_.buckets[b].axes == axes && in_forward_[b] == in_forward && program_.buckets[b].shared == shared)
+        return static_cast<BucketId>(b);
+    program_.buckets.push_back({.axes = axes, .shared = shared});
+    in_forward_.push_back(in_forward);
+    return static_cast<BucketId>(in_forward_.size()) - 1;
   }
 
   void lay_out(Bucket& b) {
@@ -56,7 +61,7 @@ class Buckets {
     std::ranges::stable_partition(b.parameters, decays);
     for (ParameterId p : b.parameters) {
       const Parameter& parameter = d_.spec.parameters[static_cast<std::size_t>(p)];
-      b.layouts.push_back(layout_of_.at(p));
+      b.layouts.push_back(*layout_of_[static_cast<std::size_t>(p)]);
       b.shapes.push_back(local_shape(d_.spec.shape(parameter.dims, 0), b.layouts.back(), d_.line()));
       b.offsets.push_back(b.elements);
       b.elements += trellis::elements(b.shapes.back());
@@ -81,7 +86,7 @@ class Buckets {
   bool has_parameter_in(int op, BucketId b) const {
     if (op < 0) return false;
     const auto& parameters = d_.spec.ops[static_cast<std::size_t>(op)].parameters;
-    return std::ranges::any_of(parameters, [&](ParameterId p) { return bucket_of_.at(p) == b; });
+    return std::ranges::any_of(parameters, [&](ParameterId p) { return bucket_of_[static_cast<std::size_t>(p)] == b; });
   }
   bool reads(const Instruction& i, BucketId b) const {
     if (i.kind == InstructionKind::forward) return has_parameter_in(i.op, b) || has_parameter_in(i.fused, b);
@@ -93,6 +98,7 @@ class Buckets {
     return i.kind == InstructionKind::weight_gradient || i.kind == InstructionKind::backward;
   }
 
+  template <class Test>
   static std::pair<int, int> first_and_last(const Instructions& list, const Test& test) {
     int first = -1, last = -1;
     for (int i = 0; i < static_cast<int>(list.size()); ++i)
@@ -115,7 +121,7 @@ class Buckets {
   void reduce(BucketId b) {
     Bucket& mine = bucket(b);
     if (mine.degree == 1) return;
-    const Test test = [&](const Instruction& i) { return adds_gradient(i, b); };
+    const auto test = [&](const Instruction& i) { return adds_gradient(i, b); };
     Instructions* list = &program_.backward;
     auto [first, last] = first_and_last(*list, test);
     const auto [forward_first, forward_last] = first_and_last(program_.forward, test);
@@ -136,8 +142,9 @@ class Buckets {
   const Draft& d_;
   const Placement& placement_;
   LayerProgram& program_;
-  std::map<ParameterId, BucketId> bucket_of_;
-  std::map<ParameterId, Layout> layout_of_;
+  std::vector<BucketId> bucket_of_;       // by parameter
+  std::vector<const Layout*> layout_of_;  // by parameter
+  std::vector<bool> in_forward_;          // by bucket
 };
 
 }  // namespace

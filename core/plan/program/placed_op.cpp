@@ -27,17 +27,26 @@ bool together(const LayerSpec& spec, DimId a, DimId b) {
          std::ranges::any_of(spec.parameters, [&](const Parameter& p) { return holds(p.dims); });
 }
 
+std::string names(const LayerSpec& spec, const std::vector<DimId>& dims) {
+  std::string text;
+  for (const DimId id : dims) {
+    const Dim& dim = spec.dims[static_cast<std::size_t>(id)];
+    text += fmt::format("{}{} {}", text.empty() ? "" : " x ", dim.size, dim.name);
+  }
+  return text;
+}
+
 // Axes of one dim in a region. Of the dims of one role in one tensor the first takes atoms as far as they divide, the
 // next the rest; dims of one role in different tensors take the whole axis each.
 AxisList axes_of(const LayerSpec& spec, DimId dim, std::string_view region, const Placement& placement) {
   const Dim& wanted = spec.dims[static_cast<std::size_t>(dim)];
   AxisList rest = placement.axes(wanted.role, region);
   if (rest.empty() || wanted.role == kBatch || wanted.role == kSequence) return rest;
-  std::string names;
+  std::vector<DimId> dividing;
   for (DimId d = 0; d < static_cast<DimId>(spec.dims.size()); ++d) {
     const Dim& other = spec.dims[static_cast<std::size_t>(d)];
     if (other.role != wanted.role || (d != dim && !together(spec, d, dim))) continue;
-    names += (names.empty() ? "" : " x ") + fmt::format("{} {}", other.size, other.name);
+    dividing.push_back(d);
     std::size_t taken = 0;
     int degree = 1;
     while (taken < rest.size()) {
@@ -52,7 +61,8 @@ AxisList axes_of(const LayerSpec& spec, DimId dim, std::string_view region, cons
         return later.role == wanted.role && together(spec, static_cast<DimId>(&later - spec.dims.data()), dim);
       });
       if (last && !rest.empty())
-        fail(ExitCode::infeasible, "{} do not divide by {}", names, placement.line().degree(placement.axes(wanted.role, region)));
+        fail(ExitCode::infeasible, "{} do not divide by {}", names(spec, dividing),
+             placement.line().degree(placement.axes(wanted.role, region)));
       return mine;
     }
   }
@@ -68,16 +78,20 @@ void check_once(const LayerSpec& spec, const Op& op, const Layout& layout, std::
          to_string(layout));
 }
 
+void sort_once_each(std::vector<int>& numbers) {
+  std::ranges::sort(numbers);
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+}
+
+// Ascending.
 std::vector<DimId> all_dims(const LayerSpec& spec, const Op& op) {
-  std::set<DimId> dims;
-  for (const auto& list : op.input_dims) dims.insert(list.begin(), list.end());
-  for (ParameterId p : op.parameters) {
-    const auto& list = spec.parameters[static_cast<std::size_t>(p)].dims;
-    dims.insert(list.begin(), list.end());
-  }
-  const auto& out = spec.values[static_cast<std::size_t>(op.output)].dims;
-  dims.insert(out.begin(), out.end());
-  return {dims.begin(), dims.end()};
+  std::vector<DimId> dims;
+  const auto add = [&](const std::vector<DimId>& list) { dims.insert(dims.end(), list.begin(), list.end()); };
+  for (const auto& list : op.input_dims) add(list);
+  for (ParameterId p : op.parameters) add(spec.parameters[static_cast<std::size_t>(p)].dims);
+  add(spec.values[static_cast<std::size_t>(op.output)].dims);
+  sort_once_each(dims);
+  return dims;
 }
 
 }  // namespace
@@ -90,14 +104,15 @@ Layout layout_in(const LayerSpec& spec, const std::vector<DimId>& dims, std::str
 
 AxisList missing_axes(const LayerSpec& spec, const Op& op, const PlacedOp& placed, const std::vector<DimId>& dims,
                       bool internal) {
-  std::set<Atom> axes;
+  AxisList axes;
   for (DimId d : all_dims(spec, op)) {
-    if (std::ranges::find(dims, d) != dims.end()) continue;
-    if (!internal && placed.contract->use(spec, op, d) == DimUse::internal) continue;
     const AxisList& mine = placed.sizes.axes[static_cast<std::size_t>(d)];
-    axes.insert(mine.begin(), mine.end());
+    if (mine.empty() || std::ranges::find(dims, d) != dims.end()) continue;
+    if (!internal && placed.contract->use(spec, op, d) == DimUse::internal) continue;
+    axes.insert(axes.end(), mine.begin(), mine.end());
   }
-  return {axes.begin(), axes.end()};
+  sort_once_each(axes);
+  return axes;
 }
 
 PlacedOp place_op(const LayerSpec& spec, const Op& op, const Placement& placement, const DeriveContext& context) {
@@ -137,12 +152,12 @@ PlacedOp place_op(const LayerSpec& spec, const Op& op, const Placement& placemen
 OpSizes op_sizes(const LayerSpec& spec, const Op& op, const Placement& placement, const DeriveContext& context) {
   OpSizes sizes{.layer = &spec, .op = &op, .size = {}, .axes = {}, .degree = {}, .dtype = context.dtype};
   sizes.products_in_place = context.ops->products_in_place();
-  std::set<DimId> used;
-  for (DimId d : derivation::all_dims(spec, op)) used.insert(d);
+  sizes.size.reserve(spec.dims.size()), sizes.degree.reserve(spec.dims.size()), sizes.axes.reserve(spec.dims.size());
+  const std::vector<DimId> used = derivation::all_dims(spec, op);
   for (DimId d = 0; d < static_cast<DimId>(spec.dims.size()); ++d) {
     const Dim& dim = spec.dims[static_cast<std::size_t>(d)];
     const std::int64_t global = padded_size(dim, context);
-    AxisList axes = used.contains(d) ? derivation::axes_of(spec, d, op.region, placement) : AxisList{};
+    AxisList axes = std::ranges::binary_search(used, d) ? derivation::axes_of(spec, d, op.region, placement) : AxisList{};
     const int degree = placement.line().degree(axes);
     if (global % degree != 0)
       fail(ExitCode::infeasible, "{} {}: {} {} do not divide by {}", spec.type, op.name, global, dim.name, degree);
