@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <optional>
 
 #include "trellis/plan/profile.h"
 
@@ -19,7 +19,8 @@ class LocalSizes {
   LocalSizes(const StageProgram& stage, const Instruction& i)
       : stage_(stage),
         spec_(*stage.specs[static_cast<std::size_t>(i.layer)]),
-        op_(spec_.ops[static_cast<std::size_t>(i.op)]) {
+        op_(spec_.ops[static_cast<std::size_t>(i.op)]),
+        sizes_(spec_.dims.size()) {
     const auto& output = spec_.values[static_cast<std::size_t>(op_.output)].dims;
     if (i.kind == InstructionKind::forward) {
       for (std::size_t k = 0; k < op_.input_dims.size(); ++k) note(op_.input_dims[k], at(i.in, k));
@@ -43,9 +44,12 @@ class LocalSizes {
   std::string text() const {
     std::string made, read;
     const auto& output = spec_.values[static_cast<std::size_t>(op_.output)].dims;
-    for (const auto& [dim, size] : sizes_)
-      (std::ranges::count(output, dim) ? made : read) +=
-          fmt::format(" {} {}", spec_.dims[static_cast<std::size_t>(dim)].name, size);
+    for (std::size_t dim = 0; dim < sizes_.size(); ++dim) {
+      if (!sizes_[dim]) continue;
+      std::string& text = std::ranges::count(output, static_cast<DimId>(dim)) ? made : read;
+      const fmt::format_int size(*sizes_[dim]);
+      text.append(" ").append(spec_.dims[dim].name).append(" ").append(size.data(), size.size());
+    }
     return read.empty() ? made : made + " of" + read;
   }
 
@@ -55,13 +59,13 @@ class LocalSizes {
     if (s >= 0) note(dims, stage_.slots[static_cast<std::size_t>(s)].shape);
   }
   void note(const std::vector<DimId>& dims, const Shape& shape) {
-    for (std::size_t d = 0; d < dims.size() && d < shape.size(); ++d) sizes_[dims[d]] = shape[d];
+    for (std::size_t d = 0; d < dims.size() && d < shape.size(); ++d) sizes_[static_cast<std::size_t>(dims[d])] = shape[d];
   }
 
   const StageProgram& stage_;
   const LayerSpec& spec_;
   const Op& op_;
-  std::map<DimId, std::int64_t> sizes_;
+  std::vector<std::optional<std::int64_t>> sizes_;  // by dim
 };
 
 bool is_kernel(InstructionKind kind) {
@@ -88,9 +92,9 @@ std::string compute_key(const StageProgram& stage, const Instruction& i) {
   const Op& op = spec.ops[static_cast<std::size_t>(i.op)];
   std::string key(stage.placements[static_cast<std::size_t>(i.layer)].contract_for(op.kind));
   if (i.fused >= 0) key += "+" + spec.ops[static_cast<std::size_t>(i.fused)].kind;
-  key += fmt::format(" {}", name_of(i.kind));
-  for (const auto& [name, value] : op.attributes) key += fmt::format(" {}={}", name, text(value));
-  return key + LocalSizes(stage, i).text() + fmt::format(" {}", name_of(compute_dtype(stage, i)));
+  key.append(" ").append(name_of(i.kind));
+  for (const auto& [name, value] : op.attributes) key.append(" ").append(name).append("=").append(text(value));
+  return key.append(LocalSizes(stage, i).text()).append(" ").append(name_of(compute_dtype(stage, i)));
 }
 
 }  // namespace trellis

@@ -11,7 +11,7 @@ namespace trellis {
 
 bool pads_sequences(const ModelSpec& model, std::int64_t multiple) {
   return std::ranges::any_of(model.layers, [&](const auto& layer) {
-    return std::ranges::any_of(layer->dims_of_role(kSequence), [&](const Dim* d) { return d->size % multiple != 0; });
+    return std::ranges::any_of(layer->dims, [&](const Dim& d) { return d.role == kSequence && d.size % multiple != 0; });
   });
 }
 
@@ -36,7 +36,9 @@ DeriveContext context_of(const SharedShapes& shapes, const OpLibrary& ops, Dtype
   return context;
 }
 
-StageProgram stage_of(LayerProgram layer) {
+StageProgram alone(const LayerProgram& layer) { return alone_of(layer); }
+
+StageProgram alone_of(LayerProgram layer) {
   StageProgram stage;
   stage.line = layer.placement.line();
   stage.specs.push_back(std::move(layer.spec));
@@ -59,8 +61,6 @@ StageProgram stage_of(LayerProgram layer) {
   link_updates(pipeline);
   return std::move(pipeline.front());
 }
-
-StageProgram alone(const LayerProgram& layer) { return stage_of(layer); }
 
 namespace {
 
@@ -161,7 +161,7 @@ std::vector<Action> one_micro_batch(const StageProgram& stage) {
   return actions;
 }
 
-void add_memory(LayerCost& cost, StageProgram stage, Dtype dtype) {
+void add_memory(LayerCost& cost, const StageProgram& stage, Dtype dtype) {
   const std::vector<Action> actions = one_micro_batch(stage);
   for (const Bucket& bucket : stage.buckets) {
     if (bucket.split_storage) cost.gathered += allocated(size_of(dtype) * bucket.elements);
@@ -174,11 +174,8 @@ void add_memory(LayerCost& cost, StageProgram stage, Dtype dtype) {
   for (const Instruction& i : stage.forward)
     if (i.kind == InstructionKind::reduce_start)
       cost.early += reduction_staging(stage.buckets[static_cast<std::size_t>(i.bucket)], dtype);
-  stage.update.clear();
   const MemoryReplay last = replay_memory(stage, actions, dtype);
-  for (auto* list : {&stage.forward, &stage.backward})
-    std::erase_if(*list, [](const Instruction& i) { return i.last_only; });
-  const MemoryReplay others = replay_memory(stage, actions, dtype);
+  const MemoryReplay others = replay_memory_before_last(stage, actions, dtype);
   cost.states = others.states;
   cost.kept = others.kept;
   // A layer's output is the next one's input: who reads it in backward keeps it.
@@ -202,7 +199,7 @@ ComputePrices compute_prices(const StageProgram& stage, const DeriveContext& con
   return {.forward = priced(stage.forward), .backward = priced(stage.backward)};
 }
 
-LayerCost layer_cost(StageProgram stage, const ComputePrices& compute, const DeriveContext& context,
+LayerCost layer_cost(const StageProgram& stage, const ComputePrices& compute, const DeriveContext& context,
                      const Prices& prices, Location at) {
   LayerCost cost;
   const TimedPass forward = time_pass(stage.forward, compute.forward, stage, context, prices, at);
@@ -211,7 +208,7 @@ LayerCost layer_cost(StageProgram stage, const ComputePrices& compute, const Der
   cost.reduce_each = forward.reduce_each + backward.reduce_each;
   cost.reduce_last = forward.reduce_last + backward.reduce_last;
   cost.update = time_update(stage, context, prices, at);
-  add_memory(cost, std::move(stage), context.dtype);
+  add_memory(cost, stage, context.dtype);
   return cost;
 }
 

@@ -8,7 +8,7 @@
 
 namespace trellis {
 
-StageProgram stage_of(LayerProgram);  // alone(), without a copy
+StageProgram alone_of(LayerProgram);  // alone(), without a copy
 
 // What the instructions of a layer on its own take, in order, but for those that are there for its buckets: alike
 // however the lives of its parameters are split.
@@ -18,7 +18,10 @@ struct ComputePrices {
 ComputePrices compute_prices(const StageProgram&, const DeriveContext&, const Prices&, Location);
 
 // Of a layer on its own; `entry` and `exit` of the cost are left at 0.
-LayerCost layer_cost(StageProgram, const ComputePrices&, const DeriveContext&, const Prices&, Location);
+LayerCost layer_cost(const StageProgram&, const ComputePrices&, const DeriveContext&, const Prices&, Location);
+
+// As replay_memory(), of micro-batches that are not the last of the step.
+MemoryReplay replay_memory_before_last(const StageProgram&, const std::vector<Action>&, Dtype compute);
 
 // Within a stage, and from one stage to the next, whose line follows.
 EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&, Location);

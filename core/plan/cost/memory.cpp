@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 
+#include "plan/cost/layer_costs.h"
 #include "plan/program/staging.h"
 #include "trellis/plan/cost.h"
 
@@ -67,11 +68,11 @@ class Replay {
     result_.states = total_;
   }
 
-  MemoryReplay run(const std::vector<Action>& actions) {
+  MemoryReplay run(const std::vector<Action>& actions, bool until_last) {
     look("the parameters alone", -1);
     int last = -1;
     for (const Action& action : actions)
-      if (action.kind == ActionKind::backward) last = action.micro_batch;
+      if (until_last && action.kind == ActionKind::backward) last = action.micro_batch;
     for (const Action& action : actions) act(action, action.micro_batch == last);
     finish_sends(0);
     pass_peak_ = &other_peak_;
@@ -276,7 +277,11 @@ class Replay {
 }  // namespace
 
 MemoryReplay replay_memory(const StageProgram& stage, const std::vector<Action>& actions, Dtype compute) {
-  return Replay(stage, compute).run(actions);
+  return Replay(stage, compute).run(actions, true);
+}
+
+MemoryReplay replay_memory_before_last(const StageProgram& stage, const std::vector<Action>& actions, Dtype compute) {
+  return Replay(stage, compute).run(actions, false);
 }
 
 }  // namespace trellis

@@ -1,9 +1,14 @@
 // Costs of layers, edges and shared parameters, each worked out once, and of whole plans made of them.
+#include <fmt/compile.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <mutex>
 
 #include "plan/cost/layer_costs.h"
+#include "plan/cost/layer_variants.h"
 #include "plan/cost/memo.h"
 #include "plan/placement/key_of_compute.h"
 #include "plan/program/shared_derivation.h"
@@ -16,9 +21,11 @@ namespace {
 // A layer under placements that differ only in the lives that they split.
 struct Family {
   Family(std::shared_ptr<const LayerSpec> spec, const Placement& placement, const DeriveContext& context)
-      : derivation(std::move(spec), placement, context) {}
+      : derivation(std::move(spec), placement, context), variants(derivation) {}
 
   Derivation derivation;
+  std::mutex pricing;  // of a variant
+  LayerVariants variants;
   int entry = 0, exit = 0;
   Memo<std::shared_ptr<const ComputePrices>, int> prices;  // by where stages lie in the nodes
   Memo<std::shared_ptr<const LayerProgram>> programs;      // of layers that share parameters
@@ -54,8 +61,8 @@ struct Oracle::State {
 
   // Of a layer under a placement, of which `text` is a key.
   std::string key(int layer, const std::string& text, const Where& where) const {
-    return fmt::format("{}|{}|{} {}", static_cast<const void*>(spec(layer).get()), text, where.shapes.micro_batch,
-                       where.shapes.sequence_multiple);
+    return fmt::format(FMT_COMPILE("{}|{}|{} {}"), reinterpret_cast<std::uintptr_t>(spec(layer).get()), text,
+                       where.shapes.micro_batch, where.shapes.sequence_multiple);
   }
   std::shared_ptr<Family> family(int layer, const Placement& placement, const Where& where) {
     return families.get(key(layer, key_of_compute(placement), where), [&] {
@@ -67,11 +74,12 @@ struct Oracle::State {
   }
   // The layer as it is priced: in one stage of those that are alike.
   LayerCost cost(Family& family, const Placement& placement, const Where& where) const {
-    StageProgram alone = stage_of(family.derivation.bare_program(placement));
+    const std::lock_guard lock(family.pricing);
+    const StageProgram& alone = family.variants.under(placement);
     const std::shared_ptr<const ComputePrices> compute = family.prices.get(alignment(where), [&] {
       return std::make_shared<const ComputePrices>(compute_prices(alone, context(where), *prices, location(where)));
     });
-    LayerCost cost = layer_cost(std::move(alone), *compute, context(where), *prices, location(where));
+    LayerCost cost = layer_cost(alone, *compute, context(where), *prices, location(where));
     cost.entry = family.entry, cost.exit = family.exit;
     return cost;
   }
@@ -102,7 +110,7 @@ LayerCost Oracle::layer(int layer, const Candidate& candidate, const Where& wher
 
 EdgeCost Oracle::edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
   const auto before = state_->family(layer, from.placement, where), after = state_->family(layer + 1, to.placement, where);
-  const std::string key = fmt::format("{} {} {} {}", fmt::join(where.choice->atoms, ","), before->exit, after->entry,
+  const std::string key = fmt::format(FMT_COMPILE("{} {} {} {}"), fmt::join(where.choice->atoms, ","), before->exit, after->entry,
                                       state_->alignment(where));
   return state_->edges.get(key, [&] {
     return edge_cost(before->derivation.compute(), after->derivation.compute(), state_->context(where), *state_->prices,
@@ -113,7 +121,7 @@ EdgeCost Oracle::edge(int layer, const Candidate& from, const Candidate& to, con
 EdgeCost Oracle::stage_edge(int layer, const Candidate& from, const Candidate& to, const Where& where) const {
   const auto before = state_->family(layer, from.placement, where), after = state_->family(layer + 1, to.placement, where);
   const int first = state_->location(where).first_device;
-  const std::string key = fmt::format("{} {} {} stage at {}", fmt::join(where.choice->atoms, ","), before->exit,
+  const std::string key = fmt::format(FMT_COMPILE("{} {} {} stage at {}"), fmt::join(where.choice->atoms, ","), before->exit,
                                       after->entry, first % state_->prices->cluster().devices_per_node);
   return state_->edges.get(key, [&] {
     return stage_edge_cost(before->derivation.compute(), after->derivation.compute(), state_->context(where),

@@ -1,8 +1,6 @@
 // Redistribution as a difference of layouts (DESIGN rule 3). Atoms leave a dim at its minor end and enter at the minor
 // end, so every step is one collective over whole boxes; all steps of one kind that are possible at once are merged.
 #include <algorithm>
-#include <functional>
-#include <set>
 #include <utility>
 
 #include "trellis/plan/error.h"
@@ -65,9 +63,9 @@ class Planner {
   std::pair<std::size_t, std::size_t> exchange() const {
     for (std::size_t d = 0; d < shape_.size(); ++d) {
       const int a = leaving_atom(d);
-      if (a < 0 || gained_.contains(d)) continue;
+      if (a < 0 || gained_[d]) continue;
       for (std::size_t e = 0; e < shape_.size(); ++e)
-        if (e != d && !lost_.contains(e) && next_atom(e) == a) return {d, e};
+        if (e != d && !lost_[e] && next_atom(e) == a) return {d, e};
     }
     return {0, 0};
   }
@@ -77,7 +75,7 @@ class Planner {
     axes.push_back(current_.split[d].back());
     current_.split[e].push_back(axes.back());
     current_.split[d].pop_back();
-    lost_.insert(d), gained_.insert(e);
+    lost_[d] = gained_[e] = true;
     return true;
   }
   // Sums that no dim wants split; one that a dim wants later waits for that dim to be ready.
@@ -101,12 +99,14 @@ class Planner {
     return false;
   }
 
-  bool step(MoveKind kind, const std::function<bool(AxisList&)>& one) {
-    Move move{.kind = kind, .axes = {}, .from = current_, .to = {}, .shape = shape_, .dtype = dtype_};
-    lost_.clear(), gained_.clear();
-    while (one(move.axes)) {}
-    if (move.axes.empty()) return false;
-    move.to = current_;
+  template <class One>
+  bool step(MoveKind kind, const One& one) {
+    lost_.assign(shape_.size(), false), gained_.assign(shape_.size(), false);
+    AxisList axes;
+    Layout from = current_;
+    while (one(axes)) {}
+    if (axes.empty()) return false;
+    Move move{.kind = kind, .axes = std::move(axes), .from = std::move(from), .to = current_, .shape = shape_, .dtype = dtype_};
     move.axes = rank_order(move);
     move.bytes = bytes(move);
     moves_.push_back(std::move(move));
@@ -138,7 +138,7 @@ class Planner {
   Layout current_;
   const Layout& to_;
   std::vector<Move> moves_;
-  std::set<std::size_t> lost_, gained_;  // dims, in the exchange under construction
+  std::vector<bool> lost_, gained_;  // by dim, in the exchange under construction
 };
 
 }  // namespace

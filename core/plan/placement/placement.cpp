@@ -156,6 +156,7 @@ std::string_view Placement::contract_for(std::string_view kind) const {
 std::string Placement::key() const {
   // Who claimed an axis, and in which order splits were declared, does not change what they mean.
   std::vector<const Split*> splits;
+  splits.reserve(splits_.size());
   for (const Split& split : splits_) splits.push_back(&split);
   const auto dims = [](const Split* split) { return std::tie(split->role, split->regions); };
   std::ranges::sort(splits, {}, dims);
@@ -163,10 +164,11 @@ std::string Placement::key() const {
   std::string key = "line ";
   key.reserve(160);
   append(key, line_.atoms, 'x');
+  AxisList atoms;
   for (auto split = splits.begin(); split != splits.end();) {
     key.append("; ").append((*split)->role);
     append(key, (*split)->regions);
-    AxisList atoms;
+    atoms.clear();
     const auto same = dims(*split);
     for (; split != splits.end() && dims(*split) == same; ++split)
       atoms.insert(atoms.end(), (*split)->axes.begin(), (*split)->axes.end());

@@ -26,6 +26,7 @@ class Backward {
       producer_[static_cast<std::size_t>(d_.spec.ops[i].output)] = static_cast<int>(i);
       for (ValueId v : d_.spec.ops[i].inputs) ++pending_[static_cast<std::size_t>(v)];
     }
+    d_.program.backward.reserve(4 * d_.spec.ops.size());
     for (ValueId v : d_.spec.outputs) ++pending_[static_cast<std::size_t>(v)];
     if (d_.placement.retained() == Retain::boundary) make_again(all_needed());
     for (ValueId v : d_.spec.outputs) {
@@ -171,9 +172,10 @@ class Backward {
         layout.partial = merged(missing_axes(d_.spec, op, record.placed, op.input_dims[i], false), carried);
         instruction.out.push_back(gradient_slot(op.inputs[i], std::move(layout)));
       }
-    list().push_back(instruction);
-    for (std::size_t i = 0; i < instruction.out.size(); ++i)
-      if (instruction.out[i] >= 0) contribute(op.inputs[i], instruction.out[i]);
+    const std::vector<SlotId> made = instruction.out;
+    list().push_back(std::move(instruction));
+    for (std::size_t i = 0; i < made.size(); ++i)
+      if (made[i] >= 0) contribute(op.inputs[i], made[i]);
   }
 
   // The slots that a pass reads: a place for the gradient, inputs, output, extras; -1 where it does not read one.

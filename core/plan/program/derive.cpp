@@ -47,23 +47,6 @@ std::string_view name_of(Purpose purpose) {
   return "?";
 }
 
-namespace {
-
-LayerProgram bare(LayerProgram program) {
-  for (Slot& slot : program.slots) slot.name.clear(), slot.layout = {}, slot.global.clear();
-  for (auto* list : {&program.forward, &program.backward})
-    for (Instruction& i : *list) i.because.clear(), i.move.from = {}, i.move.to = {}, i.move.shape.clear();
-  return program;
-}
-
-LayerProgram with_buckets(const derivation::Draft& draft, const Placement& placement, LayerProgram program) {
-  program.placement = placement;
-  derivation::derive_buckets(draft, placement, program);
-  return program;
-}
-
-}  // namespace
-
 Derivation::Derivation(std::shared_ptr<const LayerSpec> spec, const Placement& placement, const DeriveContext& context)
     : spec_(std::move(spec)), placement_(placement), context_(context), draft_{*spec_, placement_, context_, {}, {}, {}} {
   if (!context_.ops) fail(ExitCode::failure, "a derivation needs an op library");
@@ -71,15 +54,13 @@ Derivation::Derivation(std::shared_ptr<const LayerSpec> spec, const Placement& p
   derivation::derive_backward(draft_);
   draft_.program.spec = spec_;
   draft_.program.placement = placement_;
-  bare_ = bare(draft_.program);
 }
 
 LayerProgram Derivation::program(const Placement& placement) const {
-  return with_buckets(draft_, placement, draft_.program);
-}
-
-LayerProgram Derivation::bare_program(const Placement& placement) const {
-  return with_buckets(draft_, placement, bare_);
+  LayerProgram program = draft_.program;
+  program.placement = placement;
+  derivation::derive_buckets(draft_, placement, program);
+  return program;
 }
 
 LayerProgram derive(std::shared_ptr<const LayerSpec> spec, const Placement& placement, const DeriveContext& context) {

@@ -28,6 +28,9 @@ class Forward {
 
   void run() {
     LayerProgram& program = d_.program;
+    program.slots.reserve(4 * d_.spec.ops.size());  // with those of backward
+    program.forward.reserve(2 * d_.spec.ops.size());
+    d_.ops.reserve(d_.spec.ops.size());
     for (ValueId v : d_.spec.inputs) {
       const Value& value = value_of(v);
       Layout layout = layout_in(d_.spec, value.dims, kResidual, d_.placement);

@@ -127,10 +127,15 @@ void insert_frees(Instructions& list, const SlotSet& live_on) {
     for (const auto* slots : {&list[i].in, &list[i].uses, &list[i].out})
       for (SlotId s : *slots)
         if (s >= 0 && !live_on[static_cast<std::size_t>(s)]) last[static_cast<std::size_t>(s)] = i;
-  std::vector<std::vector<SlotId>> ending(list.size() + 1);
-  for (std::size_t s = 0; s < last.size(); ++s) ending[last[s]].push_back(static_cast<SlotId>(s));
+  std::vector<std::vector<SlotId>> ending(list.size());
+  std::size_t frees = 0;
+  for (std::size_t s = 0; s < last.size(); ++s) {
+    if (last[s] == list.size()) continue;
+    if (ending[last[s]].empty()) ++frees;
+    ending[last[s]].push_back(static_cast<SlotId>(s));
+  }
   Instructions with_frees;
-  with_frees.reserve(2 * list.size());
+  with_frees.reserve(list.size() + frees);
   for (std::size_t i = 0; i < list.size(); ++i) {
     const int layer = list[i].layer;
     with_frees.push_back(std::move(list[i]));

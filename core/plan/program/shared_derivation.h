@@ -18,9 +18,6 @@ class Derivation {
 
   // What derive() yields under this placement, of which key_of_compute() says what it said of the first.
   LayerProgram program(const Placement&) const;
-  // The same without what costs do not depend on: names and reasons, and whole shapes and layouts of what moves.
-  LayerProgram bare_program(const Placement&) const;
-
   // Without buckets, and what is done for them: the slots on the layer's edges are those of every such program.
   const LayerProgram& compute() const { return draft_.program; }
 
@@ -29,7 +26,6 @@ class Derivation {
   Placement placement_;
   DeriveContext context_;
   derivation::Draft draft_;  // refers to the members above
-  LayerProgram bare_;        // of the draft
 };
 
 }  // namespace trellis
