@@ -70,15 +70,14 @@ EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const Deriv
   return {.forward = forward.time, .backward = backward.time, .bytes = std::max(forward.alive, backward.alive)};
 }
 
-EdgeCost stage_edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext& context,
-                         const Prices& prices, Location at) {
-  EdgeCost cost = edge_cost(from, to, context, prices, at);
+EdgeCost stage_edge_cost(const EdgeCost& inside, const LayerProgram& to, const Prices& prices, Location at) {
+  EdgeCost cost = inside;
   Bytes bytes{0}, alive{0};
   for (const SlotId s : to.inputs) {
     const Bytes size = to.slots[static_cast<std::size_t>(s)].bytes();
     bytes += size, alive += allocated(size);
   }
-  const DeviceLine& line = from.placement.line();
+  const DeviceLine& line = to.placement.line();
   cost.send_forward = cost.send_backward = prices.transfer(bytes, line, at, line.size());
   cost.sent = alive;
   return cost;

@@ -23,10 +23,9 @@ LayerCost layer_cost(const StageProgram&, const ComputePrices&, const DeriveCont
 // As replay_memory(), of micro-batches that are not the last of the step.
 MemoryReplay replay_memory_before_last(const StageProgram&, const std::vector<Action>&, Dtype compute);
 
-// Within a stage, and from one stage to the next, whose line follows.
+// Within a stage; and that with the transfers to the next stage, whose line follows.
 EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&, Location);
-EdgeCost stage_edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&,
-                         Location);
+EdgeCost stage_edge_cost(const EdgeCost& inside, const LayerProgram& to, const Prices&, Location);
 
 // What edges depend on: equal texts, equal edges to and from whatever other layer.
 std::string entry_text(const LayerProgram&);

@@ -13,6 +13,7 @@ namespace trellis::derivation {
 // An op under the placement: everything the rules need to know about it.
 struct PlacedOp {
   const OpContract* contract = nullptr;
+  std::vector<DimId> dims;           // all that the op names, ascending
   OpSizes sizes;
   std::vector<Layout> inputs;        // wanted, never Partial
   Layout output;                     // rule 3

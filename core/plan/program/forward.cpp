@@ -55,21 +55,29 @@ class Forward {
     return slot;
   }
 
-  // The value in that layout: one that stands so already, or moved from where that costs least.
-  SlotId value_in(ValueId v, const Layout& want, const Op& consumer) {
-    if (value_of(v).kind == ValueKind::integer) return field_slot(v, want);
-    auto& standing = available_[static_cast<std::size_t>(v)];
-    if (standing.empty()) fail(ExitCode::failure, "{} {}: input '{}' is not made before it is used", d_.spec.type, consumer.name, value_of(v).name);
+  const Slot& slot_at(SlotId s) const { return d_.program.slots[static_cast<std::size_t>(s)]; }
+
+  SlotId nearest(const std::vector<SlotId>& standing, const Layout& want) const {
     SlotId source = -1;
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     for (SlotId s : standing) {
-      const Slot& slot = d_.program.slots[static_cast<std::size_t>(s)];
-      if (slot.layout == want) return s;
+      const Slot& slot = slot_at(s);
       if (s != standing.front() && !slot.layout.partial.empty()) continue;
       std::int64_t bytes = 0;
       for (const Move& m : plan_redistribution(slot.global, slot.dtype, slot.layout, want, d_.line())) bytes += m.bytes.value;
       if (bytes < least) least = bytes, source = s;
     }
+    return source;
+  }
+
+  // The value in that layout: one that stands so already, or moved from where that costs least.
+  SlotId value_in(ValueId v, const Layout& want, const Op& consumer) {
+    if (value_of(v).kind == ValueKind::integer) return field_slot(v, want);
+    auto& standing = available_[static_cast<std::size_t>(v)];
+    if (standing.empty()) fail(ExitCode::failure, "{} {}: input '{}' is not made before it is used", d_.spec.type, consumer.name, value_of(v).name);
+    for (SlotId s : standing)
+      if (slot_at(s).layout == want) return s;
+    const SlotId source = standing.size() == 1 ? standing.front() : nearest(standing, want);
     std::vector<SlotId> made;
     const std::size_t first = d_.program.forward.size();
     const SlotId slot = redistribute(d_.program.slots, d_.program.forward, source, want, reason(source, want, consumer), d_.line(), &made);

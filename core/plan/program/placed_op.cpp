@@ -105,7 +105,7 @@ Layout layout_in(const LayerSpec& spec, const std::vector<DimId>& dims, std::str
 AxisList missing_axes(const LayerSpec& spec, const Op& op, const PlacedOp& placed, const std::vector<DimId>& dims,
                       bool internal) {
   AxisList axes;
-  for (DimId d : all_dims(spec, op)) {
+  for (DimId d : placed.dims) {
     const AxisList& mine = placed.sizes.axes[static_cast<std::size_t>(d)];
     if (mine.empty() || std::ranges::find(dims, d) != dims.end()) continue;
     if (!internal && placed.contract->use(spec, op, d) == DimUse::internal) continue;
@@ -118,13 +118,14 @@ AxisList missing_axes(const LayerSpec& spec, const Op& op, const PlacedOp& place
 PlacedOp place_op(const LayerSpec& spec, const Op& op, const Placement& placement, const DeriveContext& context) {
   PlacedOp placed;
   placed.contract = &context.ops->find(placement.contract_for(op.kind));
+  placed.dims = all_dims(spec, op);
   placed.sizes = op_sizes(spec, op, placement, context);
   auto layout_of = [&](const std::vector<DimId>& dims) {
     Layout layout;
     for (DimId d : dims) layout.split.push_back(placed.sizes.axes[static_cast<std::size_t>(d)]);
     return layout;
   };
-  for (DimId d : all_dims(spec, op)) {
+  for (DimId d : placed.dims) {
     const AxisList& axes = placed.sizes.axes[static_cast<std::size_t>(d)];
     if (!axes.empty() && placed.contract->use(spec, op, d) == DimUse::whole)
       fail(ExitCode::infeasible, "{} {}: {} may not be split ({} ways asked for)", spec.type, op.name,
