@@ -32,7 +32,8 @@ struct Planning {
   static Planning load(const Context&, const std::filesystem::path& run_file, const std::vector<std::string>& overrides,
                        std::optional<int> devices);
 
-  double margin() const;              // search.margin: of a budget, the share that is left free
+  // Of a budget, the share that is left free: search.margin, or what predictions need.
+  double margin() const;
   // Of every device, after the margin; where they differ of each, and the least of them.
   Bytes budget() const;
   std::vector<Bytes> budgets() const;  // empty where all have the same

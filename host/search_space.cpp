@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "host/planning.h"
+#include "trellis/plan/prediction.h"
 
 namespace trellis::host {
 namespace {
@@ -101,8 +102,6 @@ Objective Planning::objective() const {
   return objective;
 }
 
-double Planning::margin() const { return run.search.margin.value_or(kMargin); }
-
 namespace {
 
 // As it is written: one for all devices, or one a device.
@@ -119,6 +118,10 @@ std::vector<Bytes> whole_budgets(const Planning& p) {
 }
 
 }  // namespace
+
+double Planning::margin() const {
+  return std::max(run.search.margin.value_or(kMargin), least_margin(std::ranges::min(whole_budgets(*this))));
+}
 
 Bytes Planning::budget() const { return scaled(std::ranges::min(whole_budgets(*this)), 1 - margin()); }
 

@@ -27,6 +27,11 @@ std::vector<MemoryInterval> memory_of(const Plan& plan, const CompiledPlan& comp
 
 }  // namespace
 
+double least_margin(Bytes budget) {
+  const double whole = std::max(1.0, static_cast<double>(budget.value));
+  return std::min(0.5, 1 - (whole - static_cast<double>(kScalars.value)) / ((1 + kMemoryOff) * whole));
+}
+
 Prediction predict(const Plan& plan, const ModelSpec& model, const Dimensions& dimensions,
                    std::shared_ptr<const OpLibrary> ops, Dtype dtype, const Cluster& cluster,
                    const std::optional<Profile>& profile) {

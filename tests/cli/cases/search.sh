@@ -22,6 +22,14 @@ cmp "$work/cores-0" "$work/cores-0-$(($(nproc) - 1))" || failed=1
 search $quick --nproc 2 --compare exact,dynamic_programming,uniform >"$work/out" || failed=1
 has "$work/out" "optimal, proven"
 
+# With no margin there is still what a prediction may be off.
+search $quick --nproc 2 search.margin=0 search.budget=24MiB --json "$work/margin.json" --out "$work/margin.yaml" >"$work/out" || failed=1
+has "$work/out" "budgets are what a margin of 1.0"
+python3 -c '
+import json, sys
+for low, high in json.load(open(sys.argv[1]))["memory_interval"]: assert high <= 24 * 2**20, high
+' "$work/margin.json" || failed=1
+
 # Where nothing fits the JSON is written all the same, and says so.
 refuse 3 "no plan fits in" search $quick search.budget=1MiB --nproc 2 --json "$work/none.json" --out "$work/none.yaml"
 absent "$work/none.yaml"

@@ -37,6 +37,17 @@ Profile complete_profile(const Problem& problem, const std::shared_ptr<const OpL
 
 }  // namespace
 
+TEST_CASE("a budget less the least margin holds the upper end of what fits into it") {
+  for (const std::int64_t budget : {10'000LL, 1'000'000LL, 40'000'000LL, 80'000'000'000LL}) {
+    const Bytes fits = scaled(Bytes{budget}, 1 - least_margin(Bytes{budget}));
+    const Bytes upper = fits + scaled(fits, 0.01) + Bytes{4096};
+    CHECK(upper <= Bytes{budget});
+    CHECK(upper + Bytes{3} >= Bytes{budget});
+  }
+  CHECK(least_margin(Bytes{80'000'000'000}) == doctest::Approx(0.0099).epsilon(0.001));
+  CHECK(least_margin(Bytes{1}) == 0.5);
+}
+
 TEST_CASE("between measured sizes a transfer's time is interpolated, beyond them the outermost two go on") {
   const LinkFit fit{.kind = MoveKind::all_gather,
                     .ranks = 2,

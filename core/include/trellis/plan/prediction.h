@@ -19,6 +19,10 @@ struct MemoryInterval {
   Bytes low{0}, expected{0}, high{0};
 };
 
+// The share of a budget that has to stay free, so that no plan exceeds it at the upper end of its interval: a search
+// counts no less than `expected`. At the most a half.
+TRELLIS_API double least_margin(Bytes budget);
+
 struct Prediction {
   PlanCost cost;                       // what searches compare
   Picoseconds low{0}, high{0};         // of cost.step
