@@ -52,6 +52,7 @@ class Relaxation {
     if (hopeless()) return;
     if (task_.stages() > 1) return pipeline();
     if (!result_.free_path_fits) price_memory();
+    make_better();
   }
 
  private:
@@ -104,6 +105,12 @@ class Relaxation {
     if (!small.options.empty() && small.ends == large.ends) mix(large, small);
   }
 
+  void make_better() {
+    if (!result_.best || hopeless()) return;
+    improve(task_, *result_.best, result_.value);
+    known_ = std::min(known_, result_.value.step);
+  }
+
   Weights priced(double price) const {
     Weights w = weights_;
     for (StageWeights& stage : w) stage.memory = price;
@@ -141,10 +148,7 @@ class Relaxation {
 
   void pipeline() {
     cut();
-    if (result_.best) {
-      improve(task_, *result_.best, result_.value);
-      known_ = std::min(known_, result_.value.step);
-    }
+    make_better();
     if (hopeless()) return;
     const double price = best_price();
     if (hopeless() || !affordable()) return;
