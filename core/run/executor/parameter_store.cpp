@@ -9,10 +9,6 @@
 
 namespace trellis {
 
-std::string full_name(int layer, const Parameter& parameter) {
-  return parameter.shared.empty() ? fmt::format("layers.{}.{}", layer, parameter.name) : parameter.shared;
-}
-
 at::Tensor BucketState::shard_of(const at::Tensor& whole) const {
   return whole.narrow(0, shard_index * bucket->shard(), bucket->shard());
 }
