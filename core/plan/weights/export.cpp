@@ -224,6 +224,31 @@ std::string exported_config(const PublicWeights& family, const Options& options,
   return config == before ? text : config.dump(2) + "\n";
 }
 
+void check_export(const RunFile& run, const Catalog& catalog) {
+  if (run.export_folder.empty()) return;
+  try {
+    check_export_folder(run.export_folder);
+    const auto family = catalog.family(run.model.use, run.model.options.mark("use"), run.model.options.path("use"));
+    public_weights(*family, run.model.use).write_config(run.model.options);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("export: {}", error.message()), error.hint(), run.export_mark);
+  }
+}
+
+std::unique_ptr<WeightExport> begin_export(const RunFile& run, const ModelSpec& model, const Catalog& catalog,
+                                           const WeightReader* start, Dtype dtype) {
+  const auto family = catalog.family(run.model.use);
+  const PublicWeights& weights = public_weights(*family, run.model.use);
+  const WeightMap map = weights.map(run.model.options, model);
+  std::map<std::string, std::string> dtypes;
+  for (const WeightPiece& piece : map.pieces()) dtypes[piece.tensor] = dtype_name(dtype);
+  auto target = std::make_unique<WeightExport>(run.export_folder, map, dtypes);
+  target->add_file(kConfigFile, exported_config(weights, run.model.options, start ? &start->folder() : nullptr,
+                                                std::string(dtype_name(dtype))));
+  if (start) target->copy_files(run.weights);
+  return target;
+}
+
 void export_folder(const WeightReader& weights, const PublicWeights& family, const Options& options, const fs::path& to,
                    const std::string& dtype, const ExportOptions& export_options) {
   std::map<std::string, std::string> dtypes;

@@ -12,7 +12,9 @@
 
 #include "plan/weights/safetensors.h"
 #include "plan/weights/weight_reader.h"
+#include "trellis/plan/catalog.h"
 #include "trellis/plan/export.h"
+#include "trellis/plan/run_file.h"
 #include "trellis/plan/units.h"
 #include "trellis/plan/weights.h"
 
@@ -57,6 +59,15 @@ class TRELLIS_API WeightExport {
 // nothing has, it is the original, byte for byte. `dtype` is that of most tensors.
 TRELLIS_API std::string exported_config(const PublicWeights& family, const Options& options,
                                         const CanonicalFolder* original, const std::string& dtype);
+
+// Before hours of work: throws Error (placed at `export`) where begin_export would, for want of a folder or of a public
+// model type for the model. Nothing where the run exports nothing.
+TRELLIS_API void check_export(const RunFile&, const Catalog&);
+
+// What a run leaves in its export folder, all but the parameters, which are still to be written in `dtype`. `start`, the
+// weights that it began with, may be null.
+TRELLIS_API std::unique_ptr<WeightExport> begin_export(const RunFile&, const ModelSpec&, const Catalog&,
+                                                       const WeightReader* start, Dtype dtype);
 
 // An imported folder written anew: canonical names, one copy of what is tied, no buffers. `dtype` ("F32", "BF16", "F64")
 // for all tensors; empty: each in its own.
