@@ -31,6 +31,13 @@ void make_parent(const std::filesystem::path& file) {
   if (error) fail(ExitCode::io, "cannot make folder '{}': {}", file.parent_path().string(), error.message());
 }
 
+// As the files have them: without padding.
+std::int64_t parameters_of(const WeightReader& weights) {
+  std::int64_t count = 0;
+  for (const WeightPiece& piece : weights.map().pieces()) count += elements(piece.extent);
+  return count;
+}
+
 // Why tensors are dropped, and how many for each reason.
 std::map<std::string, std::size_t> reasons(const WeightReader& weights) {
   std::map<std::string, std::size_t> result;
@@ -41,7 +48,7 @@ std::map<std::string, std::size_t> reasons(const WeightReader& weights) {
 void report(const ImportedModel& imported, const std::filesystem::path& file) {
   const CanonicalFolder& folder = imported.weights->folder();
   fmt::print("model   {}, {} parameters, of model_type {}\n", imported.model.summary,
-             parameter_elements(imported.model), imported.type);
+             parameters_of(*imported.weights), imported.type);
   std::map<std::string, std::size_t> dtypes;
   for (const auto& [name, found] : folder.tensors()) ++dtypes[found.view->dtype];
   std::string kinds;
@@ -72,7 +79,7 @@ ExitCode import_weights(const Context& context, const ImportArgs& args) {
   if (!args.json.empty()) {
     const nlohmann::ordered_json json = {{"family", imported.family},
                                          {"model_type", imported.type},
-                                         {"parameters", parameter_elements(imported.model)},
+                                         {"parameters", parameters_of(*imported.weights)},
                                          {"tensors", imported.weights->folder().tensors().size()},
                                          {"renamed", imported.weights->folder().renamed()},
                                          {"dropped", imported.weights->dropped()},

@@ -88,7 +88,9 @@ ImportedModel import_model(const std::filesystem::path& path, const Catalog& cat
 
 std::string model_file(const ImportedModel& imported, const std::filesystem::path& weights) {
   std::string path;
-  for (const char c : std::filesystem::absolute(weights).lexically_normal().string()) {
+  std::filesystem::path full = std::filesystem::absolute(weights).lexically_normal();
+  if (!full.has_filename()) full = full.parent_path();  // written with a slash at its end
+  for (const char c : full.string()) {
     if (c == '"' || c == '\\') path += '\\';
     path += c;
   }
