@@ -164,8 +164,9 @@ void WeightExport::commit() {
     for (const auto& [tensor, shard] : shard_of_) index["weight_map"][tensor] = names_[shard];
     add_file(kIndexFile, index.dump(2) + "\n");
   }
-  fs::permissions(temporary_, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                                  fs::perms::others_read | fs::perms::others_exec);
+  const mode_t mask = ::umask(0);  // there is no call that only reads it
+  ::umask(mask);
+  ::chmod(temporary_.c_str(), 0777 & ~mask);  // mkdtemp makes private folders
   std::error_code error;
   fs::rename(temporary_, folder_, error);
   if (error) fail(ExitCode::io, "cannot write '{}': {}", folder_.string(), error.message());

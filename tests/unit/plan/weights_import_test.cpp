@@ -194,6 +194,15 @@ TEST_CASE("what a config.json asks for and cannot be is refused by name") {
   CHECK(contains(gpt2("\"n_embd\": 16,", ""), "n_embd: required, and not given"));
 }
 
+TEST_CASE("a config.json may be any JSON: without spaces, indented by tabs, with characters written as surrogates") {
+  std::string text = llama_config("llama", R"("_name_or_path": "a \ud83d\ude00 \/ \t b", "use_cache": null)");
+  CHECK(told_of_config(text, llama_tensors()) == "fine");
+  for (std::size_t at; (at = text.find("\n  ")) != std::string::npos;) text.replace(at, 3, "\n\t");
+  CHECK(told_of_config(text, llama_tensors()) == "fine");
+  std::erase_if(text, [](char c) { return c == '\n' || c == '\t' || c == ' '; });
+  CHECK(told_of_config(text, llama_tensors()) == "fine");
+}
+
 TEST_CASE("tensors that are missing, too many, or of another shape are listed") {
   CHECK(told_of_config(kGpt2Config, without(gpt2_tensors(), "transformer.h.1.ln_2.bias")) ==
         "F: 1 of 28 tensors that the model needs are missing: transformer.h.1.ln_2.bias");
