@@ -47,8 +47,8 @@ std::map<std::string, std::size_t> reasons(const WeightReader& weights) {
 
 void report(const ImportedModel& imported, const std::filesystem::path& file) {
   const CanonicalFolder& folder = imported.weights->folder();
-  fmt::print("model   {}, {} parameters, of model_type {}\n", imported.model.summary,
-             parameters_of(*imported.weights), imported.type);
+  fmt::print("model   {}, {} parameters, of model_type {}\n", imported.model.summary, parameters_of(*imported.weights),
+             imported.type);
   std::map<std::string, std::size_t> dtypes;
   for (const auto& [name, found] : folder.tensors()) ++dtypes[found.view->dtype];
   std::string kinds;
@@ -143,9 +143,10 @@ void add_import_verb(CLI::App& app, Context& context) {
   verb->add_option("folder", args->folder, "The folder, as save_pretrained or a download leaves it")
       ->required()
       ->type_name("FOLDER");
-  verb->add_option("--out", args->out,
-                   "The file to write: the base of a run file, with model and weights. A folder gets a file model.yaml. "
-                   "The weights stay where they are. Without it the folder is only checked")
+  verb->add_option(
+          "--out", args->out,
+          "The file to write: the base of a run file, with model and weights. A folder gets a file model.yaml. "
+          "The weights stay where they are. Without it the folder is only checked")
       ->type_name("MODEL.yaml");
   verb->add_option("--json", args->json, "Also write what was found to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return import_weights(context, *args); }; });
@@ -160,7 +161,8 @@ void add_export_verb(CLI::App& app, Context& context) {
       ->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the file's")->type_name("key.path=value");
   verb->add_option("--out", args->out, "The folder to write; it must be new or empty")->required()->type_name("FOLDER");
-  verb->add_option("--dtype", args->dtype, "Of all tensors: f32, bf16, f64. Default: each as it is")->type_name("DTYPE");
+  verb->add_option("--dtype", args->dtype, "Of all tensors: f32, bf16, f64. Default: each as it is")
+      ->type_name("DTYPE");
   verb->add_option("--shard-size", args->shard, "The most of one file. Default: 5GB")->type_name("SIZE");
   verb->callback([&context, args] { context.work = [&context, args] { return export_weights(context, *args); }; });
 }

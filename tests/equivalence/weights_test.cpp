@@ -28,7 +28,8 @@ class PlainFolder {
   double loss(const at::Tensor& ids, const at::Tensor& labels) const {
     const bool llama = file_.find("model.norm.weight") != nullptr;
     const at::Tensor x = llama ? llama_hidden(ids) : gpt2_hidden(ids);
-    const at::Tensor logits = at::matmul(x, get(llama ? "lm_head.weight" : "transformer.wte.weight").t()).view({-1, 37});
+    const at::Tensor logits =
+        at::matmul(x, get(llama ? "lm_head.weight" : "transformer.wte.weight").t()).view({-1, 37});
     const at::Tensor picked = -at::log_softmax(logits, -1).gather(1, labels.clamp_min(0).view({-1, 1})).view({-1});
     const at::Tensor counts = labels.view({-1}).ge(0).to(at::kDouble);
     return ((picked * counts).sum() / counts.sum()).item<double>();
@@ -87,7 +88,8 @@ class PlainFolder {
       const auto heads = [&](const char* name, std::int64_t n) {
         return linear(h, p + "self_attn." + name).view({h.size(0), h.size(1), n, 4});
       };
-      const at::Tensor k = rotated(heads("k_proj", 2)).repeat_interleave(2, 2), v = heads("v_proj", 2).repeat_interleave(2, 2);
+      const at::Tensor k = rotated(heads("k_proj", 2)).repeat_interleave(2, 2),
+                       v = heads("v_proj", 2).repeat_interleave(2, 2);
       x = x + linear(attention(rotated(heads("q_proj", 4)), k, v), p + "self_attn.o_proj");
       const at::Tensor m = norm(x, p + "post_attention_layernorm.weight");
       x = x + linear(at::silu(linear(m, p + "mlp.gate_proj")) * linear(m, p + "mlp.up_proj"), p + "mlp.down_proj");
@@ -130,8 +132,8 @@ struct Folder {
     const CompiledPlan compiled = trained.verifier.compiled(plan);
     std::pair<std::vector<double>, std::map<std::string, at::Tensor>> result;
     ThreadRanks(plan.devices, true).run([&](CommWorld& world) {
-      Executor executor(compiled, trained.model, find_schedule(dimensions(), "1f1b"), trained.kernels, trained.ops, world,
-                        {.seed = 3, .weights = imported.weights});
+      Executor executor(compiled, trained.model, find_schedule(dimensions(), "1f1b"), trained.kernels, trained.ops,
+                        world, {.seed = 3, .weights = imported.weights});
       auto parameters = executor.parameters();
       const SyntheticSource data(6, trained.model.sequence, trained.model.vocab, 9);
       std::vector<double> losses;
@@ -218,7 +220,8 @@ TEST_CASE("a run in bf16 starts from the nearest numbers, with the exact ones in
     const TensorView& view = *folder.imported.weights->folder().at("model.norm.weight").view;
     for (std::int64_t i = 0; i < 16; ++i) {
       const auto nearest = element::to_bf16(element::load<float>(view.bytes.data() + 4 * i));
-      CHECK(parameters.at("layers.3.ln_f.weight").view(at::kShort)[i].item<std::int16_t>() == static_cast<std::int16_t>(nearest));
+      CHECK(parameters.at("layers.3.ln_f.weight").view(at::kShort)[i].item<std::int16_t>() ==
+            static_cast<std::int16_t>(nearest));
     }
   }
 }
@@ -227,7 +230,8 @@ TEST_CASE("what a run was given and did not change it exports byte for byte") {
   for (const char* type : {"gpt2", "llama"}) {
     Folder folder(type, Dtype::f32);
     int number = 0;
-    for (const auto& [all, stages] : {std::pair("{}", 1), std::pair("{tp: {degree: 2}}", 1), std::pair("{zero: {stage: 3}}", 1), std::pair("{}", 2)}) {
+    for (const auto& [all, stages] : {std::pair("{}", 1), std::pair("{tp: {degree: 2}}", 1),
+                                      std::pair("{zero: {stage: 3}}", 1), std::pair("{}", 2)}) {
       const Plan plan = folder.trained.plan(2, all, stages);
       const CompiledPlan compiled = folder.trained.verifier.compiled(plan);
       RunFile run;

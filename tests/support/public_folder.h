@@ -1,5 +1,5 @@
-// Folders of public weights, tiny and made by a seed: GPT-2 as [in, out] products with one for queries, keys and values,
-// LLaMA with grouped kv heads. What is in them no more than tells elements apart.
+// Folders of public weights, tiny and made by a seed: GPT-2 as [in, out] products with one for queries, keys and
+// values, LLaMA with grouped kv heads. What is in them no more than tells elements apart.
 #pragma once
 
 #include <cstring>
@@ -88,7 +88,8 @@ inline std::vector<PublicTensor> llama_tensors(bool biases = false) {
 // `more` goes before the end.
 inline std::string llama_config(const std::string& type = "llama", const std::string& more = "") {
   return R"({
-  "model_type": ")" + type + R"(",
+  "model_type": ")" +
+         type + R"(",
   "vocab_size": 37,
   "hidden_size": 16,
   "intermediate_size": 32,
@@ -98,7 +99,8 @@ inline std::string llama_config(const std::string& type = "llama", const std::st
   "hidden_act": "silu",
   "max_position_embeddings": 12,
   "rms_norm_eps": 1e-06,
-  "pad_token_id": null)" + (more.empty() ? "" : ",\n  " + more) + "\n}\n";
+  "pad_token_id": null)" +
+         (more.empty() ? "" : ",\n  " + more) + "\n}\n";
 }
 
 // Around 0 for matrices, around 1 for the weights of norms, each element its own.
@@ -111,7 +113,8 @@ inline void fill(const PublicTensor& tensor, std::span<std::byte> bytes, std::mt
   }
 }
 
-inline void write_tensors(const std::filesystem::path& file, const std::vector<PublicTensor>& tensors, unsigned seed = 5) {
+inline void write_tensors(const std::filesystem::path& file, const std::vector<PublicTensor>& tensors,
+                          unsigned seed = 5) {
   std::vector<TensorDeclaration> declared;
   for (const PublicTensor& tensor : tensors) declared.push_back({tensor.name, "F32", tensor.shape});
   SafetensorsWriter writer(file, declared);

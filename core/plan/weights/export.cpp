@@ -23,9 +23,18 @@ namespace fs = std::filesystem;
 
 // Of a tokenizer, of generation, of preprocessing: copied as they are.
 constexpr const char* kCompanions[] = {
-    "tokenizer.json",         "tokenizer_config.json", "tokenizer.model",    "vocab.json",
-    "merges.txt",             "vocab.txt",             "spiece.model",       "special_tokens_map.json",
-    "added_tokens.json",      "chat_template.jinja",   "chat_template.json", "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "generation_config.json",
     "preprocessor_config.json",
 };
 
@@ -196,7 +205,8 @@ void convert(const TensorView& from, const std::string& dtype, std::span<std::by
     std::memcpy(to.data(), from.bytes.data(), to.size());
     return;
   }
-  const auto in = static_cast<ElementType>(element_type(from.dtype)), out = static_cast<ElementType>(element_type(dtype));
+  const auto in = static_cast<ElementType>(element_type(from.dtype)),
+             out = static_cast<ElementType>(element_type(dtype));
   const std::size_t in_size = element_size(from.dtype), out_size = element_size(dtype);
   for (std::size_t i = 0; i * out_size < to.size(); ++i)
     store_element(out, load_element(in, from.bytes.data() + i * in_size), to.data() + i * out_size);

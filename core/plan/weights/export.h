@@ -64,13 +64,13 @@ TRELLIS_API std::string exported_config(const PublicWeights& family, const Optio
 // model type for the model. Nothing where the run exports nothing.
 TRELLIS_API void check_export(const RunFile&, const Catalog&);
 
-// What a run leaves in its export folder, all but the parameters, which are still to be written in `dtype`. `start`, the
-// weights that it began with, may be null.
+// What a run leaves in its export folder, all but the parameters, which are still to be written in `dtype`. `start`,
+// the weights that it began with, may be null.
 TRELLIS_API std::unique_ptr<WeightExport> begin_export(const RunFile&, const ModelSpec&, const Catalog&,
                                                        const WeightReader* start, Dtype dtype);
 
-// An imported folder written anew: canonical names, one copy of what is tied, no buffers. `dtype` ("F32", "BF16", "F64")
-// for all tensors; empty: each in its own.
+// An imported folder written anew: canonical names, one copy of what is tied, no buffers. `dtype` ("F32", "BF16",
+// "F64") for all tensors; empty: each in its own.
 TRELLIS_API void export_folder(const WeightReader& weights, const PublicWeights& family, const Options& options,
                                const std::filesystem::path& to, const std::string& dtype, const ExportOptions&);
 

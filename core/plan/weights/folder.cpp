@@ -59,7 +59,8 @@ std::map<std::string, std::string> read_index(const fs::path& file) {
   std::map<std::string, std::string> result;
   for (const auto& [tensor, shard] : index["weight_map"].items()) {
     if (!shard.is_string() || !is_plain_name(shard.get<std::string>()))
-      reject(file, fmt::format("weight_map: '{}' is in {}; expected the name of a file of this folder", tensor, shard.dump()));
+      reject(file, fmt::format("weight_map: '{}' is in {}; expected the name of a file of this folder", tensor,
+                               shard.dump()));
     result[tensor] = shard.get<std::string>();
   }
   if (result.empty()) reject(file, "weight_map has no tensor");
@@ -138,8 +139,8 @@ CanonicalFolder::CanonicalFolder(WeightFolder folder, const PublicWeights& famil
     }
     const auto [first, is_new] = tensors_.try_emplace(canonical.name, found);
     if (!is_new)
-      reject(found.file->path(), fmt::format("'{}' and '{}' are both tensor '{}'", first->second.view->name, name,
-                                             canonical.name));
+      reject(found.file->path(),
+             fmt::format("'{}' and '{}' are both tensor '{}'", first->second.view->name, name, canonical.name));
     if (canonical.name != name) renamed_[name] = canonical.name;
   }
 }
@@ -157,8 +158,7 @@ Shape CanonicalFolder::shape(std::string_view tensor) const { return at(tensor).
 bool CanonicalFolder::equal(std::string_view tensor, std::string_view other) const {
   if (!has(tensor) || !has(other)) return false;
   const TensorView &a = *at(tensor).view, &b = *at(other).view;
-  return a.dtype == b.dtype && a.shape == b.shape &&
-         std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
+  return a.dtype == b.dtype && a.shape == b.shape && std::memcmp(a.bytes.data(), b.bytes.data(), a.bytes.size()) == 0;
 }
 
 }  // namespace trellis

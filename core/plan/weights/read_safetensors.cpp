@@ -17,7 +17,8 @@
 
 namespace trellis {
 
-static_assert(std::endian::native == std::endian::little, "tensors are read where they are, and files are little-endian");
+static_assert(std::endian::native == std::endian::little,
+              "tensors are read where they are, and files are little-endian");
 
 namespace {
 
@@ -52,7 +53,8 @@ class Judge {
 };
 
 std::uint64_t whole_number(const Json& value, std::string_view tensor, std::string_view what, const Judge& judge) {
-  if (!value.is_number_unsigned()) judge.reject_tensor(tensor, fmt::format("{} has '{}'; expected whole numbers, 0 or more", what, value.dump()));
+  if (!value.is_number_unsigned())
+    judge.reject_tensor(tensor, fmt::format("{} has '{}'; expected whole numbers, 0 or more", what, value.dump()));
   return value.get<std::uint64_t>();
 }
 
@@ -81,7 +83,8 @@ std::optional<std::uint64_t> needed_bytes(const Shape& shape, std::size_t elemen
   return bytes;
 }
 
-TensorView read_tensor(const std::string& name, const Json& entry, std::span<const std::byte> data, const Judge& judge) {
+TensorView read_tensor(const std::string& name, const Json& entry, std::span<const std::byte> data,
+                       const Judge& judge) {
   if (!entry.is_object()) judge.reject_tensor(name, "expected an object with dtype, shape and data_offsets");
   TensorView tensor;
   tensor.name = name;
@@ -102,7 +105,8 @@ TensorView read_tensor(const std::string& name, const Json& entry, std::span<con
   if (begin > end) judge.reject_tensor(name, fmt::format("its bytes end at {}, before they begin at {}", end, begin));
   if (end > data.size())
     judge.reject_tensor(name, fmt::format("its bytes end at {}, and the file has {} bytes of data: it is cut short, or "
-                                          "the header is wrong", end, data.size()));
+                                          "the header is wrong",
+                                          end, data.size()));
   const auto needed = needed_bytes(tensor.shape, element);
   if (!needed || *needed != end - begin)
     judge.reject_tensor(name, fmt::format("has {} bytes; {} [{}] needs {}", end - begin, tensor.dtype,

@@ -55,8 +55,8 @@ struct TensorDeclaration {
 };
 
 // Writes a file whose tensors are known before their bytes are: filled in place, in any order, then committed. The same
-// tensors make the same file, byte for byte that of the format's reference implementation. What was not committed leaves
-// nothing behind.
+// tensors make the same file, byte for byte that of the format's reference implementation. What was not committed
+// leaves nothing behind.
 class TRELLIS_API SafetensorsWriter {
  public:
   // Takes the space on disk at once: Error (io) where there is too little.
@@ -66,7 +66,7 @@ class TRELLIS_API SafetensorsWriter {
   SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
 
   std::span<std::byte> bytes(std::string_view tensor);  // zeros until they are written
-  void commit();  // flushed to the device, then renamed to `path`
+  void commit();                                        // flushed to the device, then renamed to `path`
 
  private:
   std::filesystem::path path_;

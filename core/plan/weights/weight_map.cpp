@@ -20,7 +20,8 @@ std::int64_t product(const Shape& shape, std::size_t begin, std::size_t end) {
 std::size_t row_dims(const LayerSpec& layer, ParameterId id) {
   const Parameter& parameter = layer.parameters[static_cast<std::size_t>(id)];
   for (const Op& op : layer.ops) {
-    if (op.kind != "linear" || std::find(op.parameters.begin(), op.parameters.end(), id) == op.parameters.end()) continue;
+    if (op.kind != "linear" || std::find(op.parameters.begin(), op.parameters.end(), id) == op.parameters.end())
+      continue;
     const auto& out = layer.values[static_cast<std::size_t>(op.output)].dims;
     return static_cast<std::size_t>(std::count_if(parameter.dims.begin(), parameter.dims.end(), [&](DimId d) {
       return std::find(out.begin(), out.end(), d) != out.end();

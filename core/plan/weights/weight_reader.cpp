@@ -17,7 +17,8 @@ namespace {
 
 std::string bracketed(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, " ")); }
 
-// The part of one row of a box that lies in a piece: elements begin .. end of the row, from `at` on in steps of `stride`.
+// The part of one row of a box that lies in a piece: elements begin .. end of the row, from `at` on in steps of
+// `stride`.
 struct Run {
   std::int64_t begin = 0, end = 0, at = 0, stride = 1;
 };
@@ -49,10 +50,14 @@ void copy(const FoundTensor& tensor, const Run& run, double* out) {
   const std::byte* from = tensor.view->bytes.data() + run.at * size;
   const std::int64_t step = run.stride * size, count = run.end - run.begin;
   switch (static_cast<ElementType>(element_type(tensor.view->dtype))) {
-    case ElementType::f32: return copy_elements(from, step, count, out, element::load<float>);
-    case ElementType::bf16: return copy_elements(from, step, count, out, element::bf16);
-    case ElementType::f16: return copy_elements(from, step, count, out, element::f16);
-    case ElementType::f64: return copy_elements(from, step, count, out, element::load<double>);
+    case ElementType::f32:
+      return copy_elements(from, step, count, out, element::load<float>);
+    case ElementType::bf16:
+      return copy_elements(from, step, count, out, element::bf16);
+    case ElementType::f16:
+      return copy_elements(from, step, count, out, element::f16);
+    case ElementType::f64:
+      return copy_elements(from, step, count, out, element::load<double>);
   }
 }
 
@@ -101,8 +106,9 @@ void WeightReader::check_tensors() const {
   for (const auto& [name, found] : folder_.tensors())
     if (!needed.contains(name) && !dropped_.contains(found.view->name)) surplus.push_back(found.view->name);
   if (!missing.empty())
-    reject(folder_, fmt::format("{} of {} tensors that the model needs are missing: {}", missing.size(), needed.size(),
-                                some_of(missing)),
+    reject(folder_,
+           fmt::format("{} of {} tensors that the model needs are missing: {}", missing.size(), needed.size(),
+                       some_of(missing)),
            surplus.empty() ? "" : fmt::format("there is more than it needs: {}", some_of(surplus)));
   if (!surplus.empty())
     reject(folder_, fmt::format("{} tensors are no parameters of the model: {}", surplus.size(), some_of(surplus)),
@@ -110,11 +116,13 @@ void WeightReader::check_tensors() const {
   for (const WeightPiece& piece : map_.pieces()) {
     const TensorView& view = *folder_.at(piece.tensor).view;
     if (view.shape != piece.shape)
-      reject(folder_, fmt::format("tensor '{}' is {}, and the model needs {}", view.name, bracketed(view.shape),
-                                  bracketed(piece.shape)),
+      reject(folder_,
+             fmt::format("tensor '{}' is {}, and the model needs {}", view.name, bracketed(view.shape),
+                         bracketed(piece.shape)),
              "the model's options differ from those of the folder's config.json");
     if (element_type(view.dtype) < 0)
-      throw Error(ExitCode::unsupported, fmt::format("tensor '{}' is {}; expected F32, BF16, F16 or F64", view.name, view.dtype),
+      throw Error(ExitCode::unsupported,
+                  fmt::format("tensor '{}' is {}; expected F32, BF16, F16 or F64", view.name, view.dtype),
                   "quantized weights are not read", {folder_.at(piece.tensor).file->path().string()});
   }
 }

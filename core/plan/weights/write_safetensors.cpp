@@ -22,8 +22,8 @@ namespace {
 
 // The reference implementation's order of dtypes: wider elements come first, so that all starts are aligned.
 int rank_of(std::string_view dtype) {
-  constexpr std::string_view kOrder[] = {"U64", "I64", "F64", "F32",     "U32",     "I32", "BF16", "F16",
-                                         "U16", "I16", "C64", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"};
+  constexpr std::string_view kOrder[] = {"U64", "I64", "F64",     "F32",     "U32",     "I32", "BF16", "F16", "U16",
+                                         "I16", "C64", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8",  "U8",   "BOOL"};
   return static_cast<int>(std::find(std::begin(kOrder), std::end(kOrder), dtype) - std::begin(kOrder));
 }
 
@@ -66,7 +66,8 @@ SafetensorsWriter::SafetensorsWriter(std::filesystem::path path, std::vector<Ten
     : path_(std::move(path)) {
   check(tensors);
   std::sort(tensors.begin(), tensors.end(), [](const TensorDeclaration& a, const TensorDeclaration& b) {
-    return std::pair(rank_of(a.dtype), std::string_view(a.name)) < std::pair(rank_of(b.dtype), std::string_view(b.name));
+    return std::pair(rank_of(a.dtype), std::string_view(a.name)) <
+           std::pair(rank_of(b.dtype), std::string_view(b.name));
   });
   const std::string header = header_of(tensors);
   size_ = header.size();

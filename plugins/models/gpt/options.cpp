@@ -65,7 +65,8 @@ void read_positions(const Options& options, GptOptions& o, std::int64_t sequence
   if (o.window < 0) options.reject("window", fmt::format("found {}; expected 0 or more", o.window));
   if (o.window > 0 && o.sequence > o.window)
     options.reject("window",
-                   fmt::format("attention has no windows yet, and {} tokens are more than one of {}", o.sequence, o.window),
+                   fmt::format("attention has no windows yet, and {} tokens are more than one of {}", o.sequence,
+                               o.window),
                    fmt::format("set sequence to {} or less: within one window it makes no difference", o.window));
 }
 

@@ -14,6 +14,18 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kTied = "tie_word_embeddings";
 
+// Products of a few sizes must not overflow, and layers are made one by one.
+constexpr std::int64_t kMostSize = 1 << 22, kMostPositions = 1 << 24, kMostHeads = 1 << 12, kMostLayers = 10'000;
+
+std::int64_t in_range(const Options& config, std::string_view key, std::int64_t value, std::int64_t most = kMostSize) {
+  if (value < 1 || value > most) config.reject(key, fmt::format("found {}; expected 1 to {}", value, most));
+  return value;
+}
+
+std::int64_t size(const Options& config, std::string_view key, std::int64_t most = kMostSize) {
+  return in_range(config, key, config.required<std::int64_t>(key), most);
+}
+
 // A setting that has to be as it usually is.
 void require(const Options& config, std::string_view key, bool wanted) {
   if (config.get(std::string(key), wanted) != wanted)
@@ -24,7 +36,8 @@ std::string word(const Options& config, std::string_view key, const std::string&
                  const std::vector<std::string>& known) {
   const std::string value = config.get(std::string(key), otherwise);
   if (std::find(known.begin(), known.end(), value) == known.end())
-    config.reject(key, fmt::format("'{}' is not supported", value), fmt::format("supported: {}", fmt::join(known, ", ")));
+    config.reject(key, fmt::format("'{}' is not supported", value),
+                  fmt::format("supported: {}", fmt::join(known, ", ")));
   return value;
 }
 
@@ -40,15 +53,15 @@ bool read_tied(const Options& config, bool otherwise, const std::string& table, 
 
 void read_gpt2(const Options& config, const WeightTensors& tensors, GptOptions& o, std::vector<std::string>& notes) {
   o.shape = "gpt2";
-  o.vocab = config.required<std::int64_t>("vocab_size");
-  o.sequence = o.max_positions = config.required<std::int64_t>("n_positions");
-  o.hidden = config.required<std::int64_t>("n_embd");
-  o.layers = config.required<std::int64_t>("n_layer");
-  o.heads = o.kv_heads = config.required<std::int64_t>("n_head");
-  if (o.heads < 1 || o.hidden % o.heads != 0)
+  o.vocab = size(config, "vocab_size");
+  o.sequence = o.max_positions = size(config, "n_positions", kMostPositions);
+  o.hidden = size(config, "n_embd");
+  o.layers = size(config, "n_layer", kMostLayers);
+  o.heads = o.kv_heads = size(config, "n_head", kMostHeads);
+  if (o.hidden % o.heads != 0)
     config.reject("n_head", fmt::format("{} heads do not divide n_embd {}", o.heads, o.hidden));
   o.head_dim = o.hidden / o.heads;
-  o.ffn = config.get("n_inner", 4 * o.hidden);
+  o.ffn = in_range(config, "n_inner", config.get("n_inner", 4 * o.hidden));
   o.gelu_exact = word(config, "activation_function", "gelu_new", {"gelu_new", "gelu_pytorch_tanh", "gelu"}) == "gelu";
   o.dropout = config.get("resid_pdrop", 0.1);
   o.embedding_dropout = config.get("embd_pdrop", 0.1);
@@ -108,7 +121,8 @@ void read_window(const Options& config, const std::string& type, GptOptions& o, 
   if (*window < 1) config.reject("sliding_window", fmt::format("found {}; expected 1 or more", *window));
   o.window = *window;
   if (o.sequence <= o.window) return;
-  notes.push_back(fmt::format("attention has no windows yet: sequence is {}, one window, and not {}", o.window, o.sequence));
+  notes.push_back(
+      fmt::format("attention has no windows yet: sequence is {}, one window, and not {}", o.window, o.sequence));
   o.sequence = o.window;
 }
 
@@ -117,18 +131,18 @@ void read_llama(const Options& config, const std::string& type, const WeightTens
   o.shape = "llama";
   o.rotary = o.rms_norm = o.swiglu = true;
   o.bias = false;
-  o.vocab = config.required<std::int64_t>("vocab_size");
-  o.hidden = config.required<std::int64_t>("hidden_size");
-  o.layers = config.required<std::int64_t>("num_hidden_layers");
-  o.heads = config.required<std::int64_t>("num_attention_heads");
-  o.kv_heads = config.get("num_key_value_heads", o.heads);
-  if (o.heads < 1 || o.kv_heads < 1 || o.heads % o.kv_heads != 0)
+  o.vocab = size(config, "vocab_size");
+  o.hidden = size(config, "hidden_size");
+  o.layers = size(config, "num_hidden_layers", kMostLayers);
+  o.heads = size(config, "num_attention_heads", kMostHeads);
+  o.kv_heads = in_range(config, "num_key_value_heads", config.get("num_key_value_heads", o.heads));
+  if (o.heads % o.kv_heads != 0)
     config.reject("num_key_value_heads", fmt::format("{} kv heads do not divide {} heads", o.kv_heads, o.heads));
   if (!config.has("head_dim") && o.hidden % o.heads != 0)
     config.reject("num_attention_heads", fmt::format("{} heads do not divide hidden_size {}", o.heads, o.hidden));
-  o.head_dim = config.get("head_dim", o.hidden / o.heads);
-  o.ffn = config.required<std::int64_t>("intermediate_size");
-  o.sequence = o.max_positions = config.required<std::int64_t>("max_position_embeddings");
+  o.head_dim = in_range(config, "head_dim", config.get("head_dim", o.hidden / o.heads), kMostHeads);
+  o.ffn = size(config, "intermediate_size");
+  o.sequence = o.max_positions = size(config, "max_position_embeddings", kMostPositions);
   o.norm_eps = config.get("rms_norm_eps", 1e-6);
   o.attention_dropout = config.get("attention_dropout", 0.0);
   word(config, "hidden_act", "silu", {"silu", "swish"});
@@ -165,8 +179,9 @@ Json gpt2_config(const GptOptions& o) {
 }
 
 Json llama_config(const GptOptions& o, const std::string& type) {
-  const char* architecture =
-      type == "qwen2" ? "Qwen2ForCausalLM" : type == "mistral" ? "MistralForCausalLM" : "LlamaForCausalLM";
+  const char* architecture = type == "qwen2"     ? "Qwen2ForCausalLM"
+                             : type == "mistral" ? "MistralForCausalLM"
+                                                 : "LlamaForCausalLM";
   Json config = {{"architectures", {architecture}},
                  {"model_type", type},
                  {"vocab_size", o.vocab},

@@ -110,7 +110,8 @@ std::string model_type_of(const GptOptions& o) {
     if (o.swiglu) unsupported("learned positions beside swiglu");
     if (!(o.bias && o.qkv_bias && o.out_bias && o.mlp_bias)) unsupported("learned positions and products without bias");
     if (o.kv_heads != o.heads) unsupported("learned positions and fewer kv heads than heads");
-    if (o.head_dim * o.heads != o.hidden) unsupported("learned positions and heads whose sizes do not add up to hidden");
+    if (o.head_dim * o.heads != o.hidden)
+      unsupported("learned positions and heads whose sizes do not add up to hidden");
     if (o.window > 0) unsupported("learned positions and a window");
     return "gpt2";
   }

@@ -61,9 +61,10 @@ TEST_CASE("a file is its header's length, the header, and the tensors' bytes") {
 
 TEST_CASE("a tensor is found with its shape and bytes") {
   const Scratch folder;
-  write_file_atomically(folder / "f", file_of(R"({"__metadata__":{"k":"v"},"x":{"dtype":"U8","shape":[1,2],"data_offsets":[2,4]},)"
-                                              R"("y":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})",
-                                              "abcd"));
+  write_file_atomically(folder / "f",
+                        file_of(R"({"__metadata__":{"k":"v"},"x":{"dtype":"U8","shape":[1,2],"data_offsets":[2,4]},)"
+                                R"("y":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})",
+                                "abcd"));
   const SafetensorsFile file(folder / "f");
   const TensorView* x = file.find("x");
   REQUIRE(x);
@@ -78,7 +79,8 @@ TEST_CASE("a file whose header is cut short or no header is refused") {
   CHECK(told("") == "no safetensors file: 0 bytes are too few");
   CHECK(told("1234567") == "no safetensors file: 7 bytes are too few");
   CHECK(told(little_endian(0)) == "no safetensors file: its header does not begin with '{'");
-  CHECK(told(little_endian(3) + "{}") == "its header has 3 bytes, and the file has 2 after its length: it is cut short");
+  CHECK(told(little_endian(3) + "{}") ==
+        "its header has 3 bytes, and the file has 2 after its length: it is cut short");
   CHECK(told(little_endian(100'000'001)) == "no safetensors file: it begins with a header of 100000001 bytes");
   CHECK(told(std::string(16, '\xff')) == "no safetensors file: it begins with a header of 18446744073709551615 bytes");
   CHECK(told("version https://git-lfs.github.com/spec/v1\n") ==
@@ -104,12 +106,14 @@ TEST_CASE("an entry that is not dtype, shape and range is refused") {
         "tensor 'a': shape has '-2'; expected whole numbers, 0 or more");
   CHECK(one_with(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})") ==
         "tensor 'a': shape has '2.0'; expected whole numbers, 0 or more");
-  CHECK(one_with(R"({"dtype":"F32","shape":[2],"data_offsets":[0]})") == "tensor 'a': data_offsets are not two numbers");
+  CHECK(one_with(R"({"dtype":"F32","shape":[2],"data_offsets":[0]})") ==
+        "tensor 'a': data_offsets are not two numbers");
   CHECK(one_with(R"({"dtype":"F32","shape":[2],"data_offsets":[8,0]})") ==
         "tensor 'a': its bytes end at 0, before they begin at 8");
   CHECK(told(file_of(R"({"__metadata__":{"a":1}})", "")) == "__metadata__: 'a' is no text");
   CHECK(told(file_of(R"({"__metadata__":1})", "")) == "__metadata__ is no object");
-  CHECK(told(file_of(kOne.substr(0, kOne.size() - 1) + "," + kOne.substr(1), kEight)) == "the key 'a' is written twice");
+  CHECK(told(file_of(kOne.substr(0, kOne.size() - 1) + "," + kOne.substr(1), kEight)) ==
+        "the key 'a' is written twice");
 }
 
 TEST_CASE("a range that does not fit the shape or the file is refused") {
@@ -131,9 +135,10 @@ TEST_CASE("a range that does not fit the shape or the file is refused") {
 }
 
 TEST_CASE("a file with any byte changed or cut off is read or refused, never worse") {
-  const std::string whole = file_of(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
-                                    R"("b":{"dtype":"U8","shape":[2,2],"data_offsets":[8,12]}})",
-                                    "123456789012");
+  const std::string whole =
+      file_of(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+              R"("b":{"dtype":"U8","shape":[2,2],"data_offsets":[8,12]}})",
+              "123456789012");
   CHECK(told(whole) == "2 tensors");
   for (std::size_t length = 0; length < whole.size(); ++length) CHECK(told(whole.substr(0, length)) != "2 tensors");
   std::mt19937 random(7);
@@ -168,9 +173,8 @@ TEST_CASE("a file is written as the format's reference implementation writes it"
   const std::string header =
       R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
       R"("b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"c":{"dtype":"BF16","shape":[1,2],"data_offsets":[12,16]}})";
-  CHECK(read_file(folder / "out") ==
-        little_endian((header.size() + 7) / 8 * 8) + header + std::string((8 - header.size() % 8) % 8, ' ') +
-            "aaaabbbbBBBBcccc");
+  CHECK(read_file(folder / "out") == little_endian((header.size() + 7) / 8 * 8) + header +
+                                         std::string((8 - header.size() % 8) % 8, ' ') + "aaaabbbbBBBBcccc");
   CHECK(SafetensorsFile(folder / "out").tensors().size() == 3);
 }
 

@@ -78,7 +78,8 @@ TEST_CASE("an imported folder is exported as it was, with what stood beside the 
   export_folder(*model.weights, gpt(), model.options, folder / "out", "", {});
   CHECK(files_of(folder / "out") ==
         std::vector<std::string>{"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"});
-  for (const std::string& name : files_of(folder / "out")) CHECK(read_file(folder / "out" / name) == read_file(folder / "in" / name));
+  for (const std::string& name : files_of(folder / "out"))
+    CHECK(read_file(folder / "out" / name) == read_file(folder / "in" / name));
   CHECK(files_of(folder.path()) == std::vector<std::string>{"in", "out"});
 }
 
@@ -101,10 +102,9 @@ TEST_CASE("large weights are cut into shards in the order of the model") {
   const Scratch folder;
   const ImportedModel model = written(folder / "in", kGpt2Config, gpt2_tensors());
   export_folder(*model.weights, gpt(), model.options, folder / "out", "", {.shard = Bytes(10'000)});
-  CHECK(files_of(folder / "out") == std::vector<std::string>{"config.json", "model-00001-of-00003.safetensors",
-                                                             "model-00002-of-00003.safetensors",
-                                                             "model-00003-of-00003.safetensors",
-                                                             "model.safetensors.index.json"});
+  CHECK(files_of(folder / "out") ==
+        std::vector<std::string>{"config.json", "model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors",
+                                 "model-00003-of-00003.safetensors", "model.safetensors.index.json"});
   const Json index = parse_json(read_file(folder / "out" / "model.safetensors.index.json"), "index");
   CHECK(index["metadata"]["total_size"] == 21'056);
   CHECK(index["weight_map"]["transformer.wte.weight"] == "model-00001-of-00003.safetensors");
@@ -122,7 +122,8 @@ TEST_CASE("another dtype rounds to the nearest, and config.json says so") {
   const TensorView &wide = *in.find("transformer.wpe.weight"), &narrow = *half.find("transformer.wpe.weight");
   CHECK(narrow.dtype == "BF16");
   for (std::size_t i = 0; i < wide.bytes.size() / 4; ++i) {
-    const float exact = element::load<float>(wide.bytes.data() + 4 * i), rounded = element::bf16(narrow.bytes.data() + 2 * i);
+    const float exact = element::load<float>(wide.bytes.data() + 4 * i),
+                rounded = element::bf16(narrow.bytes.data() + 2 * i);
     CHECK(std::abs(rounded - exact) <= std::abs(exact) / 256);
   }
   const std::string config = read_file(folder / "half" / "config.json");
@@ -133,7 +134,9 @@ TEST_CASE("another dtype rounds to the nearest, and config.json says so") {
 }
 
 TEST_CASE("elements of all dtypes are read as they are") {
-  const auto f16 = [](std::uint16_t bits) { return load_element(ElementType::f16, reinterpret_cast<const std::byte*>(&bits)); };
+  const auto f16 = [](std::uint16_t bits) {
+    return load_element(ElementType::f16, reinterpret_cast<const std::byte*>(&bits));
+  };
   CHECK(f16(0x3c00) == 1);
   CHECK(f16(0xc000) == -2);
   CHECK(f16(0x3555) == 0.333251953125);
@@ -151,7 +154,8 @@ TEST_CASE("elements of all dtypes are read as they are") {
 
 TEST_CASE("a changed option changes its key of config.json and no other") {
   const Scratch folder;
-  const std::string config = llama_config("mistral", R"("rope_theta": 10000.0, "sliding_window": 16, "eos_token_id": 2)");
+  const std::string config =
+      llama_config("mistral", R"("rope_theta": 10000.0, "sliding_window": 16, "eos_token_id": 2)");
   const ImportedModel model = written(folder / "in", config, llama_tensors());
   CHECK(exported_config(gpt(), model.options, &model.weights->folder(), "F32") == config);
   Options shorter = Options::from_text(model.options.to_yaml(), "test");

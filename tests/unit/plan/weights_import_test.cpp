@@ -86,12 +86,14 @@ TEST_CASE("queries, keys and values of GPT-2 are columns of one tensor that is s
   // layer 2's k is [4 heads, 4 features, 16 in]; the tensor is [16 in, 48 out], keys from column 16 on
   double got[3];
   weights.read("layers.2.attn.k.weight", {{1, 2, 0}, {4, 4, 16}}, 16 + 5, 16 + 8, got);  // head 1, feature 3, in 5 .. 7
-  for (int i = 0; i < 3; ++i) CHECK(got[i] == element_of(weights, "transformer.h.1.attn.c_attn.weight", (5 + i) * 48 + 16 + 7));
+  for (int i = 0; i < 3; ++i)
+    CHECK(got[i] == element_of(weights, "transformer.h.1.attn.c_attn.weight", (5 + i) * 48 + 16 + 7));
   weights.read("layers.2.attn.v.bias", {{3, 1}, {4, 4}}, 0, 3, got);
   for (int i = 0; i < 3; ++i) CHECK(got[i] == element_of(weights, "transformer.h.1.attn.c_attn.bias", 32 + 13 + i));
   // attn.out is [16 hidden, 4 heads, 1, 4 features] of [16 in, 16 out]
   weights.read("layers.1.attn.out.weight", {{9, 2, 0, 0}, {10, 4, 1, 4}}, 3, 6, got);  // in 11, 12, 13
-  for (int i = 0; i < 3; ++i) CHECK(got[i] == element_of(weights, "transformer.h.0.attn.c_proj.weight", (11 + i) * 16 + 9));
+  for (int i = 0; i < 3; ++i)
+    CHECK(got[i] == element_of(weights, "transformer.h.0.attn.c_proj.weight", (11 + i) * 16 + 9));
 }
 
 TEST_CASE("rows that pad the vocabulary are zeros, and in no file") {
@@ -99,8 +101,10 @@ TEST_CASE("rows that pad the vocabulary are zeros, and in no file") {
   write_folder(folder.path(), kGpt2Config, gpt2_tensors());
   const ImportedModel imported = import_model(folder.path(), catalog());
   double got[32];
-  imported.weights->read("embedding.weight", {{36, 8}, {128, 16}}, 4, 20, got);  // rows of 8: the last real, then padding
-  for (int i = 0; i < 4; ++i) CHECK(got[i] == element_of(*imported.weights, "transformer.wte.weight", 36 * 16 + 12 + i));
+  imported.weights->read("embedding.weight", {{36, 8}, {128, 16}}, 4, 20,
+                         got);  // rows of 8: the last real, then padding
+  for (int i = 0; i < 4; ++i)
+    CHECK(got[i] == element_of(*imported.weights, "transformer.wte.weight", 36 * 16 + 12 + i));
   for (int i = 4; i < 16; ++i) CHECK(got[i] == 0);
 }
 
@@ -114,7 +118,8 @@ TEST_CASE("a GPT-2 folder may lack the prefix, and hold causal masks and a copy 
     std::string bytes = read_file(folder / "model.safetensors");
     const auto at = [&](const char* name) {
       return static_cast<std::size_t>(reinterpret_cast<const char*>(file.find(name)->bytes.data()) -
-                                      reinterpret_cast<const char*>(file.tensors().front().bytes.data())) + bytes.size();
+                                      reinterpret_cast<const char*>(file.tensors().front().bytes.data())) +
+             bytes.size();
     };
     std::size_t data = 0;
     for (const TensorView& view : file.tensors()) data += view.bytes.size();
@@ -140,9 +145,10 @@ TEST_CASE("a head that differs from the table is one of its own, whatever config
 }
 
 TEST_CASE("a LLaMA folder has grouped kv heads, and rotary settings in the old or the new spelling") {
-  for (const std::string more : {R"("rope_theta": 500000.0, "rope_scaling": null)",
-                                 R"("rope_parameters": {"rope_theta": 500000.0, "rope_type": "default"})",
-                                 R"("rope_theta": 500000.0, "rope_scaling": {"type": "default", "rope_type": "default"})"}) {
+  for (const std::string more :
+       {R"("rope_theta": 500000.0, "rope_scaling": null)",
+        R"("rope_parameters": {"rope_theta": 500000.0, "rope_type": "default"})",
+        R"("rope_theta": 500000.0, "rope_scaling": {"type": "default", "rope_type": "default"})"}) {
     const Scratch folder;
     write_folder(folder.path(), llama_config("llama", more), llama_tensors());
     const ImportedModel imported = import_model(folder.path(), catalog());
@@ -159,7 +165,8 @@ TEST_CASE("a LLaMA folder has grouped kv heads, and rotary settings in the old o
 
 TEST_CASE("a Qwen2 folder has biases of queries, keys and values, a Mistral folder a window") {
   const Scratch qwen, mistral;
-  write_folder(qwen.path(), llama_config("qwen2", R"("use_sliding_window": false, "sliding_window": 4, "max_window_layers": 2)"),
+  write_folder(qwen.path(),
+               llama_config("qwen2", R"("use_sliding_window": false, "sliding_window": 4, "max_window_layers": 2)"),
                llama_tensors(true));
   CHECK(import_model(qwen.path(), catalog()).model.layers[1]->parameters.size() == 12);
   write_folder(mistral.path(), llama_config("mistral", R"("sliding_window": 8, "head_dim": 4)"), llama_tensors());
@@ -170,12 +177,16 @@ TEST_CASE("a Qwen2 folder has biases of queries, keys and values, a Mistral fold
 }
 
 TEST_CASE("what a config.json asks for and cannot be is refused by name") {
-  const auto llama = [](const std::string& more) { return told_of_config(llama_config("llama", more), llama_tensors()); };
+  const auto llama = [](const std::string& more) {
+    return told_of_config(llama_config("llama", more), llama_tensors());
+  };
   CHECK(llama("") == "fine");
   CHECK(llama(R"("rope_scaling": {"rope_type": "llama3", "factor": 8.0})") ==
         "F/config.json:13:33: rope_scaling.rope_type: 'llama3' is not supported\n    supported: default");
-  CHECK(contains(llama(R"("rope_scaling": {"type": "linear", "factor": 2.0})"), "rope_scaling.type: 'linear' is not supported"));
-  CHECK(contains(llama(R"("rope_theta": 1.0, "rope_parameters": {"rope_theta": 2.0})"), "2, and config.json also says 1"));
+  CHECK(contains(llama(R"("rope_scaling": {"type": "linear", "factor": 2.0})"),
+                 "rope_scaling.type: 'linear' is not supported"));
+  CHECK(contains(llama(R"("rope_theta": 1.0, "rope_parameters": {"rope_theta": 2.0})"),
+                 "2, and config.json also says 1"));
   CHECK(contains(llama(R"("partial_rotary_factor": 0.5)"), "rotation of a part of each head is not supported"));
   CHECK(contains(llama(R"("final_logit_softcapping": 30.0)"),
                  "F/config.json:13:3: final_logit_softcapping: unknown option of a config.json of this model_type"));
@@ -188,9 +199,16 @@ TEST_CASE("what a config.json asks for and cannot be is refused by name") {
   const auto gpt2 = [](const std::string& old, const std::string& other) {
     return told_of_config(replaced(kGpt2Config, old, other), gpt2_tensors());
   };
-  CHECK(contains(gpt2("gelu_new", "relu"), "activation_function: 'relu' is not supported\n    supported: gelu_new, gelu_pytorch_tanh, gelu"));
+  CHECK(contains(gpt2("gelu_new", "relu"),
+                 "activation_function: 'relu' is not supported\n    supported: gelu_new, gelu_pytorch_tanh, gelu"));
   CHECK(contains(gpt2("\"use_cache\": true", "\"scale_attn_by_inverse_layer_idx\": true"), "true is not supported"));
   CHECK(contains(gpt2("\"n_head\": 4", "\"n_head\": 3"), "3 heads do not divide n_embd 16"));
+  CHECK(contains(gpt2("\"n_layer\": 2", "\"n_layer\": 1000000000"), "n_layer: found 1000000000; expected 1 to 10000"));
+  CHECK(contains(gpt2("\"n_embd\": 16", "\"n_embd\": 4611686018427387904"), "expected 1 to 4194304"));
+  CHECK(contains(gpt2("\"n_inner\": 32", "\"n_inner\": -1"), "n_inner: found -1; expected 1 to 4194304"));
+  CHECK(contains(gpt2("\"n_head\": 4", "\"n_head\": 0"), "n_head: found 0; expected 1 to 4096"));
+  CHECK(contains(gpt2("\"layer_norm_epsilon\": 1e-05", "\"layer_norm_epsilon\": 0"),
+                 "norm_eps: found 0; expected more than 0"));
   CHECK(contains(gpt2("\"n_embd\": 16,", ""), "n_embd: required, and not given"));
 }
 
@@ -208,7 +226,8 @@ TEST_CASE("tensors that are missing, too many, or of another shape are listed") 
         "F: 1 of 28 tensors that the model needs are missing: transformer.h.1.ln_2.bias");
   CHECK(contains(told_of_config(kGpt2Config, with(gpt2_tensors(), "score.weight", {2, 16})),
                  "F: 1 tensors are no parameters of the model: score.weight"));
-  CHECK(contains(told_of_config(kGpt2Config, gpt2_tensors("transformer.", 3)), "12 tensors are no parameters of the model"));
+  CHECK(contains(told_of_config(kGpt2Config, gpt2_tensors("transformer.", 3)),
+                 "12 tensors are no parameters of the model"));
   CHECK(contains(told_of_config(replaced(kGpt2Config, "\"n_inner\": 32", "\"n_inner\": 48"), gpt2_tensors()),
                  "tensor 'transformer.h.0.mlp.c_fc.weight' is [16 32], and the model needs [16 48]"));
   CHECK(contains(told_of_config(llama_config("llama"), without(llama_tensors(), "lm_head.weight")),
@@ -223,7 +242,8 @@ TEST_CASE("folders without weights that can be read are refused with the reason"
   write_file_atomically(folder / "config.json", kGpt2Config);
   CHECK(contains(told(folder), "F: there is neither model.safetensors nor model.safetensors.index.json"));
   write_file_atomically(folder / "pytorch_model.bin", "PK");
-  CHECK(contains(told(folder), "F: the weights are pickled only (pytorch_model.bin): reading a pickle runs whatever code is in it"));
+  CHECK(contains(told(folder),
+                 "F: the weights are pickled only (pytorch_model.bin): reading a pickle runs whatever code is in it"));
   write_file_atomically(folder / "adapter_model.safetensors", "");
   CHECK(contains(told(folder), "found adapter_model.safetensors"));
   CHECK_THROWS_AS(WeightFolder(folder / "nowhere"), Error);
@@ -250,7 +270,8 @@ TEST_CASE("shards and their index agree, or are refused") {
   CHECK(contains(index("a.safetensors"), "tensor 'transformer.h.0.mlp.c_fc.bias' is not in a.safetensors"));
   CHECK(contains(index("../b.safetensors"), "expected the name of a file of this folder"));
   CHECK(contains(index("b.safetensors", "\"more\": \"b.safetensors\""), "tensor 'more' is not in b.safetensors"));
-  CHECK(contains(index("b.safetensors", "", 3), "F/a.safetensors: tensor 'transformer.h.0.ln_1.bias' is not in model.safetensors.index.json"));
+  CHECK(contains(index("b.safetensors", "", 3),
+                 "F/a.safetensors: tensor 'transformer.h.0.ln_1.bias' is not in model.safetensors.index.json"));
   write_tensors(folder / "b.safetensors", with(two, one[0].name, one[0].shape));
   CHECK(contains(index("b.safetensors"), "F/b.safetensors: tensor 'transformer.wte.weight' is also in a.safetensors"));
   write_tensors(folder / "model.safetensors", tensors);
@@ -265,7 +286,8 @@ TEST_CASE("an imported model is the base of a run file") {
   write_folder(folder / "it's \"here\"", llama_config(), llama_tensors());
   const ImportedModel imported = import_model(folder / "it's \"here\"", catalog());
   write_file_atomically(folder / "model.yaml", model_file(imported, folder / "it's \"here\""));
-  write_file_atomically(folder / "run.yaml", "base: model\nmodel: {dropout: 0.1}\ntrain: {steps: 1, batch: 2}\nexport: out\n");
+  write_file_atomically(folder / "run.yaml",
+                        "base: model\nmodel: {dropout: 0.1}\ntrain: {steps: 1, batch: 2}\nexport: out\n");
   const RunFile run = RunFile::load(folder / "run.yaml");
   CHECK(run.weights == folder / "it's \"here\"");
   CHECK(run.export_folder == "out");
