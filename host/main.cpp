@@ -23,6 +23,8 @@ constexpr AddVerb kVerbs[] = {
     add_plan_verb,
     add_train_verb,
     add_verify_verb,
+    add_import_verb,
+    add_export_verb,
 };
 
 constexpr const char* kVersion = "1.0.0";

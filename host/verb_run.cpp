@@ -8,6 +8,7 @@
 
 #include "host/child.h"
 #include "host/planning.h"
+#include "plan/weights/export.h"
 #include "trellis/plan/files.h"
 
 namespace trellis::host {
@@ -37,6 +38,7 @@ ExitCode verb(const Context& context, const RunArgs& args, int devices, const st
 ExitCode run(const Context& context, const RunArgs& args) {
   try_writing(args.json);
   const Planning planning = Planning::load(context, args.run_file, args.overrides, args.devices);
+  check_export(planning.run, *planning.catalog);
   const std::filesystem::path folder = planning.run.output;
   std::error_code error;
   std::filesystem::create_directories(folder, error);

@@ -12,6 +12,8 @@
 #include "host/run_side.h"
 #include "host/verbs.h"
 #include "plan/run/text_files.h"
+#include "plan/weights/export.h"
+#include "plan/weights/import.h"
 #include "trellis/plan/files.h"
 #include "trellis/plan/run_file.h"
 #include "trellis/run/train.h"
@@ -59,6 +61,8 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
   catalog.load_ops(ops);
   compile(plan_of(run, model, dimensions, ranks, args.plan), model, dimensions, ops, run.train.dtype);
   data::find_files(run.data.files, run.data.mark);
+  open_weights(run, model, catalog);
+  check_export(run, catalog);
 }
 
 ExitCode train(const Context& context, const TrainArgs& args) {

@@ -49,5 +49,7 @@ void add_search_verb(CLI::App& app, Context& context);
 void add_explain_verb(CLI::App& app, Context& context);
 void add_plan_verb(CLI::App& app, Context& context);
 void add_diff_verb(CLI::App& app, Context& context);
+void add_import_verb(CLI::App& app, Context& context);
+void add_export_verb(CLI::App& app, Context& context);
 
 }  // namespace trellis::host

@@ -2,6 +2,7 @@
 
 #include "conformance/broken_rules.h"
 #include "trellis/plan/builder.h"
+#include "trellis/plan/weights.h"
 
 namespace trellis {
 namespace {
@@ -125,5 +126,48 @@ TEST_CASE("a family that does not shrink is found") {
   CHECK(rules_broken_by(Wrong()) == Rules{"shrunk it keeps its types of layers and trains in milliseconds"});
 }
 
+// Tiny with public weights, of which something may be wrong.
+class TinyWeights final : public Tiny, public PublicWeights {
+ public:
+  explicit TinyWeights(std::string left_out = {}, std::string dropped = {}, std::int64_t config_hidden = 8)
+      : left_out_(std::move(left_out)), dropped_(std::move(dropped)), config_hidden_(config_hidden) {}
+  const void* extension(std::string_view id) const override {
+    return id == kPublicWeights ? static_cast<const PublicWeights*>(this) : nullptr;
+  }
+  std::vector<std::string> model_types() const override { return {"tiny"}; }
+  CanonicalName canonical(std::string_view tensor) const override {
+    return {std::string(tensor), tensor == dropped_ ? "a buffer" : ""};
+  }
+  ConfigReading read_config(const Options& config, const WeightTensors&) const override {
+    config.required<std::string>("model_type");
+    ConfigReading reading;
+    reading.options.set("hidden", config.raw("size"));
+    return reading;
+  }
+  std::string write_config(const Options&) const override {
+    return fmt::format("{{\"model_type\": \"tiny\", \"size\": {}}}", config_hidden_);
+  }
+  WeightMap map(const Options&, const ModelSpec& model) const override {
+    WeightMap map(model);
+    for (int i = 0; i < 3; ++i)
+      for (const Parameter& parameter : model.layers[static_cast<std::size_t>(i)]->parameters)
+        if (parameter.name != left_out_) map.add(i, parameter.name, fmt::format("{}.{}", i, parameter.name));
+    return map;
+  }
+
+ private:
+  std::string left_out_, dropped_;
+  std::int64_t config_hidden_;
+};
+
 }  // namespace
+TEST_CASE("public weights have every parameter, under names that are read, and a config.json that says so") {
+  CHECK(rules_broken_by(TinyWeights()) == Rules{});
+  const std::string rule =
+      "its public weights have every parameter once, under names that it reads, and a config.json that says so";
+  CHECK(rules_broken_by(TinyWeights("up.bias")) == Rules{rule});
+  CHECK(rules_broken_by(TinyWeights("", "1.up.weight")) == Rules{rule});
+  CHECK(rules_broken_by(TinyWeights("", "", 16)) == Rules{rule});
+}
+
 }  // namespace trellis

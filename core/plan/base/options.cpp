@@ -145,6 +145,8 @@ std::vector<Options> Options::list(std::string_view key, std::string_view word_m
   return result;
 }
 
+void Options::ignore(std::string_view key) const { state_->was_read.emplace(key); }
+
 // --- looking ---
 
 bool Options::has(std::string_view key) const { return state_->look(key) != nullptr; }

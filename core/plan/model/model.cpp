@@ -8,6 +8,7 @@
 namespace trellis {
 
 ModelFamily::~ModelFamily() = default;
+const void* ModelFamily::extension(std::string_view) const { return nullptr; }
 
 namespace {
 

@@ -13,8 +13,8 @@
 namespace trellis {
 namespace {
 
-const std::vector<std::string> kSections = {"name",  "seed",    "output",      "plugins", "model",  "data",
-                                            "train", "devices", "parallelism", "search",  "profile"};
+const std::vector<std::string> kSections = {"name", "seed",  "output",  "plugins",     "model",  "weights", "export",
+                                            "data", "train", "devices", "parallelism", "search", "profile"};
 
 template <class T>
 T at_least(const Options& options, std::string_view key, T smallest, T value) {
@@ -232,6 +232,20 @@ SearchSection read_search(const Options& document) {
   return search;
 }
 
+void read_weights(const Options& document, RunFile& run) {
+  const auto folder = [&](std::string_view key) {
+    const std::string name = document.get(key, "");
+    if (document.has(key) && name.empty()) document.reject(key, "expected the name of a folder, found nothing");
+    return name;
+  };
+  if (const std::string weights = folder("weights"); !weights.empty()) {
+    run.weights_mark = document.mark("weights");
+    run.weights = path_beside(run.weights_mark, weights).lexically_normal();
+  }
+  run.export_folder = std::filesystem::path(folder("export")).lexically_normal();
+  run.export_mark = document.mark("export");
+}
+
 std::uint64_t read_seed(const Options& document) {
   return static_cast<std::uint64_t>(at_least<std::int64_t>(document, "seed", 0, document.get<std::int64_t>("seed", 0)));
 }
@@ -289,6 +303,7 @@ RunFile RunFile::read(const Options& document) {
   run.plugin_folders = read_plugins(document);
   if (!document.has("model")) document.reject("model", "required, and not given", "write model: {use: gpt, ...}");
   run.model = read_choice(document, "model");
+  read_weights(document, run);
   run.data = read_data(document);
   run.train = read_train(document);
   run.devices = read_devices(document);
@@ -304,6 +319,8 @@ std::string RunFile::resolved() const {
   copy.set("seed", fmt::format("{}", seed));
   copy.set("output", in_full(output));
   if (!plugin_folders.empty()) copy.set("plugins.path", absolute_list(plugin_folders));
+  if (!weights.empty()) copy.set("weights", in_full(weights));
+  if (!export_folder.empty()) copy.set("export", in_full(export_folder));
   if (!data.files.empty()) copy.set("data.files", absolute_list(data.files));
   if (!parallelism.plan.empty()) copy.set("parallelism.plan", in_full(parallelism.plan));
   const auto make_absolute = [&](const Options& section, std::string_view key) {

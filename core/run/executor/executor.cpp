@@ -38,7 +38,7 @@ struct Executor::State {
         stage(*plan.stages.at(static_cast<std::size_t>(stage_index))), device(at::Device(options.device)),
         actions(schedules.actions(plan.plan.schedule, stage_index, static_cast<int>(plan.stages.size()), plan.plan.micro_batches)),
         groups_ready(create_groups()),
-        store(stage, line_rank, stage_index * line, plan.context.dtype, device, world, options.seed),
+        store(stage, line_rank, stage_index * line, plan.context.dtype, device, world, options.seed, options.weights.get()),
         passes(stage, plan.context, kernels, contracts, world, store, line_rank, stage_index * line, options.seed, device),
         update(stage, world, store, passes, kernels.optimizer(), line_rank, 0, options.optimizer, device) {}
 
@@ -122,7 +122,13 @@ struct Executor::State {
   }
 
   // Every parameter of the model, whole, on every rank: each element comes from one rank, and the sum brings them together.
-  std::map<std::string, at::Tensor> collect(bool of_gradients);
+  using Visitor = std::function<void(const std::string& full_name, at::Tensor)>;
+  void collect(bool of_gradients, const Visitor& visitor);
+  std::map<std::string, at::Tensor> collect(bool of_gradients) {
+    std::map<std::string, at::Tensor> result;
+    collect(of_gradients, [&](const std::string& name, at::Tensor whole) { result[name] = std::move(whole); });
+    return result;
+  }
   // What check_collectives asserts after a step.
   void check_executed(std::vector<CommRecord> executed, std::vector<CommRecord> expected) const;
   void check_kept() const;
@@ -196,8 +202,7 @@ double Executor::evaluate(const DataSource& data, std::int64_t step) {
   return loss.item<double>();
 }
 
-std::map<std::string, at::Tensor> Executor::State::collect(bool of_gradients) {
-  std::map<std::string, at::Tensor> result;
+void Executor::State::collect(bool of_gradients, const Visitor& visitor) {
   for (std::size_t s = 0; s < plan.stages.size(); ++s) {
     const StageProgram& there = *plan.stages[s];
     for (std::size_t b = 0; b < there.buckets.size(); ++b) {
@@ -228,15 +233,17 @@ std::map<std::string, at::Tensor> Executor::State::collect(bool of_gradients) {
         if (mine)
           view_of(whole, local_box(shape, bucket.layouts[p], there.line, line_rank)).copy_(ParameterStore::view(bucket, static_cast<int>(p), flat));
         if (world.size() > 1) world.world().all_reduce(whole)->wait();
-        result[full_name(there.first_layer + bucket.layer, parameter)] = std::move(whole);
+        visitor(full_name(there.first_layer + bucket.layer, parameter), std::move(whole));
       }
     }
   }
-  return result;
 }
 
 std::map<std::string, at::Tensor> Executor::parameters() { return state_->collect(false); }
 std::map<std::string, at::Tensor> Executor::gradients() { return state_->collect(true); }
+void Executor::visit_parameters(const std::function<void(const std::string&, at::Tensor)>& visitor) {
+  state_->collect(false, visitor);
+}
 void Executor::keep_gradients(bool on) {
   state_->keep = on;
   for (std::size_t b = 0; !on && b < state_->store.size(); ++b)

@@ -3,15 +3,14 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "plan/weights/weight_reader.h"
 #include "run/executor/initial_weights.h"
 #include "run/kernels/support.h"
 #include "run/memory/memory_counter.h"
 
 namespace trellis {
-
-std::string full_name(int layer, const Parameter& parameter) {
-  return parameter.shared.empty() ? fmt::format("layers.{}.{}", layer, parameter.name) : parameter.shared;
-}
 
 at::Tensor BucketState::shard_of(const at::Tensor& whole) const {
   return whole.narrow(0, shard_index * bucket->shard(), bucket->shard());
@@ -31,7 +30,7 @@ at::Tensor zeros_of(const Bucket& bucket, bool split, const at::TensorOptions& o
 }  // namespace
 
 ParameterStore::ParameterStore(const StageProgram& stage, int line_rank, int base, Dtype dtype, const at::TensorOptions& device,
-                               CommWorld& world, std::uint64_t seed)
+                               CommWorld& world, std::uint64_t seed, const WeightReader* weights)
     : dtype_(dtype) {
   const auto options = device.dtype(scalar_type(dtype)), gradient = device.dtype(scalar_type(gradient_dtype(dtype)));
   for (const Bucket& bucket : stage.buckets) {
@@ -51,7 +50,8 @@ ParameterStore::ParameterStore(const StageProgram& stage, int line_rank, int bas
       const CountMemory scope(Purpose::optimizer);
       state.master = zeros_of(bucket, bucket.split_optimizer, gradient);
     }
-    initialize(stage, state, line_rank, seed);
+    if (weights) read(stage, state, line_rank, *weights);
+    else initialize(stage, state, line_rank, seed);
   }
   // After the initial weights, which are made in f64: so they are no peak beyond that of a step.
   for (BucketState& state : buckets_) {
@@ -84,6 +84,28 @@ void ParameterStore::initialize(const StageProgram& stage, BucketState& state, i
   }
   state.storage.copy_(bucket.split_storage ? state.shard_of(whole) : whole);
   if (state.master.defined()) state.master.copy_(bucket.split_optimizer ? state.shard_of(whole) : whole);
+}
+
+// Of a bucket whose storage is split only the shard is read: nobody else's bytes leave the files.
+void ParameterStore::read(const StageProgram& stage, BucketState& state, int line_rank, const WeightReader& weights) {
+  const Bucket& bucket = *state.bucket;
+  const LayerSpec& spec = *stage.specs[static_cast<std::size_t>(bucket.layer)];
+  const std::int64_t begin = bucket.split_storage ? state.shard_index * bucket.shard() : 0;
+  const std::int64_t end = bucket.split_storage ? begin + bucket.shard() : bucket.elements;
+  at::Tensor held = at::zeros({end - begin}, at::kDouble);
+  for (std::size_t p = 0; p < bucket.parameters.size(); ++p) {
+    const Parameter& parameter = spec.parameters[static_cast<std::size_t>(bucket.parameters[p])];
+    const Box box = local_box(spec.shape(parameter.dims, 0), bucket.layouts[p], stage.line, line_rank);
+    const std::int64_t offset = bucket.offsets[p];
+    const std::int64_t first = std::max(begin, offset), last = std::min(end, offset + elements(box));
+    if (first < last)
+      weights.read(full_name(stage.first_layer + bucket.layer, parameter), box, first - offset, last - offset,
+                   held.data_ptr<double>() + (first - begin));
+  }
+  state.storage.copy_(held);
+  if (!state.master.defined()) return;
+  const bool has_shard = bucket.split_storage || !bucket.split_optimizer;
+  state.master.copy_(has_shard ? held : state.shard_of(held));
 }
 
 void ParameterStore::begin_step() {

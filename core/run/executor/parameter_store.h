@@ -33,7 +33,9 @@ struct BucketState {
 
 class ParameterStore {
  public:
-  ParameterStore(const StageProgram&, int line_rank, int base, Dtype, const at::TensorOptions& device, CommWorld&, std::uint64_t seed);
+  // Starts from `weights`, or from initial weights by the seed where there are none.
+  ParameterStore(const StageProgram&, int line_rank, int base, Dtype, const at::TensorOptions& device, CommWorld&,
+                 std::uint64_t seed, const WeightReader* weights = nullptr);
 
   BucketState& operator[](BucketId b) { return buckets_[static_cast<std::size_t>(b)]; }
   const BucketState& operator[](BucketId b) const { return buckets_[static_cast<std::size_t>(b)]; }
@@ -46,6 +48,7 @@ class ParameterStore {
 
  private:
   void initialize(const StageProgram&, BucketState&, int line_rank, std::uint64_t seed);
+  void read(const StageProgram&, BucketState&, int line_rank, const WeightReader&);
   Dtype dtype_;
   std::vector<BucketState> buckets_;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "plan/weights/import.h"
 #include "run/kernels/matmul.h"
 #include "run/plugin/load_kernels.h"
 #include "trellis/plan/cost.h"
@@ -34,6 +35,7 @@ Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run), 
   if (!run.train.steps) run.document.section("train").reject("steps", "required, and not given");
   plan(request, world.size());
   read_text();
+  weights = open_weights(run, model, *request.catalog);
   const CountMemory counting(memory, Purpose::transient);
   executor = std::make_unique<Executor>(compiled, model, *schedule, kernels, ops, world, executor_options());
 }
@@ -93,6 +95,7 @@ ExecutorOptions Setup::executor_options() const {
   options.seed = run.seed;
   options.device = run.devices.kind;
   options.check_collectives = train.check;
+  options.weights = weights;
   return options;
 }
 

@@ -33,6 +33,7 @@ class TRELLIS_API Setup {
   data::Text text;
   std::unique_ptr<data::TextSource> training;
   std::unique_ptr<data::TextSource> held_out;  // null: no text is held out
+  std::shared_ptr<const WeightReader> weights;  // to start from; null: initial weights by the seed
   std::unique_ptr<Executor> executor;
 
   std::int64_t steps() const { return *run.train.steps; }

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <system_error>
 
+#include "plan/weights/export.h"
 #include "run/comm/cuda_room.h"
 #include "run/kernels/matmul.h"
 #include "run/train/learning_rate.h"
@@ -60,6 +61,7 @@ Trainer::Trainer(const TrainRequest& request, CommWorld& world)
     world.create_groups({all});
   }
   if (!tells()) return;
+  check_export(setup_.run, *request.catalog);
   open_folder();
   console_ = std::make_unique<Console>(setup_.steps(), setup_.run.train.log_every, request.quiet);
   introduce();
@@ -94,6 +96,7 @@ void Trainer::introduce() {
       "batch   {} samples of {} tokens in {}; {} steps are {:.2f} epochs", plan.batch, setup_.model.sequence,
       plan.micro_batches == 1 ? "one micro-batch" : fmt::format("{} micro-batches", plan.micro_batches), setup_.steps(),
       epochs));
+  if (!setup_.run.weights.empty()) console_->say(fmt::format("start   {}", setup_.run.weights.string()));
   console_->say(fmt::format("folder  {}\n", setup_.run.output.string()));
 }
 
@@ -106,7 +109,24 @@ void Trainer::run() {
       write_file_atomically(setup_.products_file(), fmt::format("{}\n", fmt::join(setup_.kernels.products().lines(), "\n")));
     if ((every > 0 && number % every == 0) || number == setup_.steps()) evaluate(number);
   }
+  leave_weights();
   conclude();
+}
+
+// Parameter by parameter, so that rank 0 never holds the model.
+void Trainer::leave_weights() {
+  const RunFile& run = setup_.run;
+  if (run.export_folder.empty()) return;
+  std::unique_ptr<WeightExport> target;
+  if (tells()) target = begin_export(run, setup_.model, *request_.catalog, setup_.weights.get(), run.train.dtype);
+  setup_.executor->visit_parameters([&](const std::string& name, const at::Tensor& whole) {
+    if (!target) return;
+    const at::Tensor here = whole.cpu().contiguous();
+    target->write(name, {static_cast<const std::byte*>(here.const_data_ptr()), here.nbytes()});
+  });
+  if (!target) return;
+  target->commit();
+  console_->say(fmt::format("weights {}", run.export_folder.string()));
 }
 
 StepMetrics Trainer::step(std::int64_t number) {

@@ -37,6 +37,7 @@ class TRELLIS_API Trainer {
   Bytes measured_peak() const;
   std::vector<std::int64_t> of_all_ranks(std::int64_t value);
   void conclude();
+  void leave_weights();
 
   const TrainRequest& request_;
   CommWorld& world_;

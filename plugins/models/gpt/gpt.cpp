@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "options.h"
+#include "public_weights.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/plugin.h"
 
@@ -23,7 +24,7 @@ LayerSpec embedding(const GptOptions& o) {
     const ValueId positions = b.field("positions", {"batch", "sequence"});
     x = b.add("sum", x, b.embedding("position", positions, "positions", std::string(kResidual), o.init_std));
   }
-  b.output("hidden", b.dropout("dropout", x, o.dropout));
+  b.output("hidden", b.dropout("dropout", x, o.embedding_dropout));
   return b.build();
 }
 
@@ -34,27 +35,27 @@ LayerSpec block(const GptOptions& o) {
   ValueId x = b.input("hidden", {"batch", "sequence", "hidden"});
 
   ValueId h = norm(b, o, "ln_1", x);
-  ValueId q = b.linear("attn.q", h, {"kv_heads", "queries_per_kv", "head_dim"}, o.bias, o.init_std);
-  ValueId k = b.linear("attn.k", h, {"kv_heads", "head_dim"}, o.bias, o.init_std);
-  const ValueId v = b.linear("attn.v", h, {"kv_heads", "head_dim"}, o.bias, o.init_std);
+  ValueId q = b.linear("attn.q", h, {"kv_heads", "queries_per_kv", "head_dim"}, o.qkv_bias, o.init_std);
+  ValueId k = b.linear("attn.k", h, {"kv_heads", "head_dim"}, o.qkv_bias, o.init_std);
+  const ValueId v = b.linear("attn.v", h, {"kv_heads", "head_dim"}, o.qkv_bias, o.init_std);
   if (o.rotary) {
     const ValueId positions = b.field("positions", {"batch", "sequence"});
     q = b.rotary("attn.rotary_q", q, positions, o.rope_theta);
     k = b.rotary("attn.rotary_k", k, positions, o.rope_theta);
   }
   ValueId a = b.attention("attn.core", q, k, v, /*causal=*/true, o.attention_dropout);
-  a = b.linear("attn.out", a, {"hidden"}, o.bias, out_std);
+  a = b.linear("attn.out", a, {"hidden"}, o.out_bias, out_std);
   x = b.add("attn.sum", x, b.dropout("attn.dropout", a, o.dropout));
 
   h = norm(b, o, "ln_2", x);
   if (o.swiglu) {
-    const ValueId gate = b.linear("mlp.gate", h, {"ffn"}, o.bias, o.init_std);
-    const ValueId up = b.linear("mlp.up", h, {"ffn"}, o.bias, o.init_std);
+    const ValueId gate = b.linear("mlp.gate", h, {"ffn"}, o.mlp_bias, o.init_std);
+    const ValueId up = b.linear("mlp.up", h, {"ffn"}, o.mlp_bias, o.init_std);
     h = b.multiply("mlp.gated", b.silu("mlp.act", gate), up);
   } else {
-    h = b.gelu("mlp.act", b.linear("mlp.up", h, {"ffn"}, o.bias, o.init_std), /*tanh=*/true);
+    h = b.gelu("mlp.act", b.linear("mlp.up", h, {"ffn"}, o.mlp_bias, o.init_std), /*tanh=*/!o.gelu_exact);
   }
-  h = b.linear("mlp.down", h, {"hidden"}, o.bias, out_std);
+  h = b.linear("mlp.down", h, {"hidden"}, o.mlp_bias, out_std);
   b.output("hidden", b.add("mlp.sum", x, b.dropout("mlp.dropout", h, o.dropout)));
   return b.build();
 }
@@ -93,6 +94,12 @@ class Gpt final : public ModelFamily {
   }
 
   Options shrink(const Options& options) const override { return GptOptions::read(options).shrunk().written(); }
+
+  const void* extension(std::string_view id) const override {
+    return id == kPublicWeights ? static_cast<const PublicWeights*>(&weights_) : nullptr;
+  }
+
+  GptWeights weights_;
 };
 
 }  // namespace

@@ -10,12 +10,18 @@ namespace {
 
 std::int64_t round_up(std::int64_t n, std::int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-// The option as one of a few words; true for the second.
+// The option as one of a few words: its index.
+std::size_t word(const Options& options, std::string_view key, const std::vector<std::string>& words,
+                 std::size_t otherwise) {
+  const std::string found = options.get<std::string>(key, words[otherwise]);
+  const auto place = std::find(words.begin(), words.end(), found);
+  if (place == words.end())
+    options.reject(key, fmt::format("there is no '{}'", found), suggestion_hint(found, words, "one of"));
+  return static_cast<std::size_t>(place - words.begin());
+}
+
 bool second_of(const Options& options, std::string_view key, const std::vector<std::string>& words, bool otherwise) {
-  const std::string word = options.get<std::string>(key, words[otherwise ? 1 : 0]);
-  if (word != words[0] && word != words[1])
-    options.reject(key, fmt::format("there is no '{}'", word), suggestion_hint(word, words, "one of"));
-  return word == words[1];
+  return word(options, key, words, otherwise ? 1 : 0) == 1;
 }
 
 std::int64_t positive(const Options& options, std::string_view key, std::int64_t otherwise) {
@@ -30,8 +36,8 @@ double positive(const Options& options, std::string_view key, double otherwise) 
   return value;
 }
 
-double probability(const Options& options, std::string_view key) {
-  const double value = options.get(key, 0.0);
+double probability(const Options& options, std::string_view key, double otherwise = 0) {
+  const double value = options.get(key, otherwise);
   if (!(value >= 0 && value < 1)) options.reject(key, fmt::format("found {}; expected 0 or more, less than 1", value));
   return value;
 }
@@ -49,6 +55,21 @@ void read_heads(const Options& options, GptOptions& o) {
                    "make head_dim even, or take positions: learned");
 }
 
+void read_positions(const Options& options, GptOptions& o, std::int64_t sequence) {
+  o.sequence = positive(options, "sequence", sequence);
+  o.max_positions = positive(options, "max_positions", o.sequence);
+  if (!o.rotary && o.sequence > o.max_positions)
+    options.reject("sequence", fmt::format("{} tokens, and the table of positions has {} rows (max_positions)",
+                                           o.sequence, o.max_positions));
+  o.window = options.get("window", std::int64_t{0});
+  if (o.window < 0) options.reject("window", fmt::format("found {}; expected 0 or more", o.window));
+  if (o.window > 0 && o.sequence > o.window)
+    options.reject("window",
+                   fmt::format("attention has no windows yet, and {} tokens are more than one of {}", o.sequence,
+                               o.window),
+                   fmt::format("set sequence to {} or less: within one window it makes no difference", o.window));
+}
+
 }  // namespace
 
 GptOptions GptOptions::read(const Options& options) {
@@ -57,8 +78,13 @@ GptOptions GptOptions::read(const Options& options) {
   o.shape = llama ? "llama" : "gpt2";
   o.rotary = second_of(options, "positions", {"learned", "rotary"}, llama);
   o.rms_norm = second_of(options, "norm", {"layer_norm", "rms_norm"}, llama);
-  o.swiglu = second_of(options, "activation", {"gelu", "swiglu"}, llama);
+  const std::size_t activation = word(options, "activation", {"gelu", "swiglu", "gelu_exact"}, llama ? 1 : 0);
+  o.swiglu = activation == 1;
+  o.gelu_exact = activation == 2;
   o.bias = options.get("bias", !llama);
+  o.qkv_bias = options.get("qkv_bias", o.bias);
+  o.out_bias = options.get("out_bias", o.bias);
+  o.mlp_bias = options.get("mlp_bias", o.bias);
   o.tied = options.get("tied", !llama);
 
   o.hidden = positive(options, "hidden", std::int64_t{llama ? 4096 : 768});
@@ -69,9 +95,10 @@ GptOptions GptOptions::read(const Options& options) {
   o.ffn = positive(options, "ffn", llama ? round_up((8 * o.hidden + 2) / 3, 256) : 4 * o.hidden);
   o.vocab = positive(options, "vocab", std::int64_t{llama ? 32000 : 50257});
   o.vocab_multiple = positive(options, "vocab_multiple", std::int64_t{128});
-  o.sequence = positive(options, "sequence", std::int64_t{llama ? 4096 : 1024});
+  read_positions(options, o, llama ? 4096 : 1024);
 
   o.dropout = probability(options, "dropout");
+  o.embedding_dropout = probability(options, "embedding_dropout", o.dropout);
   o.attention_dropout = probability(options, "attention_dropout");
   o.norm_eps = positive(options, "norm_eps", 1e-5);
   o.rope_theta = positive(options, "rope_theta", 10000.0);
@@ -90,19 +117,23 @@ GptOptions GptOptions::shrunk() const {
   o.ffn = 32;
   o.vocab = 37;  // so that padded rows are there to be masked
   o.vocab_multiple = 8;
-  o.sequence = 12;
+  o.sequence = o.max_positions = 12;
+  o.window = 0;
   o.loss_chunk = 10;  // so that a batch has several, the last one shorter
   return o;
 }
 
 Options GptOptions::written() const {
-  Options options = Options::empty("shrunk gpt");
+  Options options = Options::empty("gpt");
   const auto set = [&](std::string_view key, const auto& value) { options.set(key, fmt::format("{}", value)); };
   set("shape", shape);
   set("positions", rotary ? "rotary" : "learned");
   set("norm", rms_norm ? "rms_norm" : "layer_norm");
-  set("activation", swiglu ? "swiglu" : "gelu");
+  set("activation", activation());
   set("bias", bias);
+  set("qkv_bias", qkv_bias);
+  set("out_bias", out_bias);
+  set("mlp_bias", mlp_bias);
   set("tied", tied);
   set("hidden", hidden);
   set("layers", layers);
@@ -113,7 +144,10 @@ Options GptOptions::written() const {
   set("vocab", vocab);
   set("vocab_multiple", vocab_multiple);
   set("sequence", sequence);
+  set("max_positions", max_positions);
+  set("window", window);
   set("dropout", dropout);
+  set("embedding_dropout", embedding_dropout);
   set("attention_dropout", attention_dropout);
   set("norm_eps", norm_eps);
   set("rope_theta", rope_theta);
@@ -121,6 +155,8 @@ Options GptOptions::written() const {
   set("loss_chunk", loss_chunk);
   return options;
 }
+
+std::string GptOptions::activation() const { return swiglu ? "swiglu" : gelu_exact ? "gelu_exact" : "gelu"; }
 
 std::int64_t GptOptions::padded_vocab() const { return round_up(vocab, vocab_multiple); }
 
@@ -137,7 +173,7 @@ std::vector<Dim> GptOptions::dims() const {
           dim("head_dim", kOther, head_dim),
           dim("ffn", kFfn, ffn),
           dim("vocab", kVocab, padded_vocab()),
-          dim("positions", kPositions, sequence)};
+          dim("positions", kPositions, max_positions)};
 }
 
 }  // namespace trellis::gpt

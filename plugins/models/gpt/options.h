@@ -16,8 +16,10 @@ struct GptOptions {
 
   bool rotary = false;    // positions: learned | rotary
   bool rms_norm = false;  // norm: layer_norm | rms_norm
-  bool swiglu = false;    // activation: gelu (tanh form) | swiglu (a silu gate)
-  bool bias = true;
+  bool swiglu = false;    // activation: gelu (tanh form) | gelu_exact (by the error function) | swiglu (a silu gate)
+  bool gelu_exact = false;
+  bool bias = true;       // of layer norms, and where nothing else is said of the products:
+  bool qkv_bias = true, out_bias = true, mlp_bias = true;
   bool tied = true;  // the head's table is the embedding's
 
   std::int64_t hidden, layers, heads;
@@ -27,8 +29,11 @@ struct GptOptions {
   std::int64_t vocab;
   std::int64_t vocab_multiple;  // the tables have vocab rounded up to a multiple of this; the loss masks the surplus
   std::int64_t sequence;
+  std::int64_t max_positions;  // rows of a learned table of positions; for rotary ones no more than a note
+  std::int64_t window = 0;     // a token sees so many tokens, itself included; 0: all before it
 
-  double dropout = 0;  // of the embedding and of what the residual stream receives
+  double dropout = 0;  // of what the residual stream receives
+  double embedding_dropout = 0;
   double attention_dropout = 0;
   double norm_eps, rope_theta, init_std;
   std::int64_t loss_chunk;  // tokens whose logits exist at a time
@@ -39,6 +44,7 @@ struct GptOptions {
   GptOptions shrunk() const;
   Options written() const;
 
+  std::string activation() const;
   std::int64_t padded_vocab() const;
   std::vector<Dim> dims() const;
 };

@@ -141,6 +141,28 @@ TEST_CASE("shrinking keeps what is special about a model") {
   CHECK(model.layers.back()->parameters.back().shared == "embedding.weight");
 }
 
+TEST_CASE("biases are chosen for queries, keys and values, the output and the MLP") {
+  CHECK(op_names(*described("{shape: llama, layers: 1, qkv_bias: on}").layers[1]).find("attn.q.bias attn.k attn.k.bias attn.v attn.v.bias") !=
+        std::string::npos);
+  CHECK(op_names(*described("{shape: gpt2, layers: 1, mlp_bias: off, out_bias: off}").layers[1]) ==
+        "ln_1 attn.q attn.q.bias attn.k attn.k.bias attn.v attn.v.bias attn.core attn.out attn.sum ln_2 mlp.up mlp.act "
+        "mlp.down mlp.sum");
+}
+
+TEST_CASE("a table of positions may have more rows than a sample has tokens, and not fewer") {
+  CHECK(described("{sequence: 64, max_positions: 1024}").layers.front()->dim("positions").size == 1024);
+  CHECK(message_of("{sequence: 64, max_positions: 32}") ==
+        "model.yaml:1:12: sequence: 64 tokens, and the table of positions has 32 rows (max_positions)");
+}
+
+TEST_CASE("a window that a sample does not exceed changes nothing, and another one is refused") {
+  CHECK(fingerprint(described("{shape: llama, sequence: 64, window: 64}")) ==
+        fingerprint(described("{shape: llama, sequence: 64}")));
+  CHECK(message_of("{shape: llama, sequence: 64, window: 32}") ==
+        "model.yaml:1:38: window: attention has no windows yet, and 64 tokens are more than one of 32\n"
+        "    set sequence to 32 or less: within one window it makes no difference");
+}
+
 TEST_CASE("options that cannot be are rejected at their place") {
   CHECK(message_of("{shape: gtp2}") == "model.yaml:1:9: shape: there is no 'gtp2'\n    did you mean 'gpt2'?");
   CHECK(message_of("{hidden: 100, heads: 3}") ==

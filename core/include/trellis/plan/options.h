@@ -56,6 +56,9 @@ class TRELLIS_API Options {
   static Options from_file(const std::filesystem::path& path);
   static Options from_text(std::string_view text, std::string name);
 
+  // One JSON document whose top is an object. Duplicate keys are an error; null counts as not there.
+  static Options from_json(std::string_view text, std::string name);
+
   // An empty mapping; `name` stands for the file in errors.
   static Options empty(std::string name = "defaults");
 
@@ -86,6 +89,8 @@ class TRELLIS_API Options {
   // The same where a word may stand for a mapping: with `word_means` "on", `a` is {a: on}. A mapping or a word alone is
   // a list of one.
   std::vector<Options> list(std::string_view key, std::string_view word_means) const;
+
+  void ignore(std::string_view key) const;  // counts as read, whatever is in it
 
   // --- looking, without reading ---
   bool has(std::string_view key) const;

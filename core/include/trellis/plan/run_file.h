@@ -83,6 +83,10 @@ struct TRELLIS_API RunFile {
   std::filesystem::path output;  // the run's folder; runs/NAME where not given
   std::vector<std::filesystem::path> plugin_folders;
   PluginChoice model;
+  std::filesystem::path weights;  // a folder of public weights to start from; empty: initial weights by the seed
+  Mark weights_mark;
+  std::filesystem::path export_folder;  // where training leaves one, from the current folder; empty: nowhere
+  Mark export_mark;
   DataSection data;
   TrainSection train;
   DevicesSection devices;

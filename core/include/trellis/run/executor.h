@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,11 +14,14 @@
 #include "trellis/plan/plan_file.h"
 #include "trellis/plan/program.h"
 #include "trellis/plan/schedule.h"
+#include "trellis/plan/weights.h"
 #include "trellis/run/comm.h"
 #include "trellis/run/data_source.h"
 #include "trellis/run/kernel.h"
 
 namespace trellis {
+
+class WeightReader;  // plan/weights/weight_reader.h
 
 struct OptimizerOptions {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1;
@@ -28,6 +32,7 @@ struct ExecutorOptions {
   OptimizerOptions optimizer;
   std::uint64_t seed = 0;            // initial weights and dropout
   std::string device = "cpu";        // cpu | cuda
+  std::shared_ptr<const WeightReader> weights;  // instead of initial weights by the seed; null: those
   bool check_collectives = false;    // assert that executed collectives equal the program's, and bytes kept the replayed
 };
 
@@ -50,6 +55,8 @@ class TRELLIS_API Executor {
   // tests and export of small models. Collective. Gradients are those of the last step, before clipping.
   std::map<std::string, at::Tensor> parameters();
   std::map<std::string, at::Tensor> gradients();
+  // The same one by one, so that no more than one is whole at a time. Collective; the tensor is the visitor's.
+  void visit_parameters(const std::function<void(const std::string& full_name, at::Tensor)>& visitor);
   void keep_gradients(bool on);      // so that gradients() finds them after a step
 
   const StageProgram& stage() const;
@@ -62,8 +69,5 @@ class TRELLIS_API Executor {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-// Name of a parameter in the whole model; a shared one has its shared name.
-TRELLIS_API std::string full_name(int layer, const Parameter&);
 
 }  // namespace trellis

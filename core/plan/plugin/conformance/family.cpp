@@ -4,6 +4,7 @@
 #include <set>
 
 #include "plan/plugin/conformance/conformance.h"
+#include "plan/weights/import.h"
 #include "trellis/plan/program.h"
 
 namespace trellis::conformance {
@@ -115,6 +116,31 @@ std::string shrink_problem(const ModelFamily& family, const ModelSpec& whole) {
   return chain_problem(model);
 }
 
+// A folder that is not there yet.
+struct NoTensors final : WeightTensors {
+  bool has(std::string_view) const override { return false; }
+  Shape shape(std::string_view tensor) const override { fail("there is no tensor '{}'", tensor); }
+  bool equal(std::string_view, std::string_view) const override { return false; }
+};
+
+// Names that are written are those that are read, and a config.json means what it was made of.
+std::string public_weights_problem(const ModelFamily& family, const PublicWeights& weights) {
+  const Options small = family.shrink(Options::empty());
+  weights.map(small, family.describe(small)).check();
+  const Options options = Options::empty();
+  const ModelSpec model = family.describe(options);
+  const WeightMap map = weights.map(options, model);
+  map.check();
+  for (const WeightPiece& piece : map.pieces())
+    if (const CanonicalName name = weights.canonical(piece.tensor); name.name != piece.tensor || !name.dropped.empty())
+      return fmt::format("tensor '{}' is read as '{}'{}", piece.tensor, name.name,
+                         name.dropped.empty() ? "" : ", and dropped");
+  const ConfigReading reading = read_config(weights.write_config(options), "config.json", weights, NoTensors());
+  return fingerprint(family.describe(reading.options)) == fingerprint(model)
+             ? ""
+             : "the model of its config.json is another one";
+}
+
 }  // namespace
 
 void examine(const ModelFamily& plugin, const Dimensions& dimensions, const OpLibrary& ops, Examination& exam) {
@@ -167,6 +193,11 @@ void examine(const ModelFamily& plugin, const Dimensions& dimensions, const OpLi
   }
   exam.rule("shrunk it keeps its types of layers and trains in milliseconds",
             [&] { return shrink_problem(plugin, model); });
+  if (const void* extension = plugin.extension(kPublicWeights)) {
+    const auto& weights = *static_cast<const PublicWeights*>(extension);
+    exam.rule("its public weights have every parameter once, under names that it reads, and a config.json that says so",
+              [&] { return public_weights_problem(plugin, weights); });
+  }
 }
 
 }  // namespace trellis::conformance

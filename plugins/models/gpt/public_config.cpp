@@ -1,0 +1,230 @@
+// config.json of GPT-2, LLaMA, Mistral and Qwen2: what its keys mean, and what is written back.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "public_weights.h"
+#include "trellis/plan/error.h"
+
+namespace trellis::gpt {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kTied = "tie_word_embeddings";
+
+// Products of a few sizes must not overflow, and layers are made one by one.
+constexpr std::int64_t kMostSize = 1 << 22, kMostPositions = 1 << 24, kMostHeads = 1 << 12, kMostLayers = 10'000;
+
+std::int64_t in_range(const Options& config, std::string_view key, std::int64_t value, std::int64_t most = kMostSize) {
+  if (value < 1 || value > most) config.reject(key, fmt::format("found {}; expected 1 to {}", value, most));
+  return value;
+}
+
+std::int64_t size(const Options& config, std::string_view key, std::int64_t most = kMostSize) {
+  return in_range(config, key, config.required<std::int64_t>(key), most);
+}
+
+// A setting that has to be as it usually is.
+void require(const Options& config, std::string_view key, bool wanted) {
+  if (config.get(std::string(key), wanted) != wanted)
+    config.reject(key, fmt::format("{} is not supported", !wanted), fmt::format("supported: {}", wanted));
+}
+
+std::string word(const Options& config, std::string_view key, const std::string& otherwise,
+                 const std::vector<std::string>& known) {
+  const std::string value = config.get(std::string(key), otherwise);
+  if (std::find(known.begin(), known.end(), value) == known.end())
+    config.reject(key, fmt::format("'{}' is not supported", value),
+                  fmt::format("supported: {}", fmt::join(known, ", ")));
+  return value;
+}
+
+// What the tensors say counts: a head that differs from the table is a head of its own, whatever the file says.
+bool read_tied(const Options& config, bool otherwise, const std::string& table, const WeightTensors& tensors,
+               std::vector<std::string>& notes) {
+  const bool said = config.get(kTied, otherwise);
+  const std::string head = "lm_head.weight";
+  if (!said || !tensors.has(head) || !tensors.has(table) || tensors.equal(head, table)) return said;
+  notes.push_back(fmt::format("{} differs from {}: the tables are not tied, though config.json says so", head, table));
+  return false;
+}
+
+void read_gpt2(const Options& config, const WeightTensors& tensors, GptOptions& o, std::vector<std::string>& notes) {
+  o.shape = "gpt2";
+  o.vocab = size(config, "vocab_size");
+  o.sequence = o.max_positions = size(config, "n_positions", kMostPositions);
+  o.hidden = size(config, "n_embd");
+  o.layers = size(config, "n_layer", kMostLayers);
+  o.heads = o.kv_heads = size(config, "n_head", kMostHeads);
+  if (o.hidden % o.heads != 0)
+    config.reject("n_head", fmt::format("{} heads do not divide n_embd {}", o.heads, o.hidden));
+  o.head_dim = o.hidden / o.heads;
+  o.ffn = in_range(config, "n_inner", config.get("n_inner", 4 * o.hidden));
+  o.gelu_exact = word(config, "activation_function", "gelu_new", {"gelu_new", "gelu_pytorch_tanh", "gelu"}) == "gelu";
+  o.dropout = config.get("resid_pdrop", 0.1);
+  o.embedding_dropout = config.get("embd_pdrop", 0.1);
+  o.attention_dropout = config.get("attn_pdrop", 0.1);
+  o.norm_eps = config.get("layer_norm_epsilon", 1e-5);
+  require(config, "scale_attn_weights", true);
+  require(config, "scale_attn_by_inverse_layer_idx", false);
+  require(config, "add_cross_attention", false);
+  o.tied = read_tied(config, true, "transformer.wte.weight", tensors, notes);
+  for (const char* key : {"n_ctx", "reorder_and_upcast_attn", "summary_type", "summary_use_proj", "summary_activation",
+                          "summary_proj_to_labels", "summary_first_dropout"})
+    config.ignore(key);  // n_positions again, a matter of precision, a head that is not here
+}
+
+// A section of rotary settings: `rope_scaling` of older files, `rope_parameters` of newer ones.
+void read_rotary_section(const Options& config, const char* name, std::optional<double>& theta) {
+  if (!config.has(name)) return;
+  const Options section = config.section(name);
+  const std::string key = section.has("rope_type") ? "rope_type" : "type";
+  word(section, key, "default", {"default"});
+  section.ignore("type");
+  if (section.get("partial_rotary_factor", 1.0) != 1.0)
+    section.reject("partial_rotary_factor", "rotation of a part of each head is not supported");
+  const auto found = section.find<double>("rope_theta");
+  if (found && theta && *found != *theta)
+    section.reject("rope_theta", fmt::format("{}, and config.json also says {}", *found, *theta));
+  if (found) theta = found;
+  section.finish();
+}
+
+void read_rotary(const Options& config, GptOptions& o) {
+  std::optional<double> theta = config.find<double>("rope_theta");
+  read_rotary_section(config, "rope_scaling", theta);
+  read_rotary_section(config, "rope_parameters", theta);
+  if (config.get("partial_rotary_factor", 1.0) != 1.0)
+    config.reject("partial_rotary_factor", "rotation of a part of each head is not supported");
+  o.rope_theta = theta.value_or(10000.0);
+}
+
+// A window that no sequence exceeds changes nothing.
+void read_window(const Options& config, const std::string& type, GptOptions& o, std::vector<std::string>& notes) {
+  bool used = type == "mistral";
+  if (type == "qwen2") {
+    used = config.get("use_sliding_window", false);
+    config.ignore("max_window_layers");
+  }
+  if (config.has("layer_types")) {
+    const auto types = config.get("layer_types", std::vector<std::string>{});
+    for (const std::string& layer : types)
+      if (layer != "full_attention" && layer != "sliding_attention")
+        config.reject("layer_types", fmt::format("'{}' is not supported", layer),
+                      "supported: full_attention, sliding_attention");
+    used = used && std::find(types.begin(), types.end(), "sliding_attention") != types.end();
+  }
+  const auto window = type == "llama" ? std::nullopt : config.find<std::int64_t>("sliding_window");
+  if (!used || !window) return;
+  if (*window < 1) config.reject("sliding_window", fmt::format("found {}; expected 1 or more", *window));
+  o.window = *window;
+  if (o.sequence <= o.window) return;
+  notes.push_back(
+      fmt::format("attention has no windows yet: sequence is {}, one window, and not {}", o.window, o.sequence));
+  o.sequence = o.window;
+}
+
+void read_llama(const Options& config, const std::string& type, const WeightTensors& tensors, GptOptions& o,
+                std::vector<std::string>& notes) {
+  o.shape = "llama";
+  o.rotary = o.rms_norm = o.swiglu = true;
+  o.bias = false;
+  o.vocab = size(config, "vocab_size");
+  o.hidden = size(config, "hidden_size");
+  o.layers = size(config, "num_hidden_layers", kMostLayers);
+  o.heads = size(config, "num_attention_heads", kMostHeads);
+  o.kv_heads = in_range(config, "num_key_value_heads", config.get("num_key_value_heads", o.heads));
+  if (o.heads % o.kv_heads != 0)
+    config.reject("num_key_value_heads", fmt::format("{} kv heads do not divide {} heads", o.kv_heads, o.heads));
+  if (!config.has("head_dim") && o.hidden % o.heads != 0)
+    config.reject("num_attention_heads", fmt::format("{} heads do not divide hidden_size {}", o.heads, o.hidden));
+  o.head_dim = in_range(config, "head_dim", config.get("head_dim", o.hidden / o.heads), kMostHeads);
+  o.ffn = size(config, "intermediate_size");
+  o.sequence = o.max_positions = size(config, "max_position_embeddings", kMostPositions);
+  o.norm_eps = config.get("rms_norm_eps", 1e-6);
+  o.attention_dropout = config.get("attention_dropout", 0.0);
+  word(config, "hidden_act", "silu", {"silu", "swish"});
+  o.qkv_bias = type == "qwen2";
+  o.out_bias = o.mlp_bias = false;
+  if (type == "llama") {
+    o.qkv_bias = o.out_bias = config.get("attention_bias", false);
+    o.mlp_bias = config.get("mlp_bias", false);
+    config.ignore("pretraining_tp");  // how products were once cut: the same numbers but for rounding
+  }
+  read_rotary(config, o);
+  read_window(config, type, o, notes);
+  o.tied = read_tied(config, false, "model.embed_tokens.weight", tensors, notes);
+  if (config.has("pad_token_id"))
+    notes.push_back("the row of pad_token_id is trained like any other: mask its labels where it is used");
+}
+
+Json gpt2_config(const GptOptions& o) {
+  return {{"architectures", {"GPT2LMHeadModel"}},
+          {"model_type", "gpt2"},
+          {"vocab_size", o.vocab},
+          {"n_positions", o.max_positions},
+          {"n_embd", o.hidden},
+          {"n_layer", o.layers},
+          {"n_head", o.heads},
+          {"n_inner", o.ffn},
+          {"activation_function", o.gelu_exact ? "gelu" : "gelu_new"},
+          {"resid_pdrop", o.dropout},
+          {"embd_pdrop", o.embedding_dropout},
+          {"attn_pdrop", o.attention_dropout},
+          {"layer_norm_epsilon", o.norm_eps},
+          {"initializer_range", o.init_std},
+          {kTied, o.tied}};
+}
+
+Json llama_config(const GptOptions& o, const std::string& type) {
+  const char* architecture = type == "qwen2"     ? "Qwen2ForCausalLM"
+                             : type == "mistral" ? "MistralForCausalLM"
+                                                 : "LlamaForCausalLM";
+  Json config = {{"architectures", {architecture}},
+                 {"model_type", type},
+                 {"vocab_size", o.vocab},
+                 {"hidden_size", o.hidden},
+                 {"intermediate_size", o.ffn},
+                 {"num_hidden_layers", o.layers},
+                 {"num_attention_heads", o.heads},
+                 {"num_key_value_heads", o.kv_heads},
+                 {"head_dim", o.head_dim},
+                 {"hidden_act", "silu"},
+                 {"max_position_embeddings", std::max(o.max_positions, o.sequence)},
+                 {"rms_norm_eps", o.norm_eps},
+                 {"rope_theta", o.rope_theta},
+                 {"rope_parameters", {{"rope_theta", o.rope_theta}, {"rope_type", "default"}}},
+                 {"attention_dropout", o.attention_dropout},
+                 {"initializer_range", o.init_std},
+                 {kTied, o.tied}};
+  if (type == "llama") config["attention_bias"] = o.qkv_bias, config["mlp_bias"] = o.mlp_bias;
+  if (type == "mistral") config["sliding_window"] = o.window;
+  if (type == "qwen2") config["use_sliding_window"] = false;
+  return config;
+}
+
+}  // namespace
+
+ConfigReading GptWeights::read_config(const Options& config, const WeightTensors& tensors) const {
+  ConfigReading reading;
+  GptOptions o{};
+  const std::string type = config.required<std::string>("model_type");
+  o.vocab_multiple = 128;
+  o.loss_chunk = 1024;
+  o.rope_theta = 10000;
+  if (type == "gpt2") read_gpt2(config, tensors, o, reading.notes);
+  else read_llama(config, type, tensors, o, reading.notes);
+  o.init_std = config.get("initializer_range", 0.02);
+  reading.options = o.written();
+  return reading;
+}
+
+std::string GptWeights::write_config(const Options& options) const {
+  const GptOptions o = GptOptions::read(options);
+  const std::string type = model_type_of(o);
+  return (o.rotary ? llama_config(o, type) : gpt2_config(o)).dump(2) + "\n";
+}
+
+}  // namespace trellis::gpt
