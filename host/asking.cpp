@@ -15,15 +15,16 @@ Options limited(const Planning& p, const std::string& name, double seconds) {
 
 }  // namespace
 
-Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds) {
+Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds,
+                 Progress progress) {
   const Options options = limited(p, name, seconds);
-  return [&p, &oracle, name, options](const Problem& problem) {
-    if (problem.start) return solve(p, problem, oracle, name, options);
+  return [&p, &oracle, name, options, progress](const Problem& problem) {
+    if (problem.start) return solve(p, problem, oracle, name, options, progress);
     // A search that has a plan can stop when its time is up.
     Problem with_start = problem;
     if (std::optional<LeastMemory> least = least_memory(problem, oracle))
       if (objection(problem, least->plan, oracle.step(least->plan)).empty()) with_start.start = std::move(least->plan);
-    return solve(p, with_start, oracle, name, options);
+    return solve(p, with_start, oracle, name, options, progress);
   };
 }
 

@@ -12,7 +12,8 @@ namespace trellis::host {
 
 // The search of this name as a solver. `exact` ends after so many seconds for a solve, unless search.limit says
 // otherwise.
-Solver solver_of(const Planning&, const CostOracle&, const std::string& name, double seconds);
+Solver solver_of(const Planning&, const CostOracle&, const std::string& name, double seconds,
+                 Progress = Progress::told);
 
 // The smallest search.budget, in bytes, of which so much is left after the margin.
 Bytes whole_budget(const Planning&, Bytes after_margin);

@@ -76,13 +76,27 @@ std::string parts_of(const std::map<std::string, Bytes>& purposes) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+// Which layer cannot be placed under any choice, and why; empty where each can. Memory has no part in it.
+std::string layer_without_candidates(const Planning& p) {
+  const Problem problem = p.problem();
+  for (std::size_t i = 0; i < p.model.layers.size(); ++i) {
+    const auto has_some = [&](const GlobalChoice& c) { return !problem.candidates(static_cast<int>(i), c).empty(); };
+    if (problem.choices.empty() || std::ranges::any_of(problem.choices, has_some)) continue;
+    const LayerSpec& layer = *p.model.layers[i];
+    const Placed off = place({}, layer, {problem.choices.front().atoms}, p.dimensions);
+    return fmt::format("layer {} ({}) has no candidate under any choice{}{}", i, layer.type,
+                       off.placement ? "" : ": ", off.reason);
+  }
+  return {};
+}
+
 }  // namespace
 
 Infeasible infeasible(const Planning& p, const Found& found) {
   const Problem problem = p.problem();
   const Oracle oracle = oracle_of(p);
   const MemoryOnly memory(oracle);
-  const Solver solver = solver_of(p, memory, "exact", kSecondsASolve);
+  const Solver solver = solver_of(p, memory, "exact", kSecondsASolve, Progress::silent);
   Infeasible result{.budget = problem.budget,
                     .budgets = problem.budgets,
                     .is_proven = found.is_proven(),
@@ -114,6 +128,9 @@ Error to_error(const Planning& p, const Infeasible& found) {
       found.is_proven
           ? fmt::format("no plan fits in {}, proven", in_words(found))
           : fmt::format("no plan was found that fits in {}; that there is none is not proven", in_words(found));
+  if (!found.shortage)
+    if (const std::string layer = layer_without_candidates(p); !layer.empty())
+      return Error(ExitCode::infeasible, "no plan: " + layer, "look at the model, the dimensions and the devices");
   if (!found.shortage)
     return Error(ExitCode::infeasible, title,
                  "none was found for any memory: look at search.fix, search.forbid and the batch");

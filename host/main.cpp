@@ -1,11 +1,16 @@
 // trellis: the command line. Everything that goes wrong ends here, as a message and an exit code (docs/exit-codes.md).
+#include <signal.h>
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <string>
 
 #include "host/launcher.h"
 #include "host/verbs.h"
+#include "plan/plugin/calls.h"
 #include "trellis/plan/fingerprint.h"
 #include "trellis/plan/logging.h"
 
@@ -88,6 +93,33 @@ int report(const Error& error) {
   return static_cast<int>(error.code());
 }
 
+// --- a crash in a plugin: the process ends by the signal, but not without a word ---
+
+void put(const char* text) {
+  if (write(STDERR_FILENO, text, std::strlen(text)) < 0) return;
+}
+
+extern "C" void tell_crash(int signal) {
+  if (const plugin::Running running = plugin::running(); running.name) {
+    char number[] = "00";
+    number[0] = static_cast<char>('0' + signal / 10 % 10), number[1] = static_cast<char>('0' + signal % 10);
+    put("trellis: crashed in "), put(running.noun), put(" '"), put(running.name), put("' (signal ");
+    put(number[0] == '0' ? number + 1 : number), put(")\n    a defect of the plugin; trellis plugins check ");
+    put(running.name), put(" tries the rules of its kind\n");
+  }
+  raise(signal);  // by its default action, which SA_RESETHAND has restored
+}
+
+void watch_crashes() {
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
+    struct sigaction old {}, action {};
+    if (sigaction(signal, nullptr, &old) != 0 || old.sa_handler != SIG_DFL) continue;  // a sanitizer's, say
+    action.sa_handler = tell_crash;
+    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
+    sigaction(signal, &action, nullptr);
+  }
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Trains transformers on many devices: profiles, searches a plan for every layer, trains by it.",
                "trellis");
@@ -113,6 +145,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     trellis::host::end_with_launcher();
+    trellis::host::watch_crashes();
     return trellis::host::run(argc, argv);
   } catch (const trellis::Error& error) {
     return trellis::host::report(error);

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "plan/plugin/calls.h"
 #include "trellis/plan/logging.h"
 
 namespace trellis::host {
@@ -26,7 +27,7 @@ Prediction prediction_of(const Planning& p, const Plan& plan) {
 std::string certificate(const Planning& p, const SearchLog& log) {
   if (!log.lower_bound) return fmt::format("{}: whether a better plan exists this search does not say", log.status);
   return fmt::format("{}: no plan of the space is faster than {} a {}", log.status,
-                     format(Picoseconds(std::llround(*log.lower_bound * 1e12))),
+                     format(from_seconds(*log.lower_bound)),
                      is_by_sample(p.problem()) ? "sample" : "step");
 }
 
@@ -55,6 +56,25 @@ std::string refusal(const Problem& problem, const CostOracle& oracle, const Plan
   } catch (const Error& error) {
     return error.message();
   }
+}
+
+// Nor with what it proves: what keeps its claim from being true. `reached`: as log.lower_bound counts.
+std::string false_claim(const SearchLog& log, const std::optional<double>& reached) {
+  constexpr double kRounding = 1e-9;
+  const bool is_proven = log.status.find("proven") != std::string::npos;
+  if (log.lower_bound && !(std::isfinite(*log.lower_bound) && *log.lower_bound >= 0))
+    return fmt::format("its lower bound is {} s", *log.lower_bound);
+  if (!reached) return {};
+  if (is_proven && !log.lower_bound) return fmt::format("its status is '{}', and it gives no lower bound", log.status);
+  if (log.lower_bound && *log.lower_bound > *reached * (1 + kRounding))
+    return fmt::format("its lower bound is {}, and a plan takes {}", format(from_seconds(*log.lower_bound)),
+                       format(from_seconds(*reached)));
+  return {};
+}
+
+[[noreturn]] void refuse(const std::string& name, const std::string& what) {
+  throw Error(ExitCode::plugin, fmt::format("search '{}' {}", name, what),
+              fmt::format("a defect of the plugin; trellis plugins check {} tries the rules of its kind", name));
 }
 
 // search.start_from is the answer where a search that does not know it finds nothing better.
@@ -91,19 +111,25 @@ Options options_of(const Planning& p, const std::string& name) {
 }
 
 Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle, const std::string& name,
-            const Options& options) {
+            const Options& options, Progress progress) {
   const auto algorithm = load_search(p, name);
   Found found;
-  found.log.progress = [](const std::string& line) { log().info("{}", line); };
+  if (progress == Progress::told) found.log.progress = [](const std::string& line) { log().info("{}", line); };
   const auto start = std::chrono::steady_clock::now();
-  found.plan = algorithm->solve(problem, oracle, options, found.log);
+  found.plan = plugin::call(PluginType::search, name,
+                            [&] { return algorithm->solve(problem, oracle, options, found.log); });
   found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  options.finish();  // a search that forgets to would let misspelt options pass
   if (found.plan)
     if (const std::string reason = refusal(problem, oracle, *found.plan, found.cost); !reason.empty())
-      throw Error(ExitCode::plugin, fmt::format("search '{}' returned a plan that is no answer: {}", name, reason));
+      refuse(name, "returned a plan that is no answer: " + reason);
   take_start_if_better(problem, oracle, found);
+  if (found.plan)
+    found.reached = is_by_sample(problem) ? found.score().seconds_per_sample() : to_seconds(found.cost.step);
+  if (const std::string claim = false_claim(found.log, found.plan ? std::optional(found.reached) : std::nullopt);
+      !claim.empty())
+    refuse(name, "claims what is not so: " + claim);
   if (!found.plan) return found;
-  found.reached = is_by_sample(problem) ? found.score().seconds_per_sample() : to_seconds(found.cost.step);
   const std::string version = p.catalog->manifest(PluginType::search, name).version;
   found.plan->made_by = {{"search", fmt::format("{} {}", name, version)},
                          {"model", fingerprint(p.model)},

@@ -17,10 +17,12 @@ std::string name_of_search(const Planning&);
 // Error (plugin) with a suggestion where there is none of this name.
 std::shared_ptr<const SearchAlgorithm> load_search(const Planning&, const std::string& name);
 // Runs the search of this name; its own options are those of section `search`, if that names it. A plan that breaks the
-// budget or leaves the space is an Error (plugin).
+// budget or leaves the space, and a claim that cannot be true, is an Error (plugin).
 Found run_search(const Planning&, const std::string& name);
 // The same with another problem of the run, and costs that several may share; with these options of the search.
-Found solve(const Planning&, const Problem&, const CostOracle&, const std::string& name, const Options&);
+enum class Progress { told, silent };
+Found solve(const Planning&, const Problem&, const CostOracle&, const std::string& name, const Options&,
+            Progress = Progress::told);
 Oracle oracle_of(const Planning&);
 // The budgets of a run, and nothing else.
 Problem budgets_of(const Planning&);

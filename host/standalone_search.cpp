@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "host/search_json.h"
+#include "plan/plugin/calls.h"
 #include "trellis/plan/files.h"
 #include "trellis/plan/logging.h"
 
@@ -84,7 +85,9 @@ ExitCode run_standalone(const Context& context, const Options& document, const S
   const auto algorithm = catalog.search(name, section.mark("use"), section.path("use"));
   SearchLog search_log;
   search_log.progress = [](const std::string& line) { log().info("{}", line); };
-  Answers answers = standalone(*algorithm)->solve(section, search_log);
+  Answers answers = plugin::call(PluginType::search, name,
+                                 [&] { return standalone(*algorithm)->solve(section, search_log); });
+  section.finish();
   if (!answers.contains(""))
     throw Error(ExitCode::plugin, fmt::format("search '{}' returned no answer of its own", name));
 

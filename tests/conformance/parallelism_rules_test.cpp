@@ -63,7 +63,8 @@ TEST_CASE("a dimension that does not begin with off is found") {
       return result;
     }
   };
-  CHECK(rules_broken_by(Wrong()) == Rules{"its settings are its own, differ, and begin with off"});
+  CHECK(rules_broken_by(Wrong()) == Rules{"its settings are its own, differ, and begin with off",
+                                          "every placement with the other dimensions derives"});
 }
 
 TEST_CASE("a dimension whose settings no plan can name is found") {

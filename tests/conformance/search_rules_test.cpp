@@ -65,6 +65,26 @@ TEST_CASE("a search that ignores unknown options is found") {
   CHECK(broken_rules(wrong) == Rules{"it refuses an option that it does not know"});
 }
 
+TEST_CASE("a search that proves too much is found") {
+  struct Wrong final : Uniform {
+    std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
+                              SearchLog& log) const override {
+      std::optional<Plan> plan = Uniform::solve(problem, oracle, options, log);
+      log.status = "optimal, proven";
+      if (bound) log.lower_bound = *bound;
+      return plan;
+    }
+    std::optional<double> bound;
+  };
+  const Rules expected = {"what it proves is so, where memory is ample and where it is scarce"};
+  Wrong wrong;
+  CHECK(broken_rules(wrong) == expected);
+  wrong.bound = 1e9;
+  CHECK(broken_rules(wrong) == expected);
+  wrong.bound = 0;  // true of every plan, but the puzzle's best is no uniform one
+  CHECK(broken_rules(wrong) == expected);
+}
+
 TEST_CASE("a search that finds another plan each time is found") {
   struct Wrong final : Uniform {
     std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,

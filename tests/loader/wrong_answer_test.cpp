@@ -53,5 +53,56 @@ TEST_CASE("a plan outside the space is refused, with what is outside") {
   reckless.refused("search.breaks=dimension", "layer 2: 'time_travel 2' is not a candidate");
 }
 
+TEST_CASE("what a search proves of its plan must be possible") {
+  const auto refused = [](const std::string& breaks, const std::string& claim) {
+    const Reckless reckless;
+    const Outcome outcome = reckless.search("search.breaks=" + breaks);
+    CHECK(outcome.code == 5);
+    has(outcome, "search 'reckless' claims what is not so: " + claim);
+    has(outcome, "trellis plugins check reckless");
+    CHECK_FALSE(std::filesystem::exists(reckless.plan()));
+  };
+  refused("proof", "its status is 'optimal, proven', and it gives no lower bound");
+  refused("bound", "its lower bound is 9223372.04 s, and a plan takes ");
+  refused("number", "its lower bound is nan s");
+}
+
+TEST_CASE("what a search throws, and a crash in it, are told with its name") {
+  const Outcome thrown = Reckless().search("search.breaks=throws");
+  CHECK(thrown.code == 5);
+  has(thrown, "search 'reckless' threw: vector::at\n    a defect of the plugin; trellis plugins check reckless");
+  has(Reckless().search("search.breaks=crashes"), "trellis: crashed in search 'reckless' (signal 6)");
+}
+
+TEST_CASE("a misspelt option is found where the search forgets to look") {
+  const Outcome outcome = Reckless().search("search.breaks=options search.beam_wdith=3");
+  CHECK(outcome.code == 4);
+  has(outcome, "search.beam_wdith");
+}
+
+TEST_CASE("a dimension that does not offer off is refused, and nothing is called proven") {
+  const TemporaryFolder folder;
+  folder.plugin("no_off", "no_off", "parallelism");
+  const Outcome outcome =
+      testing::trellis("--plugins " + folder.path().string() + " search configs/runs/quickstart.yaml --nproc 2");
+  CHECK(outcome.code == 5);
+  has(outcome, "dimension 'no_off' offers no setting 'off' for layer 'embedding'");
+  CHECK(outcome.text.find("proven") == std::string::npos);
+}
+
+TEST_CASE("where another search finds nothing, the questions asked of exact show no progress of theirs") {
+  const Outcome outcome = testing::trellis(
+      "search configs/runs/quickstart.yaml --nproc 2 search.use=uniform search.budget=8MiB");
+  CHECK(outcome.code == 3);
+  CHECK(outcome.text.find("1 ps") == std::string::npos);
+}
+
+TEST_CASE("the section search has exact as its default") {
+  const Outcome outcome =
+      testing::trellis("search configs/runs/quickstart.yaml --nproc 2 search=null search.margin=3%");
+  CHECK(outcome.code == 0);
+  has(outcome, "optimal, proven");
+}
+
 }  // namespace
 }  // namespace trellis

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "plan/plugin/calls.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/plan_file.h"
 
@@ -133,6 +134,17 @@ std::string why_not_together(const Strategy& strategy, const std::vector<Dimensi
   return {};
 }
 
+// Off is what a layer can always have: without it a search would take a dimension's defect for a lack of memory.
+std::vector<Setting> settings_of(const Dimension& dimension, const LayerSpec& layer, const SpaceContext& space) {
+  const std::string& name = dimension.traits.name;
+  std::vector<Setting> settings =
+      plugin::call(PluginType::parallelism, name, [&] { return dimension.plugin->settings(layer, space); });
+  if (std::none_of(settings.begin(), settings.end(), [](const Setting& s) { return !s.on(); }))
+    throw Error(ExitCode::plugin, fmt::format("dimension '{}' offers no setting 'off' for layer '{}'", name, layer.type),
+                fmt::format("a defect of the plugin; trellis plugins check {} tries the rules of its kind", name));
+  return settings;
+}
+
 Placed place_in_order(const Strategy& strategy, const LayerSpec& layer, const DeviceLine& line,
                       const std::vector<Dimension>& dimensions) {
   if (std::string reason = why_not_together(strategy, dimensions); !reason.empty())
@@ -143,7 +155,9 @@ Placed place_in_order(const Strategy& strategy, const LayerSpec& layer, const De
     const auto found = strategy.find(traits.name);
     const Setting setting = found == strategy.end() ? Setting{traits.name, {}} : found->second;
     if (!setting.on() && !traits.implied) continue;
-    if (const Verdict verdict = plugin->apply(setting, layer, placement); !verdict)
+    const Verdict verdict = plugin::call(PluginType::parallelism, traits.name,
+                                         [&, apply = plugin] { return apply->apply(setting, layer, placement); });
+    if (!verdict)
       return {std::nullopt, fmt::format("{} does not fit: {}", in_words(setting), *verdict.reason)};
   }
   return {std::move(placement), {}};
@@ -193,8 +207,9 @@ std::vector<Candidate> candidates(const LayerSpec& layer, const SpaceContext& sp
                                   const std::function<bool(const Strategy&)>& keep) {
   const std::vector<Dimension> known = in_order(dimensions);
   std::vector<std::vector<Setting>> choices;
-  for (const auto& [plugin, traits] : known)
-    if (traits.scope == Scope::layer && !traits.implied) choices.push_back(plugin->settings(layer, space));
+  for (const Dimension& dimension : known)
+    if (dimension.traits.scope == Scope::layer && !dimension.traits.implied)
+      choices.push_back(settings_of(dimension, layer, space));
 
   // The first dimension changes slowest, and off comes first: the simplest strategy of a placement wins.
   std::vector<Strategy> strategies{{}};

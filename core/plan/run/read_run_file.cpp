@@ -223,7 +223,10 @@ ParallelismSection read_parallelism(const Options& document) {
 
 SearchSection read_search(const Options& document) {
   SearchSection search;
-  search.algorithm = read_choice(document, "search");
+  // Which algorithm has a default, unlike which model.
+  const Options section = document.section("search");
+  if (section.has("use")) search.algorithm = read_choice(document, "search");
+  else search.algorithm.options = section;
   const Options& options = search.algorithm.options;
   search.micro_batches = options.get("micro_batches", std::vector<int>{});
   for (const int count : search.micro_batches) at_least(options, "micro_batches", 1, count);

@@ -1,4 +1,8 @@
 // A search whose plan breaks the rule that its option `breaks` names.
+#include <cmath>
+#include <cstdlib>
+#include <stdexcept>
+
 #include "trellis/plan/cost.h"
 #include "trellis/plan/plugin.h"
 
@@ -9,9 +13,14 @@ namespace {
 class Reckless final : public SearchAlgorithm {
  public:
   std::optional<Plan> solve(const Problem& problem, const CostOracle&, const Options& options,
-                            SearchLog&) const override {
+                            SearchLog& log) const override {
     const std::string breaks = options.get("breaks", "");
-    options.finish();
+    if (breaks != "options") options.finish();
+    if (breaks == "throws") throw std::out_of_range("vector::at");
+    if (breaks == "crashes") std::abort();
+    if (breaks == "proof") log.status = "optimal, proven";
+    if (breaks == "bound") log.status = "optimal, proven", log.lower_bound = 1e9;
+    if (breaks == "number") log.lower_bound = std::nan("");
     const GlobalChoice& choice = problem.choices.front();
     Plan plan{.batch = choice.batch,
               .micro_batches = choice.micro_batches,

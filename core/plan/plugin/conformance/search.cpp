@@ -17,6 +17,27 @@ std::string fault(const Puzzle& puzzle, const Plan& plan) {
   return {};
 }
 
+// What a search claims of its answer, held against the best of all plans.
+std::string false_claim(const SearchAlgorithm& plugin, const Puzzle& puzzle) {
+  constexpr double kRounding = 1e-9;
+  SearchLog log;
+  const std::optional<Plan> plan = plugin.solve(puzzle.problem(), puzzle, Options::empty(), log);
+  const Puzzle::Answers answers = puzzle.solve_by_trying_all();
+  const bool is_proven = log.status.find("proven") != std::string::npos;
+  if (!plan)
+    return is_proven && answers.fastest
+               ? fmt::format("its status is '{}'; a plan of {} fits", log.status, puzzle.step(*answers.fastest).step)
+               : std::string();
+  if (!answers.fastest) return {};  // another rule judges that
+  const Picoseconds best = puzzle.step(*answers.fastest).step, own = puzzle.step(*plan).step;
+  if (log.lower_bound && !(*log.lower_bound >= 0 && *log.lower_bound <= to_seconds(best) * (1 + kRounding)))
+    return fmt::format("its lower bound is {} s; the best plan takes {} s", *log.lower_bound, to_seconds(best));
+  if (is_proven && !log.lower_bound) return fmt::format("its status is '{}', and it gives no lower bound", log.status);
+  if (log.status == "optimal, proven" && own > best)
+    return fmt::format("its status is '{}'; its plan takes {}, the best {}", log.status, own, best);
+  return {};
+}
+
 // The rules of a search that brings its own model and costs.
 void examine_standalone(const SearchAlgorithm& plugin, const StandaloneSearch& search, Examination& exam) {
   exam.rule("asked for a plan of a Trellis model it refuses, and says why", [&]() -> std::string {
@@ -68,6 +89,13 @@ void examine(const SearchAlgorithm& plugin, Examination& exam) {
   });
   exam.rule("it finds nothing where nothing fits",
             [&] { return solve(plugin, Puzzle(Bytes(1))) ? "it found a plan for a budget of 1 B" : ""; });
+  exam.rule("what it proves is so, where memory is ample and where it is scarce", [&] {
+    const Puzzle::Answers answers = ample.solve_by_trying_all();
+    for (const Bytes budget : {Bytes(1'000'000), answers.least_memory, answers.least_memory - Bytes(1)})
+      if (std::string claim = false_claim(plugin, Puzzle(budget)); !claim.empty())
+        return fmt::format("budget {}: {}", budget, claim);
+    return std::string();
+  });
   exam.rule("it refuses an option that it does not know", [&] {
     SearchLog log;
     try {
