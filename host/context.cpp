@@ -32,4 +32,11 @@ CLI::Validator at_least_one() {
       "");
 }
 
+void refuse_parallelism(const std::string& what, const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides)
+    if (text.starts_with("parallelism.") || text.starts_with("parallelism="))
+      throw Error(ExitCode::usage, fmt::format("{} and '{}' contradict each other", what, text),
+                  "the plan says how every layer is spread: change it there, or leave it out");
+}
+
 }  // namespace trellis::host

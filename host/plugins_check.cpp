@@ -1,6 +1,7 @@
 #include "host/plugins_check.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #include "host/child.h"
 #include "plan/plugin/conformance/conformance.h"
+#include "plan/plugin/folders.h"
 #include "plan/plugin/manifest.h"
 #include "trellis/plan/files.h"
 
@@ -31,7 +33,13 @@ fs::path manifest_of(const fs::path& library) {
 // The libraries or manifests to check.
 std::vector<fs::path> files_of(const Context& context, const std::string& target) {
   const fs::path path = fs::absolute(target);
-  if (fs::is_directory(path)) return {path / "plugin.yaml"};
+  if (fs::is_directory(path)) {
+    std::vector<fs::path> below = plugin::manifests_in(path);
+    if (below.empty())
+      throw Error(ExitCode::io, fmt::format("there is no plugin.yaml in '{}', nor in folders in it", target),
+                  "a plugin is a folder with its library and its plugin.yaml");
+    return below;
+  }
   if (fs::exists(path)) return {path};
   if (target.find('/') != std::string::npos || target.ends_with(".so") || target.ends_with(".yaml"))
     fail(ExitCode::io, "there is no file '{}'", target);
@@ -43,9 +51,13 @@ std::vector<fs::path> files_of(const Context& context, const std::string& target
     names.push_back(plugin.name);
     if (plugin.name == target) files.push_back(plugin.file);
   }
-  if (files.empty())
+  if (files.empty()) {
+    std::vector<std::string> folders;
+    for (const fs::path& folder : catalog.folders()) folders.push_back(folder.string());
     throw Error(ExitCode::plugin, fmt::format("no file and no plugin named '{}'", target),
-                suggestion_hint(target, names, "found"));
+                fmt::format("{}   searched: {}; --plugins FOLDER adds one", suggestion_hint(target, names, "found"),
+                            fmt::join(folders, ", ")));
+  }
   return files;
 }
 
@@ -104,6 +116,7 @@ ExitCode examine_in_this_process(const Context& context, const std::string& file
     return "";
   });
   if (loaded) conformance::examine(enrolled, context.catalog(), exam);
+  for (const std::string& note : exam.notes()) fmt::print("  note: {}\n", note);
   return exam.passed() ? ExitCode::success : ExitCode::plugin;
 }
 

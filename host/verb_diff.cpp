@@ -97,7 +97,8 @@ ExitCode diff(const Context& context, const DiffArgs& args) {
 
 void add_diff_verb(CLI::App& app, Context& context) {
   auto args = std::make_shared<DiffArgs>();
-  CLI::App* verb = app.add_subcommand("diff", "Tell what two plans differ in. Exit code 0: nothing, 1: something.");
+  CLI::App* verb = app.add_subcommand("diff", "Tell what two plans differ in. Exit code 0: nothing, 1: something. Plans "
+                                       "that name a plugin's dimension need its folder: --plugins FOLDER.");
   verb->add_option("from", args->from, "A plan")->required()->type_name("PLAN.yaml");
   verb->add_option("to", args->to, "Another one")->required()->type_name("PLAN.yaml");
   verb->add_option("--json", args->json, "Also write the differences to FILE")->type_name("FILE");

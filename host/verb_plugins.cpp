@@ -113,7 +113,7 @@ void add_plugins_verb(CLI::App& app, Context& context) {
   auto here = std::make_shared<bool>(false);
   CLI::App* check_verb =
       verb->add_subcommand("check", "Try the rules of its kind on a plugin, in a process of its own.");
-  check_verb->add_option("plugin", *text, "A library, a plugin.yaml, a plugin's folder or a plugin's name")->required();
+  check_verb->add_option("plugin", *text, "A library, a plugin.yaml, a plugin's name, or a folder: of one plugin or of several")->required();
   check_verb->add_flag("--here", *here)->group("");  // what the process of its own is started with
   check_verb->add_option("--json", *json, "Also write each plugin's verdict to FILE")->type_name("FILE");
   check_verb->callback([&context, text, json, here] {

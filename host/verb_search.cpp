@@ -92,7 +92,8 @@ ExitCode search(const Context& context, const SearchArgs& args) {
 
 void add_search_verb(CLI::App& app, Context& context) {
   auto args = std::make_shared<SearchArgs>();
-  CLI::App* verb = app.add_subcommand("search", "Find the plan with the shortest step that fits in memory.");
+  CLI::App* verb = app.add_subcommand("search", "Find the plan with the shortest step that fits in memory. search.fix and search.forbid pin what is known: "
+                                         "search.forbid=[ckpt], 'search.fix={0-3: {tp: {degree: 2}}}' (docs/formats.md).");
   verb->add_option("run", args->run_file, "The run file")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--nproc", args->devices, "Devices to plan for. Default: devices.count, else the cores, 4 at most")

@@ -11,6 +11,7 @@
 #include "host/launcher.h"
 #include "host/run_side.h"
 #include "host/verbs.h"
+#include "plan/run/compile_file.h"
 #include "plan/run/text_files.h"
 #include "plan/weights/export.h"
 #include "plan/weights/import.h"
@@ -59,7 +60,8 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
   const ModelSpec model = describe_model(run, catalog);
   OpLibrary ops;
   catalog.load_ops(ops);
-  compile(plan_of(run, model, dimensions, ranks, args.plan), model, dimensions, ops, run.train.dtype);
+  compile_file(plan_of(run, model, dimensions, ranks, args.plan), model, dimensions, ops, run.train.dtype,
+               args.plan.empty() ? run.parallelism.plan : args.plan);
   data::find_files(run.data.files, run.data.mark);
   open_weights(run, model, catalog);
   check_export(run, catalog);
@@ -67,6 +69,7 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
 
 ExitCode train(const Context& context, const TrainArgs& args) {
   try_writing(args.json);
+  if (!args.plan.empty()) refuse_parallelism("--plan", args.overrides);
   const RunFile run = RunFile::load(args.run_file, args.overrides);
   const Catalog catalog = context.catalog(run.document);
   if (!is_rank()) {

@@ -64,6 +64,7 @@ int ranks_of(const VerifyArgs& args) {
 ExitCode verify(const Context& context, const VerifyArgs& args) {
   if (args.ranks < 1) throw Error(ExitCode::usage, fmt::format("--ranks: expected at least 1, found {}", args.ranks));
   try_writing(args.json);
+  if (!args.plan.empty()) refuse_parallelism("--plan", args.overrides);
   const RunFile run = RunFile::load(args.run_file, args.overrides);
   const Catalog catalog = context.catalog(run.document);
   const VerifyRequest request = request_of(args, run, catalog);

@@ -40,6 +40,9 @@ struct Context {
 // For numbers of things: "expected 1 or more, found 0".
 CLI::Validator at_least_one();
 
+// Error (usage) where an override sets the parallelism that `what`, a plan given beside it, already says.
+void refuse_parallelism(const std::string& what, const std::vector<std::string>& overrides);
+
 void add_plugins_verb(CLI::App& app, Context& context);
 void add_run_verb(CLI::App& app, Context& context);
 void add_train_verb(CLI::App& app, Context& context);

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "conformance/broken_rules.h"
+#include "plan/plugin/conformance/roles.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/weights.h"
 
@@ -117,6 +118,40 @@ TEST_CASE("a layer with an op that nobody knows is found") {
   CHECK(rules_broken_by(wrong) == Rules{"it compiles for one device",
                                         "it compiles for two devices that share the samples",
                                         "it compiles for two stages"});
+}
+
+TEST_CASE("a family that does not say its vocabulary or sequence is found") {
+  const Changed no_vocab([](ModelSpec& model, const Options&) { model.vocab = 0; });
+  const Changed no_sequence([](ModelSpec& model, const Options&) { model.sequence = 0; });
+  const Rules expected = {"its vocabulary and sequence are said where layers have them"};
+  CHECK(rules_broken_by(no_vocab) == expected);
+  CHECK(rules_broken_by(no_sequence) == expected);
+}
+
+TEST_CASE("a role that no dimension splits is noted") {
+  Changed odd([](ModelSpec& model, const Options&) {
+    LayerSpec layer = *model.layers[1];
+    for (Dim& dim : layer.dims)
+      if (dim.role == kFfn) dim.role = "vocabs";
+    model.layers[1] = std::make_shared<const LayerSpec>(layer);
+  });
+  struct SplitsVocab final : Parallelism {
+    Traits traits() const override { return {.name = "splits_vocab", .options = {"degree"}}; }
+    std::vector<Setting> settings(const LayerSpec&, const SpaceContext&) const override {
+      return {{"splits_vocab", {}}, {"splits_vocab", {{"degree", "2"}}}};
+    }
+    Verdict apply(const Setting& setting, const LayerSpec&, Placement& placement) const override {
+      if (!setting.on()) return accept();
+      const auto axes = placement.claim("splits_vocab", 2);
+      if (!axes) return reject(unclaimable(placement, 2));
+      placement.split(kVocab, *axes);
+      return accept();
+    }
+  };
+  const Dimensions dimensions = {std::make_shared<const SplitsVocab>()};
+  CHECK(conformance::unsplit_roles(Tiny().describe(Options::empty()), dimensions).empty());
+  CHECK(conformance::unsplit_roles(odd.describe(Options::empty()), dimensions) ==
+        std::vector<std::string>{"no dimension splits role 'vocabs'; did you mean 'vocab'?"});
 }
 
 TEST_CASE("a family that does not shrink is found") {

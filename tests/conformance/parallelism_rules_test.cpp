@@ -120,6 +120,13 @@ TEST_CASE("a dimension that cuts what must stay whole, or what does not divide, 
   CHECK(rules_broken_by(Wrong()) == Rules{"every placement with the other dimensions derives"});
 }
 
+TEST_CASE("a dimension that cuts a vocabulary without asking whether it divides is found") {
+  struct Wrong final : Slices {
+    Wrong() { role_ = kVocab; }
+  };
+  CHECK(rules_broken_by(Wrong()) == Rules{"every placement with the other dimensions derives"});
+}
+
 TEST_CASE("a schedule that waits forever, or forgets a micro-batch, is found") {
   struct Schedule final : PipelineSchedule {
     explicit Schedule(bool forgets) : forgets_(forgets) {}

@@ -214,7 +214,8 @@ Pin read_entry(const Options& entry, const std::vector<StageRange>& layers, bool
     for (const std::string& text : entry.get("layers", std::vector<std::string>{}))
       for (const StageRange& range : reader.read_layers(entry, "layers", text)) pin.layers.push_back(range);
   for (const std::string& key : entry.keys())
-    if (key != "layers" || !may_name_layers) reader.read(entry, key, pin, {});
+    if (key != "layers" || !may_name_layers)
+      reader.read(entry, key, pin, may_name_layers ? std::vector<std::string>{"layers"} : std::vector<std::string>{});
   if (pin.settings.empty() && !pin.is_of_plan())
     entry.reject({}, "names no dimension", fmt::format("known: {}", fmt::join(reader.names(), ", ")));
   return pin;

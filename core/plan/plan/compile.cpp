@@ -68,7 +68,7 @@ class Compiler {
       program = std::make_shared<const LayerProgram>(derive(spec, placement, compiled_.context));
     } catch (const Error& error) {
       const std::string layers = same_layers(compiled_.plan, model_, i);
-      throw Error(error.code(), fmt::format("{}: {}", layers, error.message()), error.hint(), error.mark());
+      throw Error(error.code(), fmt::format("{}: {}: {}", layers, to_string(compiled_.plan.layers[i]), error.message()), error.hint(), error.mark());
     }
     return program;
   }

@@ -77,6 +77,14 @@ Setting read_mapping(const Options& options, const Traits& traits) {
   return setting;
 }
 
+// The value of the first option: what was written where it is a number, else a number of the range.
+std::string example(const Traits& traits, const std::string& written) {
+  const auto range = traits.ranges.find(traits.options.front());
+  const bool is_number = !written.empty() && written.find_first_not_of("0123456789") == std::string::npos;
+  if (range == traits.ranges.end() || is_number) return written;
+  return std::to_string(std::min(std::max(2, range->second.first), range->second.second));
+}
+
 Setting read_scalar(const Options& options, const Traits& traits) {
   const std::string value = options.raw(traits.name);
   if (value == "off") return {traits.name, {}};
@@ -84,7 +92,7 @@ Setting read_scalar(const Options& options, const Traits& traits) {
     return {traits.name, {{"", value}}};
   if (traits.scalars.empty())
     options.reject(traits.name, fmt::format("expected a mapping or off, found '{}'", value),
-                   fmt::format("write '{}: {{{}: {}}}'", traits.name, traits.options.front(), value));
+                   fmt::format("write '{}: {{{}: {}}}'", traits.name, traits.options.front(), example(traits, value)));
   std::vector<std::string> known = traits.scalars;
   known.push_back("off");
   options.reject(traits.name, fmt::format("expected {}, found '{}'", fmt::join(known, " or "), value));
@@ -186,7 +194,8 @@ Strategy read_strategy(const Options& options, const Dimensions& dimensions, con
       names.insert(names.end(), ignore.begin(), ignore.end());
       const std::string near = suggest(key, names);
       options.reject(key, fmt::format("no parallelism dimension named '{}'", key),
-                     near.empty() ? hint : fmt::format("did you mean '{}'?", near));
+                     near.empty() ? hint + "   of a plugin elsewhere: --plugins FOLDER; trellis plugins list tells the folders"
+                                  : fmt::format("did you mean '{}'?", near));
     }
     if (const std::string reason = not_of_a_layer(dimension->traits); !reason.empty()) options.reject(key, reason);
     Setting setting = read_setting(options, dimension->traits);

@@ -91,16 +91,16 @@ Enrolled enroll(const PluginManifest& manifest) {
   if (result.name != manifest.name)
     refuse(manifest.library,
            fmt::format("the library says that it is '{}', its manifest that it is '{}'", result.name, manifest.name),
-           "manifest: " + file);
+           fmt::format("make them equal: name in {}, or TRELLIS_PLUGIN(name, version) in the source", file));
   if (result.version != manifest.version)
     refuse(manifest.library,
            fmt::format("the library has version {}, its manifest says {}", result.version, manifest.version),
-           "manifest: " + file);
+           fmt::format("make them equal: version in {}, or TRELLIS_PLUGIN(name, version) in the source", file));
   if (type_of(result) != manifest.type)
     refuse(manifest.library,
            fmt::format("expected it to register 1 {}, as its manifest says; it registered {}", noun_of(manifest.type),
                        registered(result)),
-           "manifest: " + file);
+           fmt::format("change type in {}, or what the source registers", file));
   if (manifest.type == PluginType::parallelism) {
     const std::string name = result.parallelisms.front()->traits().name;
     if (name != manifest.name)

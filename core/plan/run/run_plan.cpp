@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "plan/model/model_checks.h"
+#include "plan/plugin/calls.h"
 #include "trellis/plan/catalog.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/run_file.h"
@@ -92,9 +94,27 @@ void check_devices(const Plan& plan, const std::filesystem::path& path, int devi
 
 ModelSpec describe_model(const RunFile& run, const Catalog& catalog) {
   const Options& options = run.model.options;
-  const auto family = catalog.family(run.model.use, options.mark("use"), options.path("use"));
-  ModelSpec model = family->describe(options.with_owner(fmt::format("model '{}'", run.model.use)));
+  const std::string& name = run.model.use;
+  const auto family = catalog.family(name, options.mark("use"), options.path("use"));
+  const Options own = options.with_owner(fmt::format("model '{}'", name));
+  ModelSpec model;
+  std::string problem;
+  try {
+    plugin::call(PluginType::models, name, [&] {
+      model = family->describe(own);
+      problem = checks::chain_problem(model);
+      if (problem.empty()) problem = checks::size_problem(model);
+    });
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::bad_input || !error.mark().file.empty()) throw;
+    // Of a layer, not of an option: the family has let an option pass, or declares the layer wrongly.
+    throw Error(error.code(), fmt::format("model '{}': {}", name, error.message()),
+                error.hint().empty() ? "look at the options of section 'model'" : error.hint(), options.mark());
+  }
   options.finish();
+  if (!problem.empty())
+    throw Error(ExitCode::plugin, fmt::format("model '{}' cannot be trained: {}", name, problem),
+                fmt::format("a defect of the plugin; trellis plugins check {} tries the rules of its kind", name));
   return model;
 }
 

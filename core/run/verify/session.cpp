@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "plan/plugin/calls.h"
+#include "plan/run/compile_file.h"
 #include "run/kernels/matmul.h"
 #include "run/plugin/load_kernels.h"
 #include "run/verify/random_plan.h"
@@ -24,7 +26,8 @@ constexpr double kMemoryGate = 0.05;  // of a whole model; at test size a few te
 
 ModelSpec shrunk(const VerifyRequest& request) {
   const auto family = request.catalog->family(request.run.model.use);
-  return family->describe(family->shrink(request.run.model.options));
+  return plugin::call(PluginType::models, request.run.model.use,
+                      [&] { return family->describe(family->shrink(request.run.model.options)); });
 }
 
 }  // namespace
@@ -68,6 +71,7 @@ VerifySession::VerifySession(const VerifyRequest& request, CommWorld* world)
   if (!request.plan_file.empty()) {
     given_ = read_plan(Options::from_file(request.plan_file), dimensions_, static_cast<int>(model_.layers.size()));
     given_->predicted.reset();
+    compile_file(*given_, model_, dimensions_, ops_, dtype_, request.plan_file);  // what train refuses, verify refuses
     if (!request.full) model_ = with_sizes_of(model_, shrunk(request));
   } else if (!request.full) {
     model_ = shrunk(request);

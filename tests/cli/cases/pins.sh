@@ -53,3 +53,4 @@ has "$work/diff.json" '"equal": false'
 refuse 7 "nowhere" diff "$work/best.yaml" "$work/nowhere.yaml"
 printf 'apiVersion: trellis/v1\nkind: Plan\nglobal: {batch: 1, devices: 1}\nlayers: [{layers: 0-x}]\n' >"$work/bad.yaml"
 refuse 4 "bad.yaml:4" diff "$work/best.yaml" "$work/bad.yaml"
+refuse 4 "did you mean 'layers'?" search configs/runs/quickstart.yaml --nproc 2 'search.fix=[{layer: 0-1, tp: off}]'

@@ -32,3 +32,28 @@ layers: [{layers: 0-5, zero: {stage: 1}}]
 END
 refuse 4 "3 ranks" train $quick --nproc 3 --plan "$work/plan.yaml"
 refuse 4 "batch" train $quick --plan "$work/plan.yaml" train.batch=7
+
+# Of a misfit: its place, and what fits.
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 3}
+layers:
+- {layers: 1-4}
+- {layers: [0, 5], tp: {degree: 3}}
+END
+refuse 4 "plan.yaml:6:" train $quick --plan "$work/plan.yaml"
+refuse 4 "layer 0 (embedding) can have here: tp off" explain "$work/plan.yaml" --run $quick
+refuse 4 "plan.yaml:6:" verify $quick --plan "$work/plan.yaml"
+refuse 2 "contradict" train $quick --plan "$work/plan.yaml" parallelism.uniform.tp.degree=2
+refuse 2 "contradict" verify $quick --plan "$work/plan.yaml" parallelism.uniform.tp.degree=2
+
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 2}
+layers: [{layers: 0-5, tp: on}]
+END
+refuse 4 "write 'tp: {degree: 2}'" explain "$work/plan.yaml" --run $quick
+
+plan <<'END'
+global: {batch: 24, micro_batches: 1, devices: 2}
+layers: [{layers: 0-5, vocab_parallel: {degree: 2}}]
+END
+refuse 4 "--plugins FOLDER" explain "$work/plan.yaml" --run $quick

@@ -17,3 +17,7 @@ refuse 5 "libtrellis_parallelism_tp.so" search $quick "plugins.path=[$work/p]"
 copy other
 rm "$work/p/mine/"*.so
 refuse 5 "libtrellis_parallelism_tp.so" search $quick "plugins.path=[$work/p]"
+
+mkdir -p "$work/none"
+refuse 7 "there is no plugin.yaml" plugins check "$work/none"
+refuse 5 "searched: " plugins check no_such_plugin

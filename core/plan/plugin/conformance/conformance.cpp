@@ -66,7 +66,10 @@ void examine(const plugin::Enrolled& plugin, const Catalog& catalog, Examination
       return known ? unknown_role(dimension, *known) : std::string();
     });
   } else {
-    examine(*plugin.families.front(), dimensions, ops, exam);
+    const ModelFamily& family = *plugin.families.front();
+    examine(family, dimensions, ops, exam);
+    if (exam.passed())
+      for (std::string& note : unsplit_roles(family.describe(Options::empty()), dimensions)) exam.note(std::move(note));
   }
 }
 

@@ -29,12 +29,17 @@ class TRELLIS_API Examination {
   // `body` returns how the rule is broken, or nothing; what it throws breaks the rule, too. True when it is kept.
   bool rule(const std::string& sentence, const std::function<std::string()>& body);
 
+  // For what is odd, and may be meant.
+  void note(std::string text) { notes_.push_back(std::move(text)); }
+  const std::vector<std::string>& notes() const { return notes_; }
+
   const std::vector<Finding>& findings() const { return findings_; }
   bool passed() const;
 
  private:
   Listener listener_;
   std::vector<Finding> findings_;
+  std::vector<std::string> notes_;
 };
 
 // `others`: the dimensions that it may be combined with; one of the same name is left out.

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "plan/model/model_checks.h"
 #include "plan/plugin/conformance/conformance.h"
 #include "plan/weights/import.h"
 #include "trellis/plan/program.h"
@@ -48,34 +49,6 @@ std::string graph_problem(const LayerSpec& layer) {
   return {};
 }
 
-// The names and shapes of the values on an edge.
-std::map<std::string, Shape> edge(const LayerSpec& layer, const std::vector<ValueId>& values) {
-  std::map<std::string, Shape> result;
-  for (ValueId x : values) {
-    const Value& value = layer.values[static_cast<Index>(x)];
-    result[value.name] = layer.shape(value.dims, 1);
-  }
-  return result;
-}
-
-std::string in_words(const std::map<std::string, Shape>& edge) {
-  std::vector<std::string> words;
-  for (const auto& [name, shape] : edge) words.push_back(fmt::format("{} [{}]", name, fmt::join(shape, " ")));
-  return words.empty() ? "nothing" : fmt::format("{}", fmt::join(words, ", "));
-}
-
-std::string chain_problem(const ModelSpec& model) {
-  const auto& layers = model.layers;
-  if (!layers.front()->inputs.empty()) return "the first layer takes an input; there is nothing before it";
-  for (Index i = 0; i + 1 < layers.size(); ++i) {
-    const auto leaves = edge(*layers[i], layers[i]->outputs), arrives = edge(*layers[i + 1], layers[i + 1]->inputs);
-    if (leaves != arrives)
-      return fmt::format("layer {} yields {}, layer {} takes {}", i, in_words(leaves), i + 1, in_words(arrives));
-    if (layers[i]->loss >= 0) return fmt::format("layer {} has a loss, and is not the last", i);
-  }
-  return layers.back()->loss >= 0 ? "" : "the last layer has no loss";
-}
-
 std::string sharing_problem(const ModelSpec& model) {
   std::map<std::string, const LayerSpec*> by_type;
   for (const auto& layer : model.layers)
@@ -113,7 +86,7 @@ std::string shrink_problem(const ModelFamily& family, const ModelSpec& whole) {
   if (types_of(model) != types_of(whole))
     return fmt::format("its types of layers became {}, from {}", fmt::join(types_of(model), ", "),
                        fmt::join(types_of(whole), ", "));
-  return chain_problem(model);
+  return checks::chain_problem(model);
 }
 
 // A folder that is not there yet.
@@ -175,7 +148,8 @@ void examine(const ModelFamily& plugin, const Dimensions& dimensions, const OpLi
   if (!graphs) return;
   exam.rule("layers of one type are one object", [&] { return sharing_problem(model); });
   const bool chain = exam.rule("what a layer yields the next one takes, and the last one has the loss",
-                               [&] { return chain_problem(model); });
+                               [&] { return checks::chain_problem(model); });
+  exam.rule("its vocabulary and sequence are said where layers have them", [&] { return checks::size_problem(model); });
   if (!chain) return;
   exam.rule("it compiles for one device", [&] {
     compile(plain_plan(model, 1, 1), model, dimensions, ops, Dtype::f32);

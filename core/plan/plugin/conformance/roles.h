@@ -4,10 +4,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "trellis/plan/catalog.h"
 #include "trellis/plan/export.h"
 #include "trellis/plan/parallelism.h"
+#include "trellis/plan/plan_file.h"
 
 namespace trellis::conformance {
 
@@ -17,5 +19,8 @@ TRELLIS_API std::optional<std::set<std::string>> known_roles(const Catalog&);
 
 // A role that the dimension splits in some setting and that is not known, in words; empty where there is none.
 TRELLIS_API std::string unknown_role(const Parallelism&, const std::set<std::string>& known);
+
+// The model's own roles that no dimension splits, each in words: perhaps misspelt, perhaps meant.
+TRELLIS_API std::vector<std::string> unsplit_roles(const ModelSpec&, const Dimensions&);
 
 }  // namespace trellis::conformance

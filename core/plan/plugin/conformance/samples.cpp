@@ -21,8 +21,8 @@ Dims dims(std::int64_t sequence, std::int64_t kv_heads, std::int64_t queries, st
 
 const LayerBuilder::Names kStream = {"batch", "sequence", "hidden"};
 
-Spec embedding(const Dims& d) {
-  LayerBuilder b("embedding", d);
+Spec embedding(const Dims& d, const std::string& type = "embedding") {
+  LayerBuilder b(type, d);
   b.output("hidden", b.embedding("token", b.field("ids", {"batch", "sequence"}), "vocab", text(kLinear), 0.02));
   return std::make_shared<const LayerSpec>(b.build());
 }
@@ -41,8 +41,8 @@ Spec block(const std::string& type, const Dims& d) {
   return std::make_shared<const LayerSpec>(b.build());
 }
 
-Spec head(const Dims& d) {
-  LayerBuilder b("head", d);
+Spec head(const Dims& d, const std::string& type = "head") {
+  LayerBuilder b(type, d);
   const ValueId x = b.layer_norm("ln_f", b.input("hidden", kStream), 1e-5);
   const ValueId labels = b.field("labels", {"batch", "sequence"});
   b.loss(b.cross_entropy("lm_head", x, labels, "vocab", d.back().size, 0.02));
@@ -63,7 +63,10 @@ Layers divisible_layers() {
   return {embedding(d), block("block", d), head(d)};
 }
 
-Layers awkward_layers() { return {block("odd_block", dims(7, 1, 1, 5, 11, 13)), pooled()}; }
+Layers awkward_layers() {
+  const Dims d = dims(7, 1, 1, 5, 11, 13);
+  return {embedding(d, "odd_embedding"), block("odd_block", d), head(d, "odd_head"), pooled()};
+}
 
 Layers sample_layers() {
   Layers result = divisible_layers();

@@ -12,7 +12,7 @@ using Layers = std::vector<std::shared_ptr<const LayerSpec>>;
 
 // An embedding, a decoder block with grouped heads, and a head with the loss, all of whose sizes divide by 2 and 3.
 Layers divisible_layers();
-// A block of odd sizes with one head, and a layer without sequence, heads, ffn or vocabulary.
+// An embedding, a block with one head and a head, all of odd prime sizes, and a layer without sequence, heads, ffn or vocabulary.
 Layers awkward_layers();
 // Both.
 Layers sample_layers();

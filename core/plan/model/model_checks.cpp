@@ -1,0 +1,61 @@
+#include "plan/model/model_checks.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+namespace trellis::checks {
+namespace {
+
+using Index = std::size_t;
+
+// The names and shapes of the values on an edge.
+std::map<std::string, Shape> edge(const LayerSpec& layer, const std::vector<ValueId>& values) {
+  std::map<std::string, Shape> result;
+  for (ValueId x : values) {
+    const Value& value = layer.values.at(static_cast<Index>(x));
+    result[value.name] = layer.shape(value.dims, 1);
+  }
+  return result;
+}
+
+std::string in_words(const std::map<std::string, Shape>& edge) {
+  std::vector<std::string> words;
+  for (const auto& [name, shape] : edge) words.push_back(fmt::format("{} [{}]", name, fmt::join(shape, " ")));
+  return words.empty() ? "nothing" : fmt::format("{}", fmt::join(words, ", "));
+}
+
+}  // namespace
+
+std::string chain_problem(const ModelSpec& model) {
+  const auto& layers = model.layers;
+  if (layers.empty()) return "it has no layers";
+  if (!layers.front()->inputs.empty()) return "the first layer takes an input; there is nothing before it";
+  for (Index i = 0; i + 1 < layers.size(); ++i) {
+    const auto leaves = edge(*layers[i], layers[i]->outputs), arrives = edge(*layers[i + 1], layers[i + 1]->inputs);
+    if (leaves != arrives)
+      return fmt::format("layer {} yields {}, layer {} takes {}", i, in_words(leaves), i + 1, in_words(arrives));
+    if (layers[i]->loss >= 0) return fmt::format("layer {} has a loss, and is not the last", i);
+  }
+  return layers.back()->loss >= 0 ? "" : "the last layer has no loss";
+}
+
+std::string size_problem(const ModelSpec& model) {
+  std::int64_t vocab = 0;
+  bool has_sequence = false;
+  for (const auto& layer : model.layers) {
+    for (const Dim* dim : layer->dims_of_role(kVocab)) vocab = std::max(vocab, dim->size);
+    has_sequence = has_sequence || !layer->dims_of_role(kSequence).empty();
+  }
+  if (vocab > 0 && (model.vocab < 1 || model.vocab > vocab))
+    return fmt::format("its vocab is {}; its layers have {} vocabulary entries: expected 1 to {}", model.vocab, vocab,
+                       vocab);
+  if (has_sequence && model.sequence < 1)
+    return fmt::format("its sequence is {}, and its layers have a sequence: expected 1 or more", model.sequence);
+  return {};
+}
+
+}  // namespace trellis::checks
