@@ -40,9 +40,9 @@ layers:
 - {layers: 1-4}
 - {layers: [0, 5], tp: {degree: 3}}
 END
-refuse 4 "plan.yaml:6:" train $quick --plan "$work/plan.yaml"
-refuse 4 "layer 0 (embedding) can have here: tp off" explain "$work/plan.yaml" --run $quick
-refuse 4 "plan.yaml:6:" verify $quick --plan "$work/plan.yaml"
+refuse 4 "plan.yaml:6:" train $quick model.vocab_multiple=64 --plan "$work/plan.yaml"
+refuse 4 "layer 0 (embedding) can have here: tp off" explain "$work/plan.yaml" --run $quick model.vocab_multiple=64
+refuse 4 "plan.yaml:6:" verify $quick model.vocab_multiple=64 --plan "$work/plan.yaml"
 refuse 2 "contradict" train $quick --plan "$work/plan.yaml" parallelism.uniform.tp.degree=2
 refuse 2 "contradict" verify $quick --plan "$work/plan.yaml" parallelism.uniform.tp.degree=2
 
