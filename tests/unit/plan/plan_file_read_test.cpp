@@ -100,7 +100,8 @@ TEST_CASE("an unknown dimension or option is an error with what was meant") {
         "plan.yaml:4:33: layers[0].ulises: no parallelism dimension named 'ulises'\n    did you mean 'ulysses'?");
   CHECK(error(text("layers: [{layers: 0-25, experts: {degree: 2}}]")) ==
         "plan.yaml:4:34: layers[0].experts: no parallelism dimension named 'experts'\n"
-        "    known: tp, ulysses, megatron_sp, zero, ckpt");
+        "    known: tp, ulysses, megatron_sp, zero, ckpt   of a plugin elsewhere: --plugins FOLDER; trellis plugins list "
+        "tells the folders");
   CHECK(error(text("layers: [{layer: 0-25}]")) ==
         "plan.yaml:4:10: layers[0].layers: required, and not given\n    'layer' is given: did you mean 'layers'?");
   CHECK(error(text("layers: [{layers: 0-25, tp: {degre: 2}}]")) ==

@@ -142,7 +142,7 @@ TEST_CASE("what a run file says wrongly is told with its place and the likely fi
         "    leave one of them out: a plan says it for every layer");
   CHECK(error_with("parallelism: {unform: {}}") ==
         "runs/a.yaml:2:23: parallelism.unform: unknown option of section 'parallelism'\n    did you mean 'uniform'?");
-  CHECK(error_with("search: {micro_batches: [1]}") == "runs/a.yaml:2:9: search.use: required, and not given");
+  CHECK(error_with("search: {micro_batches: [1]}") == "no error");  // exact is the default
   CHECK(error_with("search: {use: x, micro_batches: [0]}") ==
         "runs/a.yaml:2:33: search.micro_batches: expected at least 1, found 0");
   CHECK(error_with("plugins: {path: nowhere}") ==
