@@ -82,7 +82,7 @@ python3 - "$work/none.json" <<'PYTHON' || failed=1
 import json, sys
 missing = json.load(open(sys.argv[1]))["infeasible"]
 near = missing["nearest"]["search_budget_bytes"]
-assert len(near) == 4 and near[0] - near[2] == 8 << 20, near
+assert len(near) == 4 and abs(near[0] - near[2] - (8 << 20)) <= 2, near  # whole bytes of a share
 assert missing["nearest"]["devices"] is None and missing["lacks_bytes"] > 0, missing
 PYTHON
 refuse 2 "--sweep memory: the devices of this run have different memory" search $quick --nproc 2 'search.budget=[32MiB, 64MiB]' --sweep memory=16MiB..80MiB
