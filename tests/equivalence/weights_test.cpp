@@ -12,7 +12,7 @@
 #include "plan/weights/import.h"
 #include "run/comm/thread_ranks.h"
 #include "run/verify/synthetic_source.h"
-#include "support/paths.h"
+#include "support/plugins.h"
 #include "support/public_folder.h"
 #include "support/scratch.h"
 #include "trellis/run/comm.h"
@@ -113,19 +113,13 @@ class CountingSource final : public DataSource {
   std::int64_t counted_items(std::int64_t) const override { return 72; }
 };
 
-const Catalog& catalog() {
-  static const std::vector<std::filesystem::path> folders{testing::build_dir() / "plugins"};
-  static const Catalog catalog = Catalog::of(folders);
-  return catalog;
-}
-
 struct Folder {
   explicit Folder(const std::string& type, Dtype dtype = Dtype::f64)
       : imported(write(type)), trained(imported.options.to_yaml(), {.dtype = dtype}) {}
   ImportedModel write(const std::string& type) const {
     if (type == "gpt2") write_folder(scratch / "in", kGpt2Config, gpt2_tensors());
     else write_folder(scratch / "in", llama_config(type), llama_tensors(type == "qwen2"));
-    return import_model(scratch / "in", catalog());
+    return import_model(scratch / "in", plugins());
   }
   // Trains for two steps, one that does not move and one that does: their losses, and the parameters before them.
   std::pair<std::vector<double>, std::map<std::string, at::Tensor>> train(const Plan& plan) {
@@ -243,7 +237,7 @@ TEST_CASE("what a run was given and did not change it exports byte for byte") {
                           folder.trained.ops, world, {.seed = 3, .weights = folder.imported.weights});
         std::unique_ptr<WeightExport> target;
         if (world.rank() == 0)
-          target = begin_export(run, folder.trained.model, catalog(), folder.imported.weights.get(), Dtype::f32);
+          target = begin_export(run, folder.trained.model, plugins(), folder.imported.weights.get(), Dtype::f32);
         executor.visit_parameters([&](const std::string& name, const at::Tensor& whole) {
           if (target) target->write(name, {static_cast<const std::byte*>(whole.const_data_ptr()), whole.nbytes()});
         });

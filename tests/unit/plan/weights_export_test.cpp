@@ -7,7 +7,7 @@
 #include "plan/weights/export.h"
 #include "plan/weights/import.h"
 #include "plan/weights/json.h"
-#include "support/paths.h"
+#include "support/plugins.h"
 #include "support/public_folder.h"
 #include "support/scratch.h"
 #include "trellis/plan/error.h"
@@ -17,13 +17,7 @@ namespace {
 
 using namespace test;
 
-const Catalog& catalog() {
-  static const std::vector<std::filesystem::path> folders{testing::build_dir() / "plugins"};
-  static const Catalog catalog = Catalog::of(folders);
-  return catalog;
-}
-
-const PublicWeights& gpt() { return public_weights(*catalog().family("gpt"), "gpt"); }
+const PublicWeights& gpt() { return public_weights(*plugins().family("gpt"), "gpt"); }
 
 // As training does: every parameter read whole, and written whole.
 void write_parameters(const ImportedModel& model, WeightExport& target) {
@@ -44,7 +38,7 @@ std::map<std::string, std::string> all_of(const WeightMap& map, const std::strin
 ImportedModel written(const std::filesystem::path& folder, const std::string& config,
                       const std::vector<PublicTensor>& tensors) {
   write_folder(folder, config, tensors);
-  return import_model(folder, catalog());
+  return import_model(folder, plugins());
 }
 
 std::vector<std::string> files_of(const std::filesystem::path& folder) {
@@ -109,7 +103,7 @@ TEST_CASE("large weights are cut into shards in the order of the model") {
   CHECK(index["metadata"]["total_size"] == 21'056);
   CHECK(index["weight_map"]["transformer.wte.weight"] == "model-00001-of-00003.safetensors");
   CHECK(index["weight_map"]["transformer.ln_f.bias"] == "model-00003-of-00003.safetensors");
-  const ImportedModel again = import_model(folder / "out", catalog());
+  const ImportedModel again = import_model(folder / "out", plugins());
   export_folder(*again.weights, gpt(), again.options, folder / "whole", "", {});
   CHECK(read_file(folder / "whole" / "model.safetensors") == read_file(folder / "in" / "model.safetensors"));
 }
@@ -128,7 +122,7 @@ TEST_CASE("another dtype rounds to the nearest, and config.json says so") {
   }
   const std::string config = read_file(folder / "half" / "config.json");
   CHECK(config.find("\"torch_dtype\": \"bfloat16\"") != std::string::npos);
-  const ImportedModel again = import_model(folder / "half", catalog());
+  const ImportedModel again = import_model(folder / "half", plugins());
   export_folder(*again.weights, gpt(), again.options, folder / "same", "", {});
   CHECK(read_file(folder / "same" / "model.safetensors") == read_file(folder / "half" / "model.safetensors"));
 }
@@ -177,7 +171,7 @@ TEST_CASE("a model that was never imported gets a config.json of its type, which
     const Options options = Options::from_text(yaml, "test");
     const std::string text = exported_config(gpt(), options, nullptr, "F32");
     const Options again = read_config(text, "config.json", gpt(), NoTensors()).options;
-    const auto family = catalog().family("gpt");
+    const auto family = plugins().family("gpt");
     CHECK(fingerprint(family->describe(again)) == fingerprint(family->describe(options)));
     return parse_json(text, "test")["model_type"].get<std::string>();
   };

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "plan/weights/import.h"
-#include "support/paths.h"
+#include "support/plugins.h"
 #include "support/public_folder.h"
 #include "support/scratch.h"
 #include "trellis/plan/error.h"
@@ -14,16 +14,10 @@ namespace {
 
 using namespace test;
 
-const Catalog& catalog() {
-  static const std::vector<std::filesystem::path> folders{testing::build_dir() / "plugins"};
-  static const Catalog catalog = Catalog::of(folders);
-  return catalog;
-}
-
 // What is said of a folder, its path replaced by F; "fine" where it is imported.
 std::string told(const Scratch& folder) {
   try {
-    import_model(folder.path(), catalog());
+    import_model(folder.path(), plugins());
     return "fine";
   } catch (const Error& error) {
     std::string text = error.what();
@@ -68,7 +62,7 @@ bool contains(const std::string& text, const std::string& part) { return text.fi
 TEST_CASE("a GPT-2 folder is a model of family gpt") {
   const Scratch folder;
   write_folder(folder.path(), kGpt2Config, gpt2_tensors());
-  const ImportedModel imported = import_model(folder.path(), catalog());
+  const ImportedModel imported = import_model(folder.path(), plugins());
   CHECK(imported.family == "gpt");
   CHECK(imported.model.summary == "gpt2 shape, 2 layers, hidden 16");
   CHECK(imported.model.sequence == 12);
@@ -81,7 +75,7 @@ TEST_CASE("a GPT-2 folder is a model of family gpt") {
 TEST_CASE("queries, keys and values of GPT-2 are columns of one tensor that is stored transposed") {
   const Scratch folder;
   write_folder(folder.path(), kGpt2Config, gpt2_tensors());
-  const ImportedModel imported = import_model(folder.path(), catalog());
+  const ImportedModel imported = import_model(folder.path(), plugins());
   const WeightReader& weights = *imported.weights;
   // layer 2's k is [4 heads, 4 features, 16 in]; the tensor is [16 in, 48 out], keys from column 16 on
   double got[3];
@@ -99,7 +93,7 @@ TEST_CASE("queries, keys and values of GPT-2 are columns of one tensor that is s
 TEST_CASE("rows that pad the vocabulary are zeros, and in no file") {
   const Scratch folder;
   write_folder(folder.path(), kGpt2Config, gpt2_tensors());
-  const ImportedModel imported = import_model(folder.path(), catalog());
+  const ImportedModel imported = import_model(folder.path(), plugins());
   double got[32];
   imported.weights->read("embedding.weight", {{36, 8}, {128, 16}}, 4, 20,
                          got);  // rows of 8: the last real, then padding
@@ -127,7 +121,7 @@ TEST_CASE("a GPT-2 folder may lack the prefix, and hold causal masks and a copy 
     bytes.replace(at("lm_head.weight") - data, size, bytes.substr(at("wte.weight") - data, size));
     write_file_atomically(folder / "model.safetensors", bytes);
   }
-  const ImportedModel imported = import_model(folder.path(), catalog());
+  const ImportedModel imported = import_model(folder.path(), plugins());
   CHECK(imported.weights->dropped() ==
         std::map<std::string, std::string>{{"h.0.attn.bias", "a causal mask, which is computed"},
                                            {"h.1.attn.masked_bias", "a causal mask, which is computed"},
@@ -138,7 +132,7 @@ TEST_CASE("a GPT-2 folder may lack the prefix, and hold causal masks and a copy 
 TEST_CASE("a head that differs from the table is one of its own, whatever config.json says") {
   const Scratch folder;
   write_folder(folder.path(), kGpt2Config, with(gpt2_tensors(), "lm_head.weight", {37, 16}));
-  const ImportedModel imported = import_model(folder.path(), catalog());
+  const ImportedModel imported = import_model(folder.path(), plugins());
   CHECK(imported.model.layers.back()->parameters.back().shared.empty());
   CHECK(imported.notes == std::vector<std::string>{"lm_head.weight differs from transformer.wte.weight: the tables are "
                                                    "not tied, though config.json says so"});
@@ -151,7 +145,7 @@ TEST_CASE("a LLaMA folder has grouped kv heads, and rotary settings in the old o
         R"("rope_theta": 500000.0, "rope_scaling": {"type": "default", "rope_type": "default"})"}) {
     const Scratch folder;
     write_folder(folder.path(), llama_config("llama", more), llama_tensors());
-    const ImportedModel imported = import_model(folder.path(), catalog());
+    const ImportedModel imported = import_model(folder.path(), plugins());
     CHECK(imported.options.get("rope_theta", 0.0) == 500000);
     CHECK(imported.options.get("norm_eps", 0.0) == 1e-6);
     CHECK(imported.model.layers[1]->dim("kv_heads").size == 2);
@@ -168,9 +162,9 @@ TEST_CASE("a Qwen2 folder has biases of queries, keys and values, a Mistral fold
   write_folder(qwen.path(),
                llama_config("qwen2", R"("use_sliding_window": false, "sliding_window": 4, "max_window_layers": 2)"),
                llama_tensors(true));
-  CHECK(import_model(qwen.path(), catalog()).model.layers[1]->parameters.size() == 12);
+  CHECK(import_model(qwen.path(), plugins()).model.layers[1]->parameters.size() == 12);
   write_folder(mistral.path(), llama_config("mistral", R"("sliding_window": 8, "head_dim": 4)"), llama_tensors());
-  const ImportedModel imported = import_model(mistral.path(), catalog());
+  const ImportedModel imported = import_model(mistral.path(), plugins());
   CHECK(imported.model.sequence == 8);
   CHECK(imported.notes ==
         std::vector<std::string>{"attention has no windows yet: sequence is 8, one window, and not 12"});
@@ -284,15 +278,15 @@ TEST_CASE("shards and their index agree, or are refused") {
 TEST_CASE("an imported model is the base of a run file") {
   const Scratch folder;
   write_folder(folder / "it's \"here\"", llama_config(), llama_tensors());
-  const ImportedModel imported = import_model(folder / "it's \"here\"", catalog());
+  const ImportedModel imported = import_model(folder / "it's \"here\"", plugins());
   write_file_atomically(folder / "model.yaml", model_file(imported, folder / "it's \"here\""));
   write_file_atomically(folder / "run.yaml",
                         "base: model\nmodel: {dropout: 0.1}\ntrain: {steps: 1, batch: 2}\nexport: out\n");
   const RunFile run = RunFile::load(folder / "run.yaml");
   CHECK(run.weights == folder / "it's \"here\"");
   CHECK(run.export_folder == "out");
-  const ModelSpec model = describe_model(run, catalog());
-  CHECK(open_weights(run, model, catalog())->map().pieces().size() == 21);
+  const ModelSpec model = describe_model(run, plugins());
+  CHECK(open_weights(run, model, plugins())->map().pieces().size() == 21);
   const RunFile again = RunFile::read(Options::from_text(run.resolved(), "again"));
   CHECK(again.weights == run.weights);
   CHECK(again.export_folder == std::filesystem::absolute("out"));
