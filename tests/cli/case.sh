@@ -25,5 +25,11 @@ absent() { [ ! -e "$1" ] || { echo "$1 was written"; failed=1; }; }
 # a run file with one more line
 run_with() { { echo "base: $PWD/configs/runs/quickstart"; printf '%s\n' "$@"; } >"$work/run.yaml"; }
 
+# The quickstart's run file, whatever profile of it this clone may have by now.
+unprofiled() {
+  printf 'base: [%s]\nprofile: {file: %s}\n' "$PWD/configs/runs/quickstart.yaml" "$work/none.profile.yaml" >"$work/quickstart.yaml"
+  echo "$work/quickstart.yaml"
+}
+
 . "$case_file"
 exit $failed

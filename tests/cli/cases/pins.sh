@@ -1,5 +1,5 @@
 # What the user pins of a search, and what is compared.
-quick=configs/runs/quickstart.yaml
+quick=$(unprofiled)
 search() { timeout 100 "$trellis" --log error search $quick --nproc 2 "$@"; }
 has() { grep -qF -- "$2" "$1" || { echo "$1 has no '$2':"; head -20 "$1"; failed=1; }; }
 

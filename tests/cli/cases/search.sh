@@ -1,4 +1,4 @@
-quick=configs/runs/quickstart.yaml
+quick=$(unprofiled)
 search() { timeout 100 "$trellis" --log error search "$@"; }
 has() { grep -qF -- "$2" "$1" || { echo "$1 has no '$2':"; head -20 "$1"; failed=1; }; }
 

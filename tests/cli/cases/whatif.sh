@@ -1,5 +1,5 @@
 # Sweeps of a search, what is missing where nothing fits, and what else there would be beside a plan.
-quick=configs/runs/quickstart.yaml
+quick=$(unprofiled)
 search() { timeout 100 "$trellis" --log error search $quick --nproc 2 search.use=exact "$@"; }
 has() { grep -qF -- "$2" "$1" || { echo "$1 has no '$2':"; head -20 "$1"; failed=1; }; }
 
