@@ -187,6 +187,19 @@ TEST_CASE("a library that others can write, or whose folder they can, is refused
   CHECK(enroll(library).name == "good");
 }
 
+TEST_CASE("a library whose manifest others can write is refused") {
+  const TemporaryFolder folder;
+  const fs::path library = folder.copy_fake("good", "plugin/fake.so");
+  const fs::path manifest = folder.write("plugin/plugin.yaml", "");
+  fs::permissions(manifest, fs::perms(0646));
+  const Error error = error_of([&] { enroll(library, {}, manifest); });
+  CHECK(error.code() == ExitCode::plugin);
+  CHECK(error.message() == "its manifest can be written by everyone");
+  CHECK(error.hint() == "chmod o-w " + manifest.string());
+  fs::permissions(manifest, fs::perms(0644));
+  CHECK(enroll(library, {}, manifest).name == "good");
+}
+
 TEST_CASE("a library of another user or group is refused") {
   if (geteuid() != 0) return;  // only root can give files away
   const TemporaryFolder folder;

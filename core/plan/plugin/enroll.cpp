@@ -54,9 +54,10 @@ std::string title(const PluginManifest& manifest) {
   return fmt::format("{} '{}'", noun_of(manifest.type), manifest.name);
 }
 
-Enrolled enroll(const std::filesystem::path& library, const std::string& sha256) {
+Enrolled enroll(const std::filesystem::path& library, const std::string& sha256,
+                const std::filesystem::path& manifest) {
   using EntryPoint = const PluginInfo* (*)();
-  const LibraryFile file = {library, sha256, TRELLIS_STRINGIFY(TRELLIS_FINGERPRINT)};
+  const LibraryFile file = {library, sha256, TRELLIS_STRINGIFY(TRELLIS_FINGERPRINT), manifest};
   const auto entry_point = reinterpret_cast<EntryPoint>(load_library(file, "trellis_plugin"));
 
   Enrolled result;
@@ -86,7 +87,7 @@ std::optional<PluginType> type_of(const Enrolled& enrolled) {
 }
 
 Enrolled enroll(const PluginManifest& manifest) {
-  Enrolled result = enroll(manifest.library, manifest.sha256);
+  Enrolled result = enroll(manifest.library, manifest.sha256, manifest.file);
   const std::string file = manifest.file.string();
   if (result.name != manifest.name)
     refuse(manifest.library,

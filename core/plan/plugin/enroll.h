@@ -23,8 +23,10 @@ struct Enrolled {
 // "parallelism 'tp'": how errors name a plugin.
 TRELLIS_API std::string title(const PluginManifest& manifest);
 
-// Loads any plugin library of this Trellis and lets it register. Throws Error (plugin).
-TRELLIS_API Enrolled enroll(const std::filesystem::path& library, const std::string& sha256 = {});
+// Loads any plugin library of this Trellis and lets it register. `manifest` is the file that names it, if one does.
+// Throws Error (plugin).
+TRELLIS_API Enrolled enroll(const std::filesystem::path& library, const std::string& sha256 = {},
+                            const std::filesystem::path& manifest = {});
 
 // The same for a plugin with a manifest: name and what was registered must be what the manifest says.
 TRELLIS_API Enrolled enroll(const PluginManifest& manifest);

@@ -54,7 +54,7 @@ struct stat status_of(const fs::path& path) {
   return status;
 }
 
-// `path` is the library or its folder.
+// `path` is the library, its folder or its manifest.
 void check_owner(const fs::path& library, const fs::path& path, std::string_view what) {
   const struct stat status = status_of(path);
   if (status.st_uid != 0 && status.st_uid != geteuid())
@@ -68,11 +68,12 @@ void check_owner(const fs::path& library, const fs::path& path, std::string_view
     refuse(library, fmt::format("{} can be written by its group", what), fmt::format("chmod g-w {}", path.string()));
 }
 
-void check_access(const fs::path& library) {
+void check_access(const fs::path& library, const fs::path& manifest) {
   if (!S_ISREG(status_of(library).st_mode))
     refuse(library, "expected a library, found something that is not a regular file");
   check_owner(library, library, "the library");
   check_owner(library, library.parent_path(), "the library's folder");
+  if (!manifest.empty()) check_owner(library, manifest, "its manifest");
 }
 
 void check_hash(const fs::path& path, const std::string& bytes, const std::string& expected) {
@@ -105,7 +106,7 @@ void pin(const fs::path& path) {
 }  // namespace
 
 void check_library(const LibraryFile& file) {
-  check_access(file.path);
+  check_access(file.path, file.manifest);
   const std::string bytes = read_file(file.path);
   check_hash(file.path, bytes, file.sha256);
   check_fingerprint(file.path, bytes, file.fingerprint);

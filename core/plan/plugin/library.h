@@ -12,9 +12,10 @@ struct LibraryFile {
   std::filesystem::path path;
   std::string sha256;       // of the file; empty: not checked
   std::string fingerprint;  // what it must have been built with: TRELLIS_FINGERPRINT or TRELLIS_RUN_FINGERPRINT
+  std::filesystem::path manifest = {};  // the file that names the library and its hash; empty: none does
 };
 
-// A regular file that only its owner can write, as can the folder that it is in; the owner is this user or root; the
+// A regular file that only its owner can write, as can the folder that it is in and its manifest; the owner is this user or root; the
 // hash and the fingerprint are the expected ones. Throws Error (plugin) saying which is not. Loads nothing.
 TRELLIS_API void check_library(const LibraryFile& file);
 

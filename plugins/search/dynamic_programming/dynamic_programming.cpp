@@ -288,7 +288,7 @@ class Solver {
     if (!problem_.fits(choice_of(plan), cost.memory)) return ++log_.counts["plans over budget"], false;
     if (best_ && plan == *best_) return true;
     const auto describe = [](const Plan& p, const PlanCost& c) {
-      return fmt::format("{}: {} stages, {} micro-batches, {}", format(c.step), p.stages.size(), p.micro_batches,
+      return fmt::format("{}: pp {}, micro-batches {}, {}", format(c.step), p.stages.size(), p.micro_batches,
                          p.schedule);
     };
     const Score mine = score(plan, cost);

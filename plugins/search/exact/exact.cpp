@@ -238,7 +238,7 @@ class Exact {
     if (best_ && value.step >= known(*o.choice)) return;
     best_ = o.task->plan(choice);
     score_ = {value.step, o.choice->batch};
-    log_.progress(fmt::format("{}: {} stages, {} micro-batches, {}", format(value.step), o.choice->stages,
+    log_.progress(fmt::format("{}: pp {}, micro-batches {}, {}", format(value.step), o.choice->stages,
                               o.choice->micro_batches, o.choice->schedule));
   }
 

@@ -72,7 +72,7 @@ class Uniform final : public SearchAlgorithm {
         if (best && score(plan, *cost) >= best_score) continue;
         best_score = score(plan, *cost);
         best = plan;
-        log.progress(fmt::format("{} with '{}', {} micro-batches", format(cost->step), to_string(strategy),
+        log.progress(fmt::format("{} with '{}', micro-batches {}", format(cost->step), to_string(strategy),
                                  choice.micro_batches));
       }
     }
