@@ -38,7 +38,7 @@ struct UpdateTimes {
 UpdateTimes time_update(const StageProgram& stage, ListRunner& runner, Picoseconds backlog, double slowdown) {
   UpdateTimes times;
   Timeline time(slowdown);
-  const Picoseconds first = time.start(backlog);
+  const Picoseconds first = time.start(backlog, Timeline::Queue::reductions);
   for (auto& [bucket, place] : runner.reductions) place = first;
   Picoseconds norm{0};
   for (const Instruction& i : stage.update) {
@@ -78,7 +78,7 @@ DetailedCost price_plan(const CompiledPlan& compiled, const PipelineSchedule& sc
     // Reductions of what only forward adds to (the loss's table) are under way when the last backward begins.
     Timeline busy = idle;
     for (const Instruction& i : stage.forward)
-      if (i.last_only) busy.start(prices.price(stage, i, compiled.context, at).transfer);
+      if (i.last_only) busy.start(prices.price(stage, i, compiled.context, at).transfer, Timeline::Queue::reductions);
     runner.last = true;
     const Timeline last = pass(stage.backward, busy);
     mine.exposed = exposed;

@@ -7,18 +7,34 @@
 namespace trellis {
 
 void Timeline::compute(Picoseconds busy) {
-  const Picoseconds hidden = std::min(busy, queued_ - drained_);
-  drained_ += hidden;
+  const Picoseconds hidden = std::min(busy, backlog());
+  work_off(hidden);
   now_ += busy + scaled(hidden, slowdown_ - 1);
 }
 
-Picoseconds Timeline::start(Picoseconds transfer) { return queued_ += transfer; }
+// At most the backlog. Half for each queue until one of them is empty.
+void Timeline::work_off(Picoseconds link) {
+  Backlog &less = queues_[0].left() < queues_[1].left() ? queues_[0] : queues_[1];
+  Backlog &more = &less == &queues_[0] ? queues_[1] : queues_[0];
+  const Picoseconds half = std::min(less.left(), Picoseconds{link.value / 2});
+  less.drained += half;
+  more.drained += link - half;
+}
 
-void Timeline::wait(Picoseconds place) {
-  if (place <= drained_) return;
-  now_ += place - drained_;
-  exposed_ += place - drained_;
-  drained_ = place;
+Picoseconds Timeline::start(Picoseconds transfer, Queue queue) { return of(queue).queued += transfer; }
+
+void Timeline::wait(Picoseconds place, Queue queue) {
+  Backlog &mine = of(queue), &other = beside(queue);
+  if (place <= mine.drained) return;
+  const Picoseconds left = place - mine.drained, meanwhile = std::min(left, other.left());
+  mine.drained = place;
+  other.drained += meanwhile;
+  now_ += left + meanwhile;
+  exposed_ += left + meanwhile;
+}
+
+void Timeline::wait_all() {
+  for (const Queue queue : {Queue::moves, Queue::reductions}) wait(of(queue).queued, queue);
 }
 
 void ListRunner::run(const Instructions& list, Timeline& time) {
@@ -42,10 +58,11 @@ void ListRunner::run(const Instruction& i, Timeline& time) {
     case InstructionKind::gather_wait:
       return time.wait(gathers[i.bucket]);
     case InstructionKind::reduce_start:
-      reductions[i.bucket] = time.start(price.transfer);
+      reductions[i.bucket] = time.start(price.transfer, Timeline::Queue::reductions);
       return;
     case InstructionKind::reduce_wait:
-      if (const auto started = reductions.find(i.bucket); started != reductions.end()) time.wait(started->second);
+      if (const auto started = reductions.find(i.bucket); started != reductions.end())
+        time.wait(started->second, Timeline::Queue::reductions);
       return time.compute(price.compute);
     default:
       return time.compute(price.compute);

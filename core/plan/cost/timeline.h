@@ -10,24 +10,37 @@
 
 namespace trellis {
 
-// A device that computes, and its link that works off transfers in order. While both work each is `slowdown` times
-// slower: the backlog w hides min(w, b) of a computation b, which then takes b + (slowdown - 1) min(w, b).
+// A device that computes, and its link. Transfers go in two queues, each in order: moves of values, for which the
+// program soon waits, and reductions of gradients, which go on beside all else. While both queues have transfers each
+// gets half of the link. While device and link work each is `slowdown` times slower: the backlog w hides min(w, b) of a
+// computation b, which then takes b + (slowdown - 1) min(w, b).
 class Timeline {
  public:
+  enum class Queue { moves, reductions };
+
   explicit Timeline(double slowdown) : slowdown_(slowdown) {}
 
   void compute(Picoseconds);
-  Picoseconds start(Picoseconds transfer);  // returns the transfer's place in the queue
-  void wait(Picoseconds place);             // until the queue is worked off up to there
-  void wait_all() { wait(queued_); }
+  Picoseconds start(Picoseconds transfer, Queue = Queue::moves);  // returns the transfer's place in its queue
+  void wait(Picoseconds place, Queue = Queue::moves);             // until the queue is worked off up to there
+  void wait_all();
 
   Picoseconds now() const { return now_; }
-  Picoseconds backlog() const { return queued_ - drained_; }
+  Picoseconds backlog() const { return queues_[0].left() + queues_[1].left(); }
   Picoseconds exposed() const { return exposed_; }  // time spent in waits
 
  private:
+  struct Backlog {
+    Picoseconds queued{0}, drained{0};
+    Picoseconds left() const { return queued - drained; }
+  };
+  Backlog& of(Queue queue) { return queues_[queue == Queue::moves ? 0 : 1]; }
+  Backlog& beside(Queue queue) { return queues_[queue == Queue::moves ? 1 : 0]; }
+  void work_off(Picoseconds link);
+
   double slowdown_;
-  Picoseconds now_{0}, queued_{0}, drained_{0}, exposed_{0};
+  Picoseconds now_{0}, exposed_{0};
+  Backlog queues_[2];
 };
 
 // Runs a list; `last` says whether the instructions for the last micro-batch run too.

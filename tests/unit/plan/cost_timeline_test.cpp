@@ -28,6 +28,21 @@ TEST_CASE("a link works off transfers in order, and a wait for the first does no
   CHECK(time.now() == 10_us);
 }
 
+TEST_CASE("reductions and moves share the link, and a move does not wait for all reductions before it") {
+  Timeline time(1);
+  const Picoseconds reduction = time.start(10_us, Timeline::Queue::reductions);
+  const Picoseconds move = time.start(2_us);
+  time.wait(move);
+  CHECK(time.now() == 4_us);
+  CHECK(time.backlog() == 8_us);
+  time.start(6_us);
+  time.compute(4_us);
+  CHECK(time.backlog() == 10_us);  // 6 of the reduction, 4 of the move
+  time.wait(reduction, Timeline::Queue::reductions);
+  CHECK(time.now() == 18_us);
+  CHECK(time.backlog() == 0_us);
+}
+
 TEST_CASE("while both go on, computing and communicating slow each other") {
   Timeline time(1.5);
   const Picoseconds place = time.start(4_us);
