@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 
 #include "host/asking.h"
 
@@ -11,7 +12,7 @@ namespace trellis::host {
 namespace {
 
 constexpr double kSecondsASolve = 0.5;
-constexpr double kSeconds = 3;  // for each of budget, batch and devices
+constexpr double kSolves = 6;  // for each of budget, batch and devices: the time of so many
 constexpr int kMostTimesTheDevices = 64;
 
 // search.budget, in whole MiB, so that it can be typed.
@@ -90,6 +91,13 @@ std::string layer_without_candidates(const Planning& p) {
   return {};
 }
 
+// A limit of labels has none.
+double seconds_a_solve(const Planning& p) {
+  const Options own = options_of(p, "exact");
+  if (!own.has("limit")) return kSecondsASolve;
+  return own.section("limit").find<double>("seconds").value_or(std::numeric_limits<double>::infinity());
+}
+
 }  // namespace
 
 Infeasible infeasible(const Planning& p, const Found& found) {
@@ -112,7 +120,7 @@ Infeasible infeasible(const Planning& p, const Found& found) {
     }
     result.is_proven = answer.is_proven();
   }
-  result.shortage = shortage(problem, oracle, solver, others_of(p), kSeconds);
+  result.shortage = shortage(problem, oracle, solver, others_of(p), kSolves * seconds_a_solve(p));
   return result;
 }
 
