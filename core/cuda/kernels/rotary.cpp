@@ -1,8 +1,8 @@
-#include <ATen/ops/arange.h>
-#include <ATen/ops/pow.h>
+#include <ATen/ops/from_blob.h>
 
 #include "cuda/kernels/kernels.h"
 #include "cuda/kernels/support.h"
+#include "trellis/plan/rotary.h"
 
 namespace trellis::cuda {
 namespace {
@@ -25,8 +25,9 @@ class Rotary final : public OpKernel {
     const std::int64_t tokens = positions.size(0), width = x.size(-1), half = width / 2;
     if (tokens == 0) return;
     if (width % 2) fail("op '{}': rotary needs an even head dim; found {}", c.op->name, width);
-    const at::Tensor power = at::arange(half, x.options().dtype(at::kDouble)).div_(-static_cast<double>(half));
-    const at::Tensor angle = positions.clamp_min(0).to(at::kDouble).mul(at::pow(c.op->real("theta", 10000), power));
+    std::vector<double> frequencies = rotary_frequencies(*c.op, half);
+    const at::Tensor turn = at::from_blob(frequencies.data(), {half}, at::kDouble).to(x.device());
+    const at::Tensor angle = positions.clamp_min(0).to(at::kDouble).mul(turn);
     const at::Tensor cosine = angle.cos().to(compute_type(c)).unsqueeze(1);
     const at::Tensor sine = angle.sin().mul_(sign).to(compute_type(c)).unsqueeze(1);
     const std::int64_t heads = x.numel() / (tokens * width);

@@ -208,18 +208,26 @@ ValueId LayerBuilder::linear(std::string name, ValueId x, const Names& out, bool
             result);
 }
 
-ValueId LayerBuilder::rotary(std::string name, ValueId x, ValueId positions, double theta) {
+ValueId LayerBuilder::rotary(std::string name, ValueId x, ValueId positions, double theta,
+                             const RotaryScaling& scaling) {
   const auto dims = dims_of(spec_, name, x);
   const auto position_dims = dims_of(spec_, name, positions, ValueKind::integer);
   check_leading(spec_, name, position_dims, dims);
   if (const Dim& head = spec_.dims[static_cast<std::size_t>(dims.back())]; head.size % 2 != 0)
     reject(spec_, name, fmt::format("{} is {}; rotation is of pairs, so it must be even", head.name, head.size));
+  std::map<std::string, Attribute> attributes{{"theta", theta}};
+  if (scaling.factor != 1) attributes.emplace("factor", scaling.factor);
+  if (scaling.factor != 1 && scaling.original_positions > 0) {
+    attributes.emplace("original_positions", scaling.original_positions);
+    attributes.emplace("low_turns", scaling.low_turns);
+    attributes.emplace("high_turns", scaling.high_turns);
+  }
   return op({.kind = "rotary",
              .name = std::move(name),
              .region = std::string(kLinear),
              .inputs = {x, positions},
              .input_dims = {dims, position_dims},
-             .attributes = {{"theta", theta}}},
+             .attributes = std::move(attributes)},
             dims);
 }
 

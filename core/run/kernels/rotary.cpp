@@ -5,13 +5,14 @@
 #include "run/kernels/elementwise.h"
 #include "run/kernels/kernels.h"
 #include "trellis/plan/error.h"
+#include "trellis/plan/rotary.h"
 
 namespace trellis {
 namespace {
 
-// cos and sin of position * theta^(-2 i / d), i < d / 2, for positions 0, 1, ...
+// cos and sin of position * frequency of each pair, for positions 0, 1, ...
 struct Table {
-  double theta = 0;
+  std::vector<double> frequencies;
   std::int64_t half = 0, positions = 0;
   std::vector<float> f32;  // [position][cos, sin][half]
   std::vector<double> f64;
@@ -20,15 +21,15 @@ struct Table {
   const double* row(std::int64_t position, double) const { return f64.data() + position * 2 * half; }
 };
 
-std::shared_ptr<const Table> make_table(double theta, std::int64_t half, std::int64_t positions) {
+std::shared_ptr<const Table> make_table(const std::vector<double>& frequencies, std::int64_t positions) {
   auto table = std::make_shared<Table>();
-  table->theta = theta, table->half = half, table->positions = positions;
+  const auto half = static_cast<std::int64_t>(frequencies.size());
+  table->frequencies = frequencies, table->half = half, table->positions = positions;
   table->f64.resize(static_cast<std::size_t>(positions * 2 * half));
   for (std::int64_t position = 0; position < positions; ++position) {
     double* row = table->f64.data() + position * 2 * half;
     for (std::int64_t i = 0; i < half; ++i) {
-      const double angle =
-          static_cast<double>(position) * std::pow(theta, -static_cast<double>(i) / static_cast<double>(half));
+      const double angle = static_cast<double>(position) * frequencies[static_cast<std::size_t>(i)];
       row[i] = std::cos(angle), row[half + i] = std::sin(angle);
     }
   }
@@ -86,7 +87,7 @@ class Rotary final : public OpKernel {
     if (tokens == 0) return;
     if (width % 2) fail("op '{}': rotary needs an even head dim; found {}", c.op->name, width);
     const auto table =
-        table_for(c.op->real("theta", 10000), width / 2, *std::max_element(position, position + tokens) + 1);
+        table_for(rotary_frequencies(*c.op, width / 2), *std::max_element(position, position + tokens) + 1);
     const std::int64_t heads = x.numel() / (tokens * width);
     const Real real = real_of(x);
     parallel_for(
@@ -95,17 +96,17 @@ class Rotary final : public OpKernel {
         });
   }
 
-  // Computing a table costs more than using it; one is kept for each (theta, width) and grows with the positions.
-  std::shared_ptr<const Table> table_for(double theta, std::int64_t half, std::int64_t positions) const {
+  // Computing a table costs more than using it; one is kept for each set of frequencies and grows with the positions.
+  std::shared_ptr<const Table> table_for(const std::vector<double>& frequencies, std::int64_t positions) const {
     constexpr std::int64_t kMostPositions = std::int64_t(1) << 20;
     if (positions > kMostPositions) fail("rotary: position {} is too large", positions - 1);
     const std::lock_guard lock(mutex_);
     for (auto& table : tables_) {
-      if (table->theta != theta || table->half != half) continue;
-      if (table->positions < positions) table = make_table(theta, half, std::max(positions, 2 * table->positions));
+      if (table->frequencies != frequencies) continue;
+      if (table->positions < positions) table = make_table(frequencies, std::max(positions, 2 * table->positions));
       return table;
     }
-    tables_.push_back(make_table(theta, half, std::max<std::int64_t>(positions, 1)));
+    tables_.push_back(make_table(frequencies, std::max<std::int64_t>(positions, 1)));
     return tables_.back();
   }
 

@@ -40,8 +40,8 @@ LayerSpec block(const GptOptions& o) {
   const ValueId v = b.linear("attn.v", h, {"kv_heads", "head_dim"}, o.qkv_bias, o.init_std);
   if (o.rotary) {
     const ValueId positions = b.field("positions", {"batch", "sequence"});
-    q = b.rotary("attn.rotary_q", q, positions, o.rope_theta);
-    k = b.rotary("attn.rotary_k", k, positions, o.rope_theta);
+    q = b.rotary("attn.rotary_q", q, positions, o.rope_theta, o.rope_scaling);
+    k = b.rotary("attn.rotary_k", k, positions, o.rope_theta, o.rope_scaling);
   }
   ValueId a = b.attention("attn.core", q, k, v, /*causal=*/true, o.attention_dropout);
   a = b.linear("attn.out", a, {"hidden"}, o.out_bias, out_std);

@@ -36,6 +36,12 @@ double positive(const Options& options, std::string_view key, double otherwise) 
   return value;
 }
 
+double at_least_one(const Options& options, std::string_view key) {
+  const double value = options.required<double>(key);
+  if (!(value >= 1)) options.reject(key, fmt::format("found {}; expected 1 or more", value));
+  return value;
+}
+
 double probability(const Options& options, std::string_view key, double otherwise = 0) {
   const double value = options.get(key, otherwise);
   if (!(value >= 0 && value < 1)) options.reject(key, fmt::format("found {}; expected 0 or more, less than 1", value));
@@ -70,6 +76,25 @@ void read_positions(const Options& options, GptOptions& o, std::int64_t sequence
                    fmt::format("set sequence to {} or less: within one window it makes no difference", o.window));
 }
 
+void read_rope_scaling(const Options& options, GptOptions& o) {
+  if (!options.has("rope_scaling")) return;
+  if (!o.rotary) options.reject("rope_scaling", "it slows rotary positions, and these are learned");
+  const Options section = options.section("rope_scaling");
+  const std::vector<std::string> types{"default", "linear", "llama3"};
+  o.rope_type = types[word(section, "type", types, 0)];
+  if (o.rope_type != "default") o.rope_scaling.factor = at_least_one(section, "factor");
+  if (o.rope_type == "llama3") {
+    RotaryScaling& scaling = o.rope_scaling;
+    scaling.original_positions = at_least_one(section, "original_max_positions");
+    scaling.low_turns = positive(section, "low_freq_factor", scaling.low_turns);
+    scaling.high_turns = positive(section, "high_freq_factor", scaling.high_turns);
+    if (scaling.high_turns <= scaling.low_turns)
+      section.reject("high_freq_factor", fmt::format("found {}; expected more than low_freq_factor, {}",
+                                                     scaling.high_turns, scaling.low_turns));
+  }
+  section.finish();
+}
+
 }  // namespace
 
 GptOptions GptOptions::read(const Options& options) {
@@ -102,6 +127,7 @@ GptOptions GptOptions::read(const Options& options) {
   o.attention_dropout = probability(options, "attention_dropout");
   o.norm_eps = positive(options, "norm_eps", 1e-5);
   o.rope_theta = positive(options, "rope_theta", 10000.0);
+  read_rope_scaling(options, o);
   o.init_std = positive(options, "init_std", 0.02);
   o.loss_chunk = positive(options, "loss_chunk", std::int64_t{1024});
   return o;
@@ -151,6 +177,15 @@ Options GptOptions::written() const {
   set("attention_dropout", attention_dropout);
   set("norm_eps", norm_eps);
   set("rope_theta", rope_theta);
+  if (rope_type != "default") {
+    set("rope_scaling.type", rope_type);
+    set("rope_scaling.factor", rope_scaling.factor);
+  }
+  if (rope_type == "llama3") {
+    set("rope_scaling.original_max_positions", rope_scaling.original_positions);
+    set("rope_scaling.low_freq_factor", rope_scaling.low_turns);
+    set("rope_scaling.high_freq_factor", rope_scaling.high_turns);
+  }
   set("init_std", init_std);
   set("loss_chunk", loss_chunk);
   return options;

@@ -7,6 +7,7 @@
 
 #include "trellis/plan/model.h"
 #include "trellis/plan/options.h"
+#include "trellis/plan/rotary.h"
 
 namespace trellis::gpt {
 
@@ -36,6 +37,8 @@ struct GptOptions {
   double embedding_dropout = 0;
   double attention_dropout = 0;
   double norm_eps, rope_theta, init_std;
+  std::string rope_type = "default";  // or linear, llama3
+  RotaryScaling rope_scaling;
   std::int64_t loss_chunk;  // tokens whose logits exist at a time
 
   // Throws Error with the option's place.

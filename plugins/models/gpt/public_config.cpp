@@ -76,13 +76,30 @@ void read_gpt2(const Options& config, const WeightTensors& tensors, GptOptions& 
     config.ignore(key);  // n_positions again, a matter of precision, a head that is not here
 }
 
+double at_least(double least, const Options& section, const char* key) {
+  const double value = section.required<double>(key);
+  if (!(value >= least)) section.reject(key, fmt::format("found {}; expected {} or more", value, least));
+  return value;
+}
+
 // A section of rotary settings: `rope_scaling` of older files, `rope_parameters` of newer ones.
-void read_rotary_section(const Options& config, const char* name, std::optional<double>& theta) {
+void read_rotary_section(const Options& config, const char* name, std::optional<double>& theta, GptOptions& o) {
   if (!config.has(name)) return;
   const Options section = config.section(name);
   const std::string key = section.has("rope_type") ? "rope_type" : "type";
-  word(section, key, "default", {"default"});
+  const std::string type = word(section, key, "default", {"default", "linear", "llama3"});
   section.ignore("type");
+  RotaryScaling scaling;
+  if (type != "default") scaling.factor = at_least(1, section, "factor");
+  if (type == "llama3") {
+    scaling.original_positions = at_least(1, section, "original_max_position_embeddings");
+    scaling.low_turns = at_least(1e-6, section, "low_freq_factor");
+    scaling.high_turns = at_least(1e-6, section, "high_freq_factor");
+    if (scaling.high_turns <= scaling.low_turns) section.reject("high_freq_factor", "expected more than low_freq_factor");
+  }
+  if (o.rope_type != "default" && (type != o.rope_type || scaling != o.rope_scaling))
+    section.reject(key, "config.json also says otherwise", "rope_scaling and rope_parameters are two names of one thing");
+  o.rope_type = type, o.rope_scaling = scaling;
   if (section.get("partial_rotary_factor", 1.0) != 1.0)
     section.reject("partial_rotary_factor", "rotation of a part of each head is not supported");
   const auto found = section.find<double>("rope_theta");
@@ -94,8 +111,8 @@ void read_rotary_section(const Options& config, const char* name, std::optional<
 
 void read_rotary(const Options& config, GptOptions& o) {
   std::optional<double> theta = config.find<double>("rope_theta");
-  read_rotary_section(config, "rope_scaling", theta);
-  read_rotary_section(config, "rope_parameters", theta);
+  read_rotary_section(config, "rope_scaling", theta, o);
+  read_rotary_section(config, "rope_parameters", theta, o);
   if (config.get("partial_rotary_factor", 1.0) != 1.0)
     config.reject("partial_rotary_factor", "rotation of a part of each head is not supported");
   o.rope_theta = theta.value_or(10000.0);
@@ -178,6 +195,17 @@ Json gpt2_config(const GptOptions& o) {
           {kTied, o.tied}};
 }
 
+Json rotary_section(const GptOptions& o) {
+  Json section = {{"rope_theta", o.rope_theta}, {"rope_type", o.rope_type}};
+  if (o.rope_type != "default") section["factor"] = o.rope_scaling.factor;
+  if (o.rope_type == "llama3") {
+    section["original_max_position_embeddings"] = static_cast<std::int64_t>(o.rope_scaling.original_positions);
+    section["low_freq_factor"] = o.rope_scaling.low_turns;
+    section["high_freq_factor"] = o.rope_scaling.high_turns;
+  }
+  return section;
+}
+
 Json llama_config(const GptOptions& o, const std::string& type) {
   const char* architecture = type == "qwen2"     ? "Qwen2ForCausalLM"
                              : type == "mistral" ? "MistralForCausalLM"
@@ -195,11 +223,12 @@ Json llama_config(const GptOptions& o, const std::string& type) {
                  {"max_position_embeddings", std::max(o.max_positions, o.sequence)},
                  {"rms_norm_eps", o.norm_eps},
                  {"rope_theta", o.rope_theta},
-                 {"rope_parameters", {{"rope_theta", o.rope_theta}, {"rope_type", "default"}}},
+                 {"rope_parameters", rotary_section(o)},
                  {"attention_dropout", o.attention_dropout},
                  {"initializer_range", o.init_std},
                  {kTied, o.tied}};
   if (type == "llama") config["attention_bias"] = o.qkv_bias, config["mlp_bias"] = o.mlp_bias;
+  if (o.rope_type != "default") config["rope_scaling"] = rotary_section(o), config["rope_scaling"].erase("rope_theta");
   if (type == "mistral") config["sliding_window"] = o.window;
   if (type == "qwen2") config["use_sliding_window"] = false;
   return config;

@@ -171,6 +171,15 @@ TEST_CASE("options that cannot be are rejected at their place") {
         "model.yaml:1:23: kv_heads: 5 kv heads do not divide 12 heads\n"
         "    every kv head serves the same number of query heads");
   CHECK(message_of("{layers: 0}") == "model.yaml:1:10: layers: found 0; expected 1 or more");
+  CHECK(message_of("{rope_scaling: {type: linear, factor: 2}}") ==
+        "model.yaml:1:16: rope_scaling: it slows rotary positions, and these are learned");
+  CHECK(message_of("{shape: llama, rope_scaling: {type: yarn}}") ==
+        "model.yaml:1:37: rope_scaling.type: there is no 'yarn'\n    one of: default, linear, llama3");
+  CHECK(message_of("{shape: llama, rope_scaling: {type: linear, factor: 0.5}}") ==
+        "model.yaml:1:53: rope_scaling.factor: found 0.5; expected 1 or more");
+  CHECK(message_of("{shape: llama, rope_scaling: {type: llama3, factor: 8, original_max_positions: 64, "
+                   "low_freq_factor: 4, high_freq_factor: 1}}") ==
+        "model.yaml:1:122: rope_scaling.high_freq_factor: found 1; expected more than low_freq_factor, 4");
   CHECK(message_of("{dropout: 1.0}") == "model.yaml:1:11: dropout: found 1; expected 0 or more, less than 1");
 }
 

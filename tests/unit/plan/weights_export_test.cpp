@@ -178,6 +178,9 @@ TEST_CASE("a model that was never imported gets a config.json of its type, which
   CHECK(type_of("{shape: gpt2, layers: 2, hidden: 16, heads: 4}") == "gpt2");
   CHECK(type_of("{shape: gpt2, layers: 2, hidden: 16, heads: 4, activation: gelu_exact, tied: off}") == "gpt2");
   CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, kv_heads: 2, rope_theta: 5e5}") == "llama");
+  CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, rope_scaling: {type: linear, factor: 2}}") == "llama");
+  CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, rope_scaling: {type: llama3, factor: 8, "
+                "original_max_positions: 8192, low_freq_factor: 1, high_freq_factor: 4}}") == "llama");
   CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, head_dim: 8, bias: on}") == "llama");
   CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, qkv_bias: on, tied: on}") == "qwen2");
   CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, sequence: 64, window: 64}") == "mistral");

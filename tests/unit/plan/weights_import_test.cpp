@@ -157,6 +157,27 @@ TEST_CASE("a LLaMA folder has grouped kv heads, and rotary settings in the old o
   }
 }
 
+TEST_CASE("a LLaMA 3.1 folder turns slowly, as its rope_scaling says") {
+  const std::string section = R"("factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                                  "original_max_position_embeddings": 8192)";
+  for (const std::string& more : {R"("rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", )" + section + "}",
+                                 R"("rope_parameters": {"rope_theta": 5e5, "rope_type": "llama3", )" + section + "}"}) {
+    const Scratch folder;
+    write_folder(folder.path(), llama_config("llama", more), llama_tensors());
+    const ImportedModel imported = import_model(folder.path(), plugins());
+    const Options scaling = imported.options.section("rope_scaling");
+    CHECK(scaling.get<std::string>("type", "") == "llama3");
+    CHECK(scaling.get("factor", 0.0) == 8);
+    CHECK(scaling.get("low_freq_factor", 0.0) == 1);
+    CHECK(scaling.get("high_freq_factor", 0.0) == 4);
+    CHECK(scaling.get("original_max_positions", 0.0) == 8192);
+  }
+  const Scratch folder;
+  write_folder(folder.path(), llama_config("llama", R"("rope_scaling": {"type": "linear", "factor": 2.0})"),
+               llama_tensors());
+  CHECK(import_model(folder.path(), plugins()).options.section("rope_scaling").get("factor", 0.0) == 2);
+}
+
 TEST_CASE("a Qwen2 folder has biases of queries, keys and values, a Mistral folder a window") {
   const Scratch qwen, mistral;
   write_folder(qwen.path(),
@@ -175,10 +196,15 @@ TEST_CASE("what a config.json asks for and cannot be is refused by name") {
     return told_of_config(llama_config("llama", more), llama_tensors());
   };
   CHECK(llama("") == "fine");
-  CHECK(llama(R"("rope_scaling": {"rope_type": "llama3", "factor": 8.0})") ==
-        "F/config.json:13:33: rope_scaling.rope_type: 'llama3' is not supported\n    supported: default");
-  CHECK(contains(llama(R"("rope_scaling": {"type": "linear", "factor": 2.0})"),
-                 "rope_scaling.type: 'linear' is not supported"));
+  CHECK(llama(R"("rope_scaling": {"rope_type": "yarn", "factor": 8.0})") ==
+        "F/config.json:13:33: rope_scaling.rope_type: 'yarn' is not supported\n    supported: default, linear, llama3");
+  CHECK(contains(llama(R"("rope_scaling": {"type": "linear", "factor": 0.5})"),
+                 "rope_scaling.factor: found 0.5; expected 1 or more"));
+  CHECK(contains(llama(R"("rope_scaling": {"rope_type": "llama3", "factor": 8.0})"),
+                 "rope_scaling.original_max_position_embeddings"));
+  CHECK(contains(llama(R"("rope_scaling": {"type": "linear", "factor": 2.0},
+                          "rope_parameters": {"rope_type": "linear", "factor": 4.0})"),
+                 "rope_parameters.rope_type: config.json also says otherwise"));
   CHECK(contains(llama(R"("rope_theta": 1.0, "rope_parameters": {"rope_theta": 2.0})"),
                  "2, and config.json also says 1"));
   CHECK(contains(llama(R"("partial_rotary_factor": 0.5)"), "rotation of a part of each head is not supported"));

@@ -109,5 +109,28 @@ TEST_CASE("rotary agrees with autograd of the rotate-half formula") {
   });
 }
 
+// Of LLaMA 3.1, at a size at which all three ranges of pairs are there: 16 pairs, 64 positions.
+TEST_CASE("rotary turns slowly where its scaling says so") {
+  const RotaryScaling scaling{.factor = 8, .original_positions = 64, .low_turns = 1, .high_turns = 4};
+  LayerBuilder b("layer", {{"batch", std::string(kBatch), 0},
+                           {"seq", std::string(kSequence), 24},
+                           {"heads", std::string(kHeads), 2},
+                           {"head_dim", std::string(kOther), 32}});
+  const ValueId x = b.input("x", {"batch", "seq", "heads", "head_dim"});
+  b.output("y", b.rotary("rotary", x, b.field("positions", {"batch", "seq"}), 100, scaling));
+  const at::Tensor positions = at::arange(24, at::kLong).add(5).expand({2, 24}).contiguous();
+  const at::Tensor full = at::pow(100.0, at::arange(16, at::kDouble) / -16.0);
+  const at::Tensor length = 2 * M_PI / full;  // of a turn, in positions
+  const at::Tensor smooth = (64 / length - 1) / 3;
+  at::Tensor turn = (1 - smooth) * full / 8 + smooth * full;
+  turn = at::where(length < 64.0 / 4, full, at::where(length > 64.0, full / 8, turn));
+  check_against_autograd(b.build(), 2, {random({2, 24, 2, 32}), positions}, {}, [&](auto& in, auto&) {
+    const auto angle = at::einsum("bs,i->bsi", {positions.to(at::kDouble), turn});
+    const auto both = at::cat({angle, angle}, -1).unsqueeze(2);
+    const auto turned = at::cat({-in[0].narrow(-1, 16, 16), in[0].narrow(-1, 0, 16)}, -1);
+    return in[0] * both.cos() + turned * both.sin();
+  });
+}
+
 }  // namespace
 }  // namespace trellis::test

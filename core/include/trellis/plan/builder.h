@@ -7,6 +7,7 @@
 
 #include "trellis/plan/export.h"
 #include "trellis/plan/model.h"
+#include "trellis/plan/rotary.h"
 
 namespace trellis {
 
@@ -33,7 +34,7 @@ class TRELLIS_API LayerBuilder {
   // kept: a product from "hidden" to "hidden" needs a dim "hidden_in" of the same size, which the contracted one is
   // called.
   ValueId linear(std::string name, ValueId x, const Names& out, bool bias, double init_std);
-  ValueId rotary(std::string name, ValueId x, ValueId positions, double theta);
+  ValueId rotary(std::string name, ValueId x, ValueId positions, double theta, const RotaryScaling& = {});
   // q: b s g r d; k, v: b t g d -> b s g r d. Where the keys' dim is the queries' own (self-attention), the keys' is
   // called "keys", a dim of the same role and size.
   ValueId attention(std::string name, ValueId q, ValueId k, ValueId v, bool causal, double dropout);

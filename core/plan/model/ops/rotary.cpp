@@ -1,4 +1,5 @@
-// rotary: b s X.. d, positions b s -> b s X.. d   Rotates pairs (i, i + d/2) by position * theta^(-2i/d).
+// rotary: b s X.. d, positions b s -> b s X.. d   Rotates pairs (i, i + d/2) by position * theta^(-2i/d), or more
+// slowly: RotaryScaling.
 #include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
