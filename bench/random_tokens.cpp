@@ -37,6 +37,6 @@ at::Tensor RandomTokens::field(const FieldRequest& r) const {
   return out;
 }
 
-std::int64_t RandomTokens::counted_items(std::int64_t) const { return shape_.samples * shape_.sequence; }
+std::int64_t RandomTokens::counted_items(std::int64_t, std::string_view) const { return shape_.samples * shape_.sequence; }
 
 }  // namespace trellis::bench

@@ -16,7 +16,7 @@ class RandomTokens final : public DataSource {
   RandomTokens(const TokenShape&, std::uint64_t seed);
   std::int64_t batch() const override { return shape_.samples; }
   at::Tensor field(const FieldRequest&) const override;
-  std::int64_t counted_items(std::int64_t step) const override;
+  std::int64_t counted_items(std::int64_t step, std::string_view labels) const override;
   const at::Tensor& tokens() const { return tokens_; }  // int32 [batches, samples, sequence + 1]
 
  private:

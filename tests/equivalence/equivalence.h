@@ -1,4 +1,4 @@
-// A small GPT and hand-written plans of it, trained on thread ranks and compared with one rank.
+// Small models and hand-written plans of them, trained on thread ranks and compared with one rank.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -22,8 +22,8 @@ inline const std::string kLlama =
     "loss_chunk: 10\n";
 
 struct Trained {
-  explicit Trained(const std::string& yaml, VerifyOptions verify_options = {})
-      : model(family("gpt")->describe(Options::from_text(yaml, "test"))), options(verify_options),
+  explicit Trained(const std::string& yaml, VerifyOptions verify_options = {}, const std::string& name = "gpt")
+      : model(family(name)->describe(Options::from_text(yaml, "test"))), options(verify_options),
         verifier(model, dimensions(), kernels, ops, options) {}
   Trained(const Trained&) = delete;
 

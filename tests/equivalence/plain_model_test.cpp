@@ -1,18 +1,9 @@
-// One rank against the same model written plainly on LibTorch's autograd, in float64.
-#include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
-#include <torch/csrc/autograd/autograd.h>
-
 #include <cmath>
 
-#include "equivalence/equivalence.h"
-#include "run/verify/synthetic_source.h"
-#include "trellis/run/comm.h"
+#include "equivalence/plain_model.h"
 
 namespace trellis::test {
 namespace {
-
-using Parameters = std::map<std::string, at::Tensor>;
 
 // Both shapes as the papers write them: Radford et al. 2019 (GPT-2), Touvron et al. 2023 (LLaMA).
 struct PlainGpt {
@@ -76,39 +67,10 @@ struct PlainGpt {
 
 void compare(const std::string& yaml, PlainGpt plain) {
   Trained trained(yaml);
-  const Plan plan = trained.plan(1, "{}", 1, 1, 5);
-  const CompiledPlan compiled = trained.verifier.compiled(plan);
-  const auto world = single_rank();
-  Executor executor(compiled, trained.model, find_schedule(dimensions(), "1f1b"), trained.kernels, trained.ops, *world,
-                    {.seed = 3});
-  // Tables and matrices, initially small, are made large enough for every part of the model to matter.
-  const SyntheticSource data(5, trained.model.sequence, trained.model.vocab, 9);
-  for (int step = 0; step < 4; ++step) executor.train_step(data, step, 5e-2);
-  plain.p = executor.parameters();
-  executor.keep_gradients(true);
-  const StepResult result = executor.train_step(data, 4, 0);
-  const Parameters gradients = executor.gradients();
-
-  const FieldRequest request{.name = "ids", .step = 4, .row_end = 5, .position_end = trained.model.sequence};
-  FieldRequest label_request = request;
-  label_request.name = "labels";
-  const c10::AutoGradMode with_gradients(true);
-  std::vector<at::Tensor> leaves;
-  for (auto& [name, tensor] : plain.p) leaves.push_back(tensor = tensor.detach().set_requires_grad(true));
-  const at::Tensor loss = plain.loss(data.field(request), data.field(label_request));
-  CHECK(std::abs(result.loss / loss.item<double>() - 1) < 1e-10);
-
-  const std::vector<at::Tensor> expected = torch::autograd::grad({loss}, leaves);
-  double largest = 0;
-  for (const at::Tensor& gradient : expected) largest = std::max(largest, gradient.abs().max().item<double>());
-  CHECK(gradients.size() == expected.size());
-  std::size_t next = 0;
-  for (const auto& [name, tensor] : plain.p) {
-    const at::Tensor &theirs = expected[next++], &mine = gradients.at(name);
-    INFO(name);
-    REQUIRE(mine.sizes() == theirs.sizes());
-    CHECK((mine - theirs).abs().max().item<double>() / std::max(theirs.abs().max().item<double>(), 1e-6 * largest) < 1e-10);
-  }
+  compare_with_plain(trained, [&](const PlainInputs& in) {
+    plain.p = in.p;
+    return plain.loss(in.field("ids"), in.field("labels"));
+  });
 }
 
 }  // namespace

@@ -110,10 +110,18 @@ TEST_CASE("a run in bf16 follows the run in f32, on one rank and on two") {
 }
 
 TEST_CASE("a synthetic source counts the labels that it hands out") {
-  const SyntheticSource data(5, 7, 11, 3);
+  FieldSpec labels{.range = {FieldKind::labels, 11}, .sequence = "sequence", .positions = 7}, mask = labels;
+  FieldSpec classes{.range = {FieldKind::labels, 2}};
+  mask.range = {FieldKind::mask, 2};
+  const SyntheticSource data(5, {{"labels", labels}, {"mask", mask}, {"classes", classes}}, 3);
   for (std::int64_t step : {0, 1, 2}) {
-    const at::Tensor labels = data.field({.name = "labels", .step = step, .row_end = 6, .position_end = 8});
-    CHECK(labels.ge(0).sum().item<std::int64_t>() == data.counted_items(step));
+    const at::Tensor of_tokens = data.field({.name = "labels", .step = step, .row_end = 6, .position_end = 8});
+    CHECK(of_tokens.ge(0).sum().item<std::int64_t>() == data.counted_items(step, "labels"));
+    const at::Tensor of_samples = data.field({.name = "classes", .step = step, .row_end = 6, .position_end = 1});
+    CHECK(of_samples.ge(0).sum().item<std::int64_t>() == data.counted_items(step, "classes"));
+    const at::Tensor there = data.field({.name = "mask", .step = step, .row_end = 6, .position_end = 8});
+    CHECK(there.sum({1}).ge(1).narrow(0, 0, 5).all().item<bool>());
+    CHECK(of_tokens.masked_select(there.eq(0)).lt(0).all().item<bool>());  // nothing counts in the padding
   }
 }
 

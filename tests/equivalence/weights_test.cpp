@@ -110,7 +110,7 @@ class CountingSource final : public DataSource {
     const at::Tensor at = at::arange(r.row_begin, r.row_end, at::kLong).view({-1, 1}) * 12 + position;
     return r.name == "ids" ? at.mul(7).remainder(37) : at.mul(5).add(3).remainder(37);
   }
-  std::int64_t counted_items(std::int64_t) const override { return 72; }
+  std::int64_t counted_items(std::int64_t, std::string_view) const override { return 72; }
 };
 
 struct Folder {
@@ -129,7 +129,7 @@ struct Folder {
       Executor executor(compiled, trained.model, find_schedule(dimensions(), "1f1b"), trained.kernels, trained.ops,
                         world, {.seed = 3, .weights = imported.weights});
       auto parameters = executor.parameters();
-      const SyntheticSource data(6, trained.model.sequence, trained.model.vocab, 9);
+      const SyntheticSource data(6, fields_of(trained.model, trained.ops), 9);
       std::vector<double> losses;
       for (const int step : {0, 1, 2}) losses.push_back(executor.train_step(data, step, step == 0 ? 0 : 1e-3).loss);
       if (world.rank() == 0) result = {losses, std::move(parameters)};
@@ -147,7 +147,7 @@ struct Folder {
 TEST_CASE("the first loss from a public folder is that of a plain computation on its files") {
   for (const char* type : {"gpt2", "llama", "qwen2", "mistral"}) {
     Folder folder(type);
-    const SyntheticSource data(6, folder.trained.model.sequence, 37, 9);
+    const SyntheticSource data(6, fields_of(folder.trained.model, folder.trained.ops), 9);
     const FieldRequest ids{.name = "ids", .step = 0, .row_end = 6, .position_end = 12};
     FieldRequest labels = ids;
     labels.name = "labels";

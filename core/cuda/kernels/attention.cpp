@@ -2,14 +2,16 @@
 #include <ATen/ops/_scaled_dot_product_flash_attention_backward.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/logsumexp.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
+#include <vector>
 
 #include "cuda/kernels/kernels.h"
 #include "cuda/kernels/support.h"
+#include "run/kernels/distance.h"
 #include "run/kernels/philox.h"
 
 namespace trellis::cuda {
@@ -45,13 +47,16 @@ class Explicit {
         t_(k.size(1)),
         causal_(c.op->integer("causal") != 0),
         dropout_(dropout_of(c)),
-        scale_(1 / std::sqrt(static_cast<double>(d_))) {
+        scale_(attention_scale(c, d_)) {
     if (dropout_ > 0) prepare_mask();
+    if (!c.parameters.empty()) prepare_buckets();
   }
 
   void forward(const at::Tensor& output, const at::Tensor& lse) const {
     for_pieces([&](const Piece& p) {
-      const at::Tensor score = scores(p), sum = at::logsumexp(score, {-1});
+      const at::Tensor score = scores(p);
+      const at::Tensor sum = at::logsumexp(score, {-1});
+      sum.masked_fill_(sum.isinf(), 0);  // a query that sees no key
       const at::Tensor probability = score.sub_(sum.unsqueeze(-1)).exp_();
       if (dropout_ > 0) mask(probability, p);
       cut_queries(output, p).copy_(
@@ -61,7 +66,7 @@ class Explicit {
   }
 
   void backward(const at::Tensor& output, const at::Tensor& lse, const at::Tensor& dy, const at::Tensor& dq,
-                const at::Tensor& dk, const at::Tensor& dv) const {
+                const at::Tensor& dk, const at::Tensor& dv, const at::Tensor& d_table) const {
     // A key's gradient is a sum over the pieces of its queries.
     const at::Tensor key_sum = key_gradient(), value_sum = key_gradient();
     for_pieces([&](const Piece& p) {
@@ -76,7 +81,9 @@ class Explicit {
       }
       add_keys(value_sum, at::bmm(matrix(kept).transpose(1, 2), go), p);
       const at::Tensor delta = go.mul(queries(output, p)).sum(-1).view({p.samples * p.groups, r_, p.queries, 1});
-      const at::Tensor gradient = matrix(slope.sub_(delta).mul_(probability).mul_(scale_));
+      slope.sub_(delta).mul_(probability);
+      if (d_table.defined()) add_bias_gradient(d_table, slope, p);
+      const at::Tensor gradient = matrix(slope.mul_(scale_));
       cut_queries(dq, p).copy_(queries_back(at::bmm(gradient, k), p));
       add_keys(key_sum, at::bmm(gradient.transpose(1, 2), q), p);
     });
@@ -127,14 +134,40 @@ class Explicit {
     return lse.narrow(0, p.sample, p.samples).narrow(1, p.group, p.groups).narrow(3, p.query, p.queries);
   }
 
-  // [b g, r, s, t]; -inf where a causal query does not see the key.
+  // [b g, r, s, t]; -inf where a query does not see the key.
   at::Tensor scores(const Piece& p) const {
     const at::Tensor product = at::bmm(queries(q_, p), keys(k_, p).transpose(1, 2)).mul_(scale_);
     const at::Tensor result = product.view({p.samples * p.groups, r_, p.queries, t_});
-    if (!causal_) return result;
+    constexpr double kNothing = -std::numeric_limits<double>::infinity();
+    if (buckets_.defined()) {
+      const at::Tensor table = c_.parameters[0].narrow(1, p.group, p.groups).to(type_);
+      const at::Tensor bias = at::index_select(table, 0, rows(p)).view({p.queries, t_, p.groups, r_});
+      result.view({p.samples, p.groups, r_, p.queries, t_}).add_(bias.permute({2, 3, 0, 1}));
+    }
     const auto index = at::TensorOptions(at::kLong).device(q_.device());
-    const at::Tensor query = at::arange(p.query, p.query + p.queries, index).unsqueeze(1), key = at::arange(t_, index);
-    return result.masked_fill_(key.gt(query), -std::numeric_limits<double>::infinity());
+    const at::Tensor key = at::arange(t_, index);
+    if (causal_) result.masked_fill_(key.gt(at::arange(p.query, p.query + p.queries, index).unsqueeze(1)), kNothing);
+    if (const std::int64_t there = real_keys(c_, t_); there < t_ && !causal_) result.masked_fill_(key.ge(there), kNothing);
+    if (c_.inputs.size() > 3)
+      result.view({p.samples, -1, t_})
+          .masked_fill_(c_.inputs[3].narrow(0, p.sample, p.samples).eq(0).unsqueeze(1), kNothing);
+    return result;
+  }
+
+  // Rows of the bias's table for the queries of a piece and all keys.
+  void prepare_buckets() {
+    const std::vector<std::int64_t> by_distance = distance_buckets(c_, s_, t_);
+    const at::Tensor here = at::empty({s_, t_}, at::kLong);
+    for (std::int64_t query = 0; query < s_; ++query)
+      std::copy_n(by_distance.begin() + s_ - 1 - query, t_, here.mutable_data_ptr<std::int64_t>() + query * t_);
+    buckets_ = here.to(q_.device());
+  }
+  at::Tensor rows(const Piece& p) const { return buckets_.narrow(0, p.query, p.queries).reshape({-1}); }
+  void add_bias_gradient(const at::Tensor& d_table, const at::Tensor& slope, const Piece& p) const {
+    const at::Tensor sum = slope.view({p.samples, p.groups, r_, p.queries, t_}).sum(0).permute({2, 3, 0, 1});
+    const c10::List<std::optional<at::Tensor>> where({rows(p)});  // sorts, and adds up in one order
+    d_table.narrow(1, p.group, p.groups)
+        .index_put_(where, sum.reshape({-1, p.groups, r_}).to(d_table.scalar_type()), true);
   }
 
   // Coordinates are global and unpadded: ((query x heads + head) x keys + key), see attention_blocked.h.
@@ -174,6 +207,7 @@ class Explicit {
   double dropout_, scale_;
   std::int64_t all_queries_ = 0, all_heads_ = 0, all_keys_ = 0, first_head_ = 0;
   at::Tensor samples_;
+  at::Tensor buckets_;  // [s t]; undefined where there is no bias
 };
 
 // q: b s g r d; k, v: b t g d -> b s g r d. extras: lse [b g r s], the logarithm of each softmax's denominator.
@@ -181,7 +215,9 @@ struct Attention final : OpKernel {
   // What LibTorch's flash kernel computes; the rest is explicit. Its causal mask is aligned to the last key.
   static bool flash(const KernelContext& c, const at::Tensor& q, const at::Tensor& k) {
     const std::int64_t d = q.size(4);
-    return q.is_cuda() && c.dtype == Dtype::bf16 && dropout_of(c) <= 0 && d % 8 == 0 && d <= 256 && q.size(1) > 1 &&
+    const bool plain = c.inputs.size() == 3 && c.op->parameters.empty() && c.op->real("scale") == 0 &&
+                       (c.op->integer("causal") != 0 || real_keys(c, k.size(1)) == k.size(1));
+    return plain && q.is_cuda() && c.dtype == Dtype::bf16 && dropout_of(c) <= 0 && d % 8 == 0 && d <= 256 && q.size(1) > 1 &&
            q.size(1) == k.size(1);
   }
 
@@ -204,10 +240,10 @@ struct Attention final : OpKernel {
   void backward(KernelContext& c) const override {
     const at::Tensor &q = input(c, 0), &k = input(c, 1), &v = input(c, 2);
     if (flash(c, q, k)) return flash_backward(c);
-    c.input_gradients.resize(3);
+    c.input_gradients.resize(c.inputs.size());
     Explicit(c, q, k, v)
         .backward(c.output, c.extras.at(0), output_gradient(c), gradient_slot(c, 0, q), gradient_slot(c, 1, k),
-                  gradient_slot(c, 2, v));
+                  gradient_slot(c, 2, v), parameter_gradient(c, 0));
   }
 
  private:

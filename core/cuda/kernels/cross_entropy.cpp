@@ -1,6 +1,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/max.h>
+#include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
@@ -38,7 +39,8 @@ class CrossEntropy final : public OpKernel {
         std::clamp<std::int64_t>(c.op->integer("chunk", 1024), 1, std::max<std::int64_t>(tokens, 1));
     check(c, labels, real_vocab);
 
-    const at::Tensor dw = parameter_gradient(c, 0);
+    const at::Tensor dw = parameter_gradient(c, 0), db = parameter_gradient(c, 1);
+    const at::Tensor bias = c.parameters.size() > 1 ? c.parameters[1] : at::Tensor();
     at::Tensor dx;
     if (dw.defined()) {
       c.extras.resize(1);
@@ -49,13 +51,16 @@ class CrossEntropy final : public OpKernel {
     for (std::int64_t begin = 0; begin < tokens; begin += size) {
       const std::int64_t n = std::min(size, tokens - begin);
       const at::Tensor part = logits.narrow(0, 0, n), x_part = rows.narrow(0, begin, n);
-      product(x_part, table, {}, part);
+      product(x_part, table, bias, part);
       const Chunk chunk = chunk_of(c, part.narrow(1, 0, columns), labels.narrow(0, begin, n), first);
       const at::Tensor lse = losses(c, chunk, v, loss);
       if (!dw.defined()) continue;
       to_gradient(c, chunk, lse, part);
       input_product(part, table, dx.narrow(0, begin, n));
       weight_product(dw, part, x_part, begin == 0 && is_fresh(c, 0));
+      if (!db.defined()) continue;
+      if (begin == 0 && is_fresh(c, 1)) db.zero_();
+      db.add_(at::sum(part, {0}, false, db.scalar_type()));
     }
     give(c.output, loss.mul(c.loss_scale), {}, stats_type(c));
   }

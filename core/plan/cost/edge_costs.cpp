@@ -60,6 +60,28 @@ Redistribution redistribute(const std::vector<Crossing>& values, const DeviceLin
   return result;
 }
 
+// A value that the layer hands on as it came, and reads in backward.
+bool carried_and_kept(const LayerProgram& layer, std::size_t output) {
+  const SlotId s = layer.outputs[output];
+  return std::ranges::count(layer.inputs, s) > 0 &&
+         std::ranges::any_of(layer.backward, [s](const Instruction& i) { return std::ranges::count(i.in, s) > 0; });
+}
+
+// Bytes of such values; `everywhere`: also where the next layer has them in the same layout.
+Bytes carried_bytes(const LayerProgram& from, const LayerProgram& to, bool everywhere) {
+  Bytes total{0};
+  for (std::size_t o = 0; o < from.outputs.size(); ++o) {
+    if (!carried_and_kept(from, o)) continue;
+    const Slot& slot = from.slots[static_cast<std::size_t>(from.outputs[o])];
+    const bool same = std::ranges::any_of(to.inputs, [&](SlotId s) {
+      const Slot& other = to.slots[static_cast<std::size_t>(s)];
+      return other.name == slot.name && other.layout == slot.layout;
+    });
+    if (everywhere || !same) total += allocated(slot.bytes());
+  }
+  return total;
+}
+
 }  // namespace
 
 EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext& context, const Prices& prices,
@@ -67,11 +89,14 @@ EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const Deriv
   const Crossings values = crossings(from, to);
   const Redistribution forward = redistribute(values.forward, from.placement.line(), context, prices, at);
   const Redistribution backward = redistribute(values.backward, from.placement.line(), context, prices, at);
-  return {.forward = forward.time, .backward = backward.time, .bytes = std::max(forward.alive, backward.alive)};
+  return {.forward = forward.time, .backward = backward.time, .bytes = std::max(forward.alive, backward.alive),
+          .kept = carried_bytes(from, to, /*everywhere=*/false)};
 }
 
-EdgeCost stage_edge_cost(const EdgeCost& inside, const LayerProgram& to, const Prices& prices, Location at) {
+EdgeCost stage_edge_cost(const EdgeCost& inside, const LayerProgram& from, const LayerProgram& to, const Prices& prices,
+                         Location at) {
   EdgeCost cost = inside;
+  cost.kept = carried_bytes(from, to, /*everywhere=*/true);
   Bytes bytes{0}, alive{0};
   for (const SlotId s : to.inputs) {
     const Bytes size = to.slots[static_cast<std::size_t>(s)].bytes();
@@ -108,8 +133,10 @@ std::string entry_text(const LayerProgram& layer) {
 }
 
 std::string exit_text(const LayerProgram& layer) {
-  return text(layer, layer.outputs, layer.spec->outputs) + "|" +
-         text(layer, layer.output_gradients, layer.spec->outputs);
+  std::string result = text(layer, layer.outputs, layer.spec->outputs) + "|" +
+                       text(layer, layer.output_gradients, layer.spec->outputs);
+  for (std::size_t o = 0; o < layer.outputs.size(); ++o) result += carried_and_kept(layer, o) ? " carried" : "";
+  return result;
 }
 
 namespace {

@@ -49,7 +49,7 @@ StageProgram alone_of(LayerProgram layer) {
   stage.fields = std::move(layer.fields);
   stage.receive = std::move(layer.inputs), stage.send = std::move(layer.outputs);
   stage.receive_gradient = std::move(layer.output_gradients), stage.send_gradient = std::move(layer.input_gradients);
-  stage.loss = layer.loss;
+  stage.losses = layer.losses;
   auto& places = stage.parameters.emplace_back();
   for (std::size_t b = 0; b < stage.buckets.size(); ++b)
     for (std::size_t p = 0; p < stage.buckets[b].parameters.size(); ++p)
@@ -178,9 +178,10 @@ void add_memory(LayerCost& cost, const StageProgram& stage, Dtype dtype) {
   const MemoryReplay others = replay_memory_before_last(stage, actions, dtype);
   cost.states = others.states;
   cost.kept = others.kept;
-  // A layer's output is the next one's input: who reads it in backward keeps it.
+  // A layer's output is the next one's input: who reads it in backward keeps it. What a layer carries is kept by the last
+  // one that has it so (EdgeCost::kept).
   for (SlotId s : stage.send)
-    if (!kept_for_backward(stage, s)) cost.kept -= allocated(stage.slots[static_cast<std::size_t>(s)].bytes());
+    if (!kept_for_backward(stage, s) || std::ranges::count(stage.receive, s) > 0) cost.kept -= allocated(stage.slots[static_cast<std::size_t>(s)].bytes());
   cost.forward_peak = last.forward_peak - last.states;
   cost.backward_peak = others.backward_peak - others.states;
   cost.last_peak = last.backward_peak - last.states;

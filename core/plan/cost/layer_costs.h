@@ -25,7 +25,7 @@ MemoryReplay replay_memory_before_last(const StageProgram&, const std::vector<Ac
 
 // Within a stage; and that with the transfers to the next stage, whose line follows.
 EdgeCost edge_cost(const LayerProgram& from, const LayerProgram& to, const DeriveContext&, const Prices&, Location);
-EdgeCost stage_edge_cost(const EdgeCost& inside, const LayerProgram& to, const Prices&, Location);
+EdgeCost stage_edge_cost(const EdgeCost& inside, const LayerProgram& from, const LayerProgram& to, const Prices&, Location);
 
 // What edges depend on: equal texts, equal edges to and from whatever other layer.
 std::string entry_text(const LayerProgram&);

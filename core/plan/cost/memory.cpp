@@ -171,8 +171,9 @@ class Replay {
     finish_sends(slots.size());
     for (SlotId s : slots)
       if (s >= 0 && alive[static_cast<std::size_t>(s)]) {
-        sent_.emplace_back(purpose(s), size(s));
-        alive[static_cast<std::size_t>(s)] = false;
+        const bool stays = &slots == &stage_.send && std::ranges::count(stage_.read_after_send, s) > 0;
+        sent_.emplace_back(purpose(s), stays ? Bytes{0} : size(s));
+        alive[static_cast<std::size_t>(s)] = stays;
       }
   }
   void finish_sends(std::size_t leave) {

@@ -124,7 +124,7 @@ EdgeCost Oracle::stage_edge(int layer, const Candidate& from, const Candidate& t
   const std::string key = fmt::format(FMT_COMPILE("{} {} {} stage at {}"), fmt::join(where.choice->atoms, ","), before->exit,
                                       after->entry, first % state_->prices->cluster().devices_per_node);
   return state_->edges.get(key, [&] {
-    return stage_edge_cost(edge(layer, from, to, where), after->derivation.compute(), *state_->prices,
+    return stage_edge_cost(edge(layer, from, to, where), before->derivation.compute(), after->derivation.compute(), *state_->prices,
                            state_->location(where));
   });
 }

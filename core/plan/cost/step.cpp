@@ -27,7 +27,7 @@ Segment segment(const StageSum& before, const LayerCost& layer, const EdgeCost& 
                          next_reduction + before.gather);
   const Bytes around = before.gathered + next_held;
   s.peak = before.kept +
-           std::max({layer.forward_peak + next_gathered, layer.backward_peak + around, layer.kept + edge.bytes});
+           std::max({layer.forward_peak + next_gathered, layer.backward_peak + around, layer.kept + edge.kept + edge.bytes});
   s.last_peak = before.kept + layer.last_peak + around;
   return s;
 }
@@ -45,7 +45,7 @@ void StageSum::push(const LayerCost& next, const LayerCost* last, const EdgeCost
     gather = last->backward.gather;
     peak = std::max(peak, s.peak);
     last_peak = std::max(last_peak + last->pending, s.last_peak);
-    kept += last->kept;
+    kept += last->kept + edge->kept;
     gathered = last->gathered;
   } else {
     // Nothing runs before the first gather, nor after the first layer's reduction.
@@ -74,7 +74,7 @@ StageTotal close(const StageSum& sum, const LayerCost& last, const EdgeCost* lea
   total.send_forward = edge.send_forward;
   if (arriving) total.send_backward = arriving->send_backward;
   total.states = sum.states;
-  total.kept = sum.kept + last.kept;
+  total.kept = sum.kept + last.kept + edge.kept;
   // The newest two sends: one that may not have arrived, and one that has just begun.
   total.sent = 2 * std::max(edge.sent, arriving ? arriving->sent : Bytes{0});
   total.peak = std::max(sum.peak, s.peak);

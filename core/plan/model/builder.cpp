@@ -90,10 +90,10 @@ ValueId LayerBuilder::input(std::string name, const Names& dims) {
   return spec_.inputs.emplace_back(value(std::move(name), std::move(ids)));
 }
 
-ValueId LayerBuilder::field(std::string name, const Names& dims) {
+ValueId LayerBuilder::field(std::string name, const Names& dims, ValueKind kind) {
   std::vector<DimId> ids;
   for (const auto& d : dims) ids.push_back(dim(d));
-  return spec_.fields.emplace_back(value(std::move(name), std::move(ids), ValueKind::integer));
+  return spec_.fields.emplace_back(value(std::move(name), std::move(ids), kind));
 }
 
 void LayerBuilder::output(std::string name, ValueId x) {
@@ -113,8 +113,9 @@ void LayerBuilder::loss(ValueId x) {
   if (!dims_of(spec_, "loss", x).empty())
     fail("layer '{}': the loss has dims {}; expected a scalar", spec_.type,
          names(spec_, spec_.values[static_cast<std::size_t>(x)].dims));
-  if (spec_.loss >= 0) fail("layer '{}' has two losses", spec_.type);
-  spec_.loss = x;
+  if (std::find(spec_.losses.begin(), spec_.losses.end(), x) != spec_.losses.end())
+    fail("layer '{}' counts one loss twice", spec_.type);
+  spec_.losses.push_back(x);
 }
 
 ValueId LayerBuilder::embedding(std::string name, ValueId ids, std::string rows, std::string region, double init_std,
@@ -189,9 +190,13 @@ ValueId LayerBuilder::linear(std::string name, ValueId x, const Names& out, bool
   result.insert(result.end(), out_ids.begin(), out_ids.end());
 
   const ParameterId w = parameter({.name = name + ".weight", .dims = weight, .init_std = init_std});
+  const bool is_cut = std::any_of(weight.begin(), weight.end(), [&](DimId d) {
+    const std::string& role = spec_.dims[static_cast<std::size_t>(d)].role;
+    return role != kHidden && role != kOther;
+  });
   ValueId y = op({.kind = "linear",
                   .name = name,
-                  .region = std::string(kLinear),
+                  .region = std::string(is_cut ? kLinear : kResidual),
                   .inputs = {x},
                   .input_dims = {in_dims},
                   .parameters = {w}},
@@ -231,10 +236,10 @@ ValueId LayerBuilder::rotary(std::string name, ValueId x, ValueId positions, dou
             dims);
 }
 
-ValueId LayerBuilder::attention(std::string name, ValueId q, ValueId k, ValueId v, bool causal, double dropout) {
+ValueId LayerBuilder::attention(std::string name, ValueId q, ValueId k, ValueId v, const AttentionOptions& o) {
   const auto query = dims_of(spec_, name, q);
   auto key = dims_of(spec_, name, k);
-  check_probability(spec_, name, dropout);
+  check_probability(spec_, name, o.dropout);
   if (dims_of(spec_, name, v) != key)
     reject(spec_, name,
            fmt::format("keys are {} and values {}; expected the same dims", names(spec_, key),
@@ -242,32 +247,100 @@ ValueId LayerBuilder::attention(std::string name, ValueId q, ValueId k, ValueId 
   if (query.size() != 5 || key.size() != 4 || key[0] != query[0] || key[2] != query[2] || key[3] != query[4])
     reject(spec_, name, fmt::format("queries are {} and keys {}", names(spec_, query), names(spec_, key)),
            "expected batch sequence kv_heads queries_per_kv head_dim, and the same without queries_per_kv");
-  if (key[1] == query[1]) key[1] = checks::renamed(spec_, name, key[1], "keys");
-  return op({.kind = "attention",
-             .name = std::move(name),
-             .region = std::string(kAttention),
-             .inputs = {q, k, v},
-             .input_dims = {query, key, key},
-             .attributes = {{"causal", std::int64_t{causal}}, {"dropout", dropout}}},
-            query);
+  const std::vector<DimId> tokens{key[0], key[1]};
+  if (key[1] == query[1]) {
+    const std::string own = spec_.dims[static_cast<std::size_t>(key[1])].name + "_keys";
+    const bool has_own = std::any_of(spec_.dims.begin(), spec_.dims.end(), [&](const Dim& d) { return d.name == own; });
+    key[1] = checks::renamed(spec_, name, key[1], has_own ? own : "keys");
+  }
+  Op result{.kind = "attention",
+            .name = name,
+            .region = std::string(kAttention),
+            .inputs = {q, k, v},
+            .input_dims = {query, key, key},
+            .attributes = {{"causal", std::int64_t{o.causal}}, {"dropout", o.dropout}}};
+  if (o.mask >= 0) {
+    if (dims_of(spec_, name, o.mask, ValueKind::integer) != tokens)
+      reject(spec_, name,
+             fmt::format("the mask is {}; expected {}, as the keys have it",
+                         names(spec_, dims_of(spec_, name, o.mask, ValueKind::integer)), names(spec_, tokens)));
+    result.inputs.push_back(o.mask);
+    result.input_dims.push_back({key[0], key[1]});
+  }
+  if (o.scale != 0) result.attributes["scale"] = o.scale;
+  if (!o.buckets.empty()) {
+    const DimId rows = dim(o.buckets);
+    const std::int64_t count = spec_.dims[static_cast<std::size_t>(rows)].size, sides = o.causal ? 1 : 2;
+    if (count % (2 * sides) != 0 || o.max_distance <= count / (2 * sides))
+      reject(spec_, name, fmt::format("{} buckets and distances up to {}", count, o.max_distance),
+             fmt::format("expected a multiple of {} buckets, and a larger distance than {}, those that are exact",
+                         2 * sides, count / (2 * sides)));
+    result.parameters.push_back(parameter(
+        {.name = name + ".bias", .dims = {rows, query[2], query[3]}, .init_std = o.bias_std, .shared = o.shared}));
+    result.attributes["max_distance"] = o.max_distance;
+  }
+  return op(std::move(result), query);
 }
 
-ValueId LayerBuilder::gelu(std::string name, ValueId x, bool tanh) {
+ValueId LayerBuilder::bias_at(std::string name, ValueId x, std::int64_t first, std::int64_t last, Parameter::Init init,
+                              double init_std) {
   const auto dims = dims_of(spec_, name, x);
-  return op({.kind = "gelu",
+  if (dims.size() < 3 || spec_.dims[static_cast<std::size_t>(dims[1])].role != kSequence)
+    reject(spec_, name, fmt::format("{} has no positions", names(spec_, dims)), "expected batch sequence ...");
+  const std::int64_t positions = spec_.dims[static_cast<std::size_t>(dims[1])].size;
+  const std::int64_t end = last < 0 ? positions : last;
+  if (first < 0 || first >= end || end > positions)
+    reject(spec_, name, fmt::format("positions {} to {} of {}", first, end, positions));
+  const ParameterId b =
+      parameter({.name = name, .dims = {dims.back()}, .init = init, .init_std = init_std, .weight_decay = false});
+  return op({.kind = "bias_at",
              .name = std::move(name),
              .region = region_of(spec_, x),
              .inputs = {x},
              .input_dims = {dims},
-             .attributes = {{"tanh", std::int64_t{tanh}}}},
+             .parameters = {b},
+             .attributes = {{"first", first}, {"last", end}}},
             dims);
 }
 
-ValueId LayerBuilder::silu(std::string name, ValueId x) {
+ValueId LayerBuilder::pick(std::string name, ValueId x, std::int64_t position) {
+  auto dims = dims_of(spec_, name, x);
+  if (dims.size() < 3 || spec_.dims[static_cast<std::size_t>(dims[1])].role != kSequence)
+    reject(spec_, name, fmt::format("{} has no positions", names(spec_, dims)), "expected batch sequence ...");
+  if (const std::int64_t positions = spec_.dims[static_cast<std::size_t>(dims[1])].size;
+      position < 0 || position >= positions)
+    reject(spec_, name, fmt::format("there is no position {} among {}", position, positions));
+  auto out = dims;
+  out.erase(out.begin() + 1);
+  return op({.kind = "pick",
+             .name = std::move(name),
+             .region = region_of(spec_, x),
+             .inputs = {x},
+             .input_dims = {dims},
+             .attributes = {{"position", position}}},
+            std::move(out));
+}
+
+ValueId LayerBuilder::pointwise(std::string kind, std::string name, ValueId x,
+                                std::map<std::string, Attribute> attributes) {
   const auto dims = dims_of(spec_, name, x);
-  return op(
-      {.kind = "silu", .name = std::move(name), .region = region_of(spec_, x), .inputs = {x}, .input_dims = {dims}},
-      dims);
+  return op({.kind = std::move(kind),
+             .name = std::move(name),
+             .region = region_of(spec_, x),
+             .inputs = {x},
+             .input_dims = {dims},
+             .attributes = std::move(attributes)},
+            dims);
+}
+
+ValueId LayerBuilder::gelu(std::string name, ValueId x, bool tanh) {
+  return pointwise("gelu", std::move(name), x, {{"tanh", std::int64_t{tanh}}});
+}
+ValueId LayerBuilder::silu(std::string name, ValueId x) { return pointwise("silu", std::move(name), x); }
+ValueId LayerBuilder::relu(std::string name, ValueId x) { return pointwise("relu", std::move(name), x); }
+ValueId LayerBuilder::tanh(std::string name, ValueId x) { return pointwise("tanh", std::move(name), x); }
+ValueId LayerBuilder::scale(std::string name, ValueId x, double factor) {
+  return pointwise("scale", std::move(name), x, {{"factor", factor}});
 }
 
 ValueId LayerBuilder::multiply(std::string name, ValueId x, ValueId y) {
@@ -293,20 +366,14 @@ ValueId LayerBuilder::add(std::string name, ValueId x, ValueId y) {
 }
 
 ValueId LayerBuilder::dropout(std::string name, ValueId x, double p) {
-  const auto dims = dims_of(spec_, name, x);
+  dims_of(spec_, name, x);
   check_probability(spec_, name, p);
-  if (p == 0) return x;
-  return op({.kind = "dropout",
-             .name = std::move(name),
-             .region = region_of(spec_, x),
-             .inputs = {x},
-             .input_dims = {dims},
-             .attributes = {{"p", p}}},
-            dims);
+  return p == 0 ? x : pointwise("dropout", std::move(name), x, {{"p", p}});
 }
 
 ValueId LayerBuilder::cross_entropy(std::string name, ValueId x, ValueId labels, std::string vocab,
-                                    std::int64_t real_vocab, double init_std, std::string shared, std::int64_t chunk) {
+                                    std::int64_t real_vocab, double init_std, std::string shared, std::int64_t chunk, bool bias,
+                                    double weight) {
   const auto dims = dims_of(spec_, name, x);
   const auto label_dims = dims_of(spec_, name, labels, ValueKind::integer);
   check_leading(spec_, name, label_dims, dims);
@@ -319,14 +386,18 @@ ValueId LayerBuilder::cross_entropy(std::string name, ValueId x, ValueId labels,
   if (chunk < 1) reject(spec_, name, fmt::format("chunk is {} tokens; expected 1 or more", chunk));
   const ParameterId table = parameter(
       {.name = name + ".weight", .dims = {v, dims.back()}, .init_std = init_std, .shared = std::move(shared)});
-  return op({.kind = "cross_entropy",
-             .name = std::move(name),
-             .region = std::string(kLoss),
-             .inputs = {x, labels},
-             .input_dims = {dims, label_dims},
-             .parameters = {table},
-             .attributes = {{"chunk", chunk}, {"real_vocab", real_vocab}}},
-            {});
+  Op loss{.kind = "cross_entropy",
+          .name = name,
+          .region = std::string(kLoss),
+          .inputs = {x, labels},
+          .input_dims = {dims, label_dims},
+          .parameters = {table},
+          .attributes = {{"chunk", chunk}, {"real_vocab", real_vocab}}};
+  if (bias)
+    loss.parameters.push_back(
+        parameter({.name = name + ".bias", .dims = {v}, .init = Parameter::Init::zeros, .weight_decay = false}));
+  if (weight != 1) loss.attributes["weight"] = weight;
+  return op(std::move(loss), {});
 }
 
 LayerSpec LayerBuilder::build() {

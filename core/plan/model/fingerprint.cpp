@@ -48,7 +48,7 @@ std::string canonical(const LayerSpec& layer) {
   write(out, layer.inputs);
   write(out, layer.outputs);
   write(out, layer.fields);
-  fmt::format_to(out, " {}\n", layer.loss);
+  fmt::format_to(out, " {}\n", layer.losses.empty() ? "-1" : fmt::format("{}", fmt::join(layer.losses, " ")));
   return text;
 }
 

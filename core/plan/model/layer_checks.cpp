@@ -33,7 +33,7 @@ void check_uses(const LayerSpec& layer) {
   for (const Op& op : layer.ops)
     for (const ValueId x : op.inputs) used[static_cast<std::size_t>(x)] = true;
   for (const ValueId x : layer.outputs) used[static_cast<std::size_t>(x)] = true;
-  if (layer.loss >= 0) used[static_cast<std::size_t>(layer.loss)] = true;
+  for (const ValueId x : layer.losses) used[static_cast<std::size_t>(x)] = true;
   for (std::size_t i = 0; i < used.size(); ++i)
     if (!used[i])
       throw Error(ExitCode::bad_input, fmt::format("layer '{}': nothing uses '{}'", layer.type, layer.values[i].name),
@@ -71,7 +71,7 @@ DimId renamed(const LayerSpec& layer, std::string_view op, DimId dim, const std:
 }
 
 void check_layer(const LayerSpec& layer) {
-  if (layer.outputs.empty() && layer.loss < 0)
+  if (layer.outputs.empty() && layer.losses.empty())
     throw Error(ExitCode::bad_input, fmt::format("layer '{}' yields nothing", layer.type),
                 "call output() or loss() before build()");
   check_names(layer);

@@ -52,6 +52,8 @@ const Dim& LayerSpec::dim(std::string_view name) const {
               suggestion_hint(name, names, "dims"));
 }
 
+bool LayerSpec::is_field(ValueId x) const { return std::find(fields.begin(), fields.end(), x) != fields.end(); }
+
 std::vector<const Dim*> LayerSpec::dims_of_role(std::string_view role) const {
   std::vector<const Dim*> found;
   for (const Dim& d : dims)

@@ -38,9 +38,9 @@ std::string chain_problem(const ModelSpec& model) {
     const auto leaves = edge(*layers[i], layers[i]->outputs), arrives = edge(*layers[i + 1], layers[i + 1]->inputs);
     if (leaves != arrives)
       return fmt::format("layer {} yields {}, layer {} takes {}", i, in_words(leaves), i + 1, in_words(arrives));
-    if (layers[i]->loss >= 0) return fmt::format("layer {} has a loss, and is not the last", i);
+    if (!layers[i]->losses.empty()) return fmt::format("layer {} has a loss, and is not the last", i);
   }
-  return layers.back()->loss >= 0 ? "" : "the last layer has no loss";
+  return !layers.back()->losses.empty() ? "" : "the last layer has no loss";
 }
 
 std::string size_problem(const ModelSpec& model) {

@@ -42,6 +42,11 @@ bool OpContract::once() const { return false; }
 Flops OpContract::flops(const OpSizes& sizes, Pass) const { return Flops(ops::output_elements(sizes)); }
 Bytes OpContract::scratch(const OpSizes&, Pass) const { return Bytes(0); }
 std::vector<InnerMove> OpContract::inner_moves(const OpSizes&, Pass) const { return {}; }
+FieldRange OpContract::field(const LayerSpec& layer, const Op& op, std::size_t) const {
+  const std::int64_t rows =
+      op.parameters.empty() ? 1 : layer.shape(layer.parameters.at(static_cast<std::size_t>(op.parameters[0])).dims, 1).front();
+  return {.kind = FieldKind::ids, .values = rows};
+}
 
 OpLibrary::OpLibrary() {
   for (auto contract : ops::core_contracts()) add(std::move(contract));

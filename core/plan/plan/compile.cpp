@@ -54,7 +54,11 @@ class Compiler {
     context.first_layer = stages[number].first;
     context.first = number == 0;
     context.last = number + 1 == stages.size();
-    if (!context.last) context.next_inputs = input_layouts(*layer(static_cast<std::size_t>(stages[number + 1].first)));
+    if (!context.last) {
+      const Program next = layer(static_cast<std::size_t>(stages[number + 1].first));
+      context.next = next->spec;
+      context.next_inputs = input_layouts(*next);
+    }
     return link(programs, context);
   }
 

@@ -48,7 +48,7 @@ class Backward {
   Instructions& list() { return d_.program.backward; }
   const Slot& slot(SlotId s) const { return d_.program.slots[static_cast<std::size_t>(s)]; }
   const Value& value_of(ValueId v) const { return d_.spec.values[static_cast<std::size_t>(v)]; }
-  bool real(ValueId v) const { return value_of(v).kind == ValueKind::real; }
+  bool has_gradient(ValueId v) const { return !d_.spec.is_field(v); }
 
   SlotId gradient_slot(ValueId v, Layout layout) {
     return d_.add_slot("d " + value_of(v).name, value_of(v).dims, std::move(layout), d_.context.dtype, v, Purpose::activation);
@@ -127,20 +127,20 @@ class Backward {
     if (contract.once()) {
       reductions(op, record, {});
       for (std::size_t i = 0, made = 0; i < op.inputs.size(); ++i)
-        if (real(op.inputs[i])) contribute(op.inputs[i], record.extras.at(made++));
+        if (has_gradient(op.inputs[i])) contribute(op.inputs[i], record.extras.at(made++));
       return;
     }
     const SlotId dy = settle(op.output);
     if (dy < 0) fail(ExitCode::failure, "{} {}: nothing uses its output", d_.spec.type, op.name);
     const AxisList carried = slot(dy).layout.partial;
     reductions(op, record, carried);
-    const bool any_real = std::ranges::any_of(op.inputs, [&](ValueId v) { return real(v); });
+    const bool any_gradient = std::ranges::any_of(op.inputs, [&](ValueId v) { return has_gradient(v); });
     if (contract.passes_gradient()) {
       if (!op.parameters.empty()) compute(InstructionKind::weight_gradient, Pass::weight_gradient, index, dy, carried);
       for (ValueId v : op.inputs)
-        if (real(v)) contribute(v, dy);
+        if (has_gradient(v)) contribute(v, dy);
     } else if (contract.splits_backward()) {
-      if (any_real) compute(InstructionKind::input_gradient, Pass::input_gradient, index, dy, carried);
+      if (any_gradient) compute(InstructionKind::input_gradient, Pass::input_gradient, index, dy, carried);
       if (!op.parameters.empty()) compute(InstructionKind::weight_gradient, Pass::weight_gradient, index, dy, carried);
     } else {
       compute(InstructionKind::backward, Pass::backward, index, dy, carried);
@@ -164,7 +164,7 @@ class Backward {
     instruction.scratch = record.placed.contract->scratch(record.placed.sizes, pass);
     if (kind != InstructionKind::weight_gradient)
       for (std::size_t i = 0; i < op.inputs.size(); ++i) {
-        if (!real(op.inputs[i])) {
+        if (!has_gradient(op.inputs[i])) {
           instruction.out.push_back(-1);
           continue;
         }

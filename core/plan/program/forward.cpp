@@ -40,7 +40,7 @@ class Forward {
     }
     for (std::size_t i = 0; i < d_.spec.ops.size(); ++i) add_op(static_cast<int>(i));
     for (ValueId v : d_.spec.outputs) program.outputs.push_back(available_.at(static_cast<std::size_t>(v)).front());
-    if (d_.spec.loss >= 0) program.loss = available_.at(static_cast<std::size_t>(d_.spec.loss)).front();
+    for (ValueId v : d_.spec.losses) program.losses.push_back(available_.at(static_cast<std::size_t>(v)).front());
   }
 
  private:
@@ -49,7 +49,8 @@ class Forward {
   SlotId field_slot(ValueId v, const Layout& want) {
     for (const FieldUse& use : d_.program.fields)
       if (use.value == v && d_.program.slots[static_cast<std::size_t>(use.slot)].layout == want) return use.slot;
-    const SlotId slot = d_.add_slot(value_of(v).name, value_of(v).dims, want, Dtype::i64, v, Purpose::activation);
+    const Dtype dtype = value_of(v).kind == ValueKind::integer ? Dtype::i64 : d_.context.dtype;
+    const SlotId slot = d_.add_slot(value_of(v).name, value_of(v).dims, want, dtype, v, Purpose::activation);
     d_.program.slots[static_cast<std::size_t>(slot)].field = true;
     d_.program.fields.push_back({v, slot});
     return slot;
@@ -72,7 +73,7 @@ class Forward {
 
   // The value in that layout: one that stands so already, or moved from where that costs least.
   SlotId value_in(ValueId v, const Layout& want, const Op& consumer) {
-    if (value_of(v).kind == ValueKind::integer) return field_slot(v, want);
+    if (d_.spec.is_field(v)) return field_slot(v, want);
     auto& standing = available_[static_cast<std::size_t>(v)];
     if (standing.empty()) fail(ExitCode::failure, "{} {}: input '{}' is not made before it is used", d_.spec.type, consumer.name, value_of(v).name);
     for (SlotId s : standing)
@@ -118,7 +119,7 @@ class Forward {
     OpRecord record;
     record.placed = place_op(d_.spec, op, d_.placement, d_.context);
     const Value& out = value_of(op.output);
-    const bool scalar_loss = op.output == d_.spec.loss;
+    const bool scalar_loss = std::ranges::find(d_.spec.losses, op.output) != d_.spec.losses.end();
     record.output = d_.add_slot(out.name, out.dims, record.placed.output, scalar_loss ? gradient_dtype(d_.context.dtype) : d_.context.dtype,
                                 op.output, Purpose::activation);
     if (const int product = product_to_fuse(op, record.placed); product >= 0) {

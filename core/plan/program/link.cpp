@@ -56,7 +56,7 @@ class Linker {
     if (i == 0)
       for (SlotId s : layer.inputs) out_.receive.push_back(map(0, s));
     for (const FieldUse& use : layer.fields) out_.fields.push_back({use.value, map(i, use.slot)});
-    if (layer.loss >= 0) out_.loss = map(i, layer.loss);
+    for (SlotId s : layer.losses) out_.losses.push_back(map(i, s));
     add_buckets(i, layer);
     for (const Instruction& instruction : layer.forward) out_.forward.push_back(mapped(i, instruction));
   }
@@ -80,6 +80,7 @@ class Linker {
     return slot;
   }
 
+  // In the order in which the next stage takes them.
   void leave_stage() {
     if (context_.last) return;
     const LayerProgram& last = *layers_.back();
@@ -87,8 +88,19 @@ class Linker {
     if (context_.next_inputs.size() != last.outputs.size())
       fail(ExitCode::infeasible, "layer {} leaves {} values and the next stage takes {}", last.spec->type, last.outputs.size(),
            context_.next_inputs.size());
-    for (std::size_t k = 0; k < last.outputs.size(); ++k)
-      out_.send.push_back(transition(out_.forward, i, map(i, last.outputs[k]), context_.next_inputs[k]));
+    sent_as_.resize(last.outputs.size());
+    for (std::size_t k = 0; k < context_.next_inputs.size(); ++k) {
+      const std::size_t output =
+          context_.next ? matching(*last.spec, last.spec->outputs, *context_.next, context_.next->inputs[k]) : k;
+      sent_as_[output] = k;
+      out_.send.push_back(transition(out_.forward, i, map(i, last.outputs[output]), context_.next_inputs[k]));
+    }
+    for (const SlotId sent : out_.send) {
+      Slot slot = out_.slots[static_cast<std::size_t>(sent)];
+      slot.name = "d " + slot.name;
+      out_.receive_gradient.push_back(static_cast<SlotId>(out_.slots.size()));
+      out_.slots.push_back(std::move(slot));
+    }
   }
 
   void add_backward(int i) {
@@ -98,11 +110,7 @@ class Linker {
       SlotId arriving;
       if (stage_end) {
         if (context_.last) fail(ExitCode::infeasible, "the last layer ({}) leaves values that nothing takes", layer.spec->type);
-        Slot slot = out_.slots[static_cast<std::size_t>(out_.send[k])];
-        slot.name = "d " + slot.name;
-        arriving = static_cast<SlotId>(out_.slots.size());
-        out_.slots.push_back(std::move(slot));
-        out_.receive_gradient.push_back(arriving);
+        arriving = out_.receive_gradient[sent_as_[k]];
       } else {
         const LayerProgram& next = *layers_[static_cast<std::size_t>(i) + 1];
         const std::size_t input = matching(*next.spec, next.spec->inputs, *layer.spec, layer.spec->outputs[k]);
@@ -159,6 +167,7 @@ class Linker {
   StageProgram out_;
   std::vector<std::vector<SlotId>> maps_;          // by layer: its slots in the stage
   std::vector<std::vector<BucketId>> bucket_maps_;
+  std::vector<std::size_t> sent_as_;               // by output of the last layer: its place in the send
 };
 
 }  // namespace

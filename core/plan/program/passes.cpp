@@ -156,8 +156,10 @@ void add_frees(StageProgram& stage) {
         if (s >= 0 && !made[static_cast<std::size_t>(s)]) live_on[static_cast<std::size_t>(s)] = true;
     add(made, i.out);
   }
+  for (const SlotId s : stage.send)
+    if (live_on[static_cast<std::size_t>(s)] && !contains(stage.read_after_send, s)) stage.read_after_send.push_back(s);
   add(live_on, stage.send);
-  add(live_on, {stage.loss});
+  add(live_on, stage.losses);
   insert_frees(stage.forward, live_on);
   SlotSet sent(stage.slots.size());
   add(sent, stage.send_gradient);

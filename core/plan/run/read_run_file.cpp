@@ -137,7 +137,9 @@ std::vector<std::filesystem::path> read_plugins(const Options& document) {
 DataSection read_data(const Options& document) {
   const Options options = document.section("data").with_owner("section 'data'");
   DataSection data;
-  word(options, "use", {"text"});
+  const std::vector<std::string> sources{"text", "masked_text"};
+  data.use = sources[word(options, "use", sources)];
+  if (data.use == "masked_text") data.mask_share = share(options, "mask_share", data.mask_share);
   word(options, "tokenizer", {"byte"});
   data.held_out = share(options, "held_out", data.held_out);
   data.written_files = options.get("files", std::vector<std::string>{});

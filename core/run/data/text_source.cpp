@@ -12,15 +12,10 @@
 namespace trellis::data {
 namespace {
 
-enum class Field { ids, labels, positions };
+// Of each position: whether it is masked, by what, and which random token.
+constexpr std::uint64_t kChosen = 0x6d61736b, kFate = kChosen + 1, kRandomToken = kChosen + 2;
 
-Field field_named(const std::string& name) {
-  if (name == "ids") return Field::ids;
-  if (name == "labels") return Field::labels;
-  if (name == "positions") return Field::positions;
-  throw Error(ExitCode::unsupported, fmt::format("data 'text' has no field '{}', which the model reads", name),
-              "text has ids, labels and positions: it trains models that predict the next token");
-}
+double uniform(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
 
 }  // namespace
 
@@ -43,6 +38,39 @@ std::int64_t TextSource::sample(std::int64_t step, std::int64_t row) const {
   return static_cast<std::int64_t>(order(static_cast<std::uint64_t>(cursor % samples_)));
 }
 
+TextSource::Field TextSource::field_named(const std::string& name) const {
+  if (name == "ids") return Field::ids;
+  if (name == "labels") return Field::labels;
+  if (name == "positions") return Field::positions;
+  if (options_.masking && name == "segments") return Field::segments;
+  if (options_.masking && name == "mask") return Field::mask;
+  if (options_.masking)
+    throw Error(ExitCode::unsupported, fmt::format("data 'masked_text' has no field '{}', which the model reads", name),
+                "it has ids, labels, positions, segments and mask: it trains models that restore masked tokens");
+  throw Error(ExitCode::unsupported, fmt::format("data 'text' has no field '{}', which the model reads", name),
+              "text has ids, labels and positions: it trains models that predict the next token; "
+              "masked_text trains models that restore masked ones");
+}
+
+std::int64_t TextSource::entry(Field field, std::int64_t cursor, std::int64_t sample, std::int64_t position) const {
+  if (field == Field::positions) return position;
+  if (field == Field::segments) return 0;
+  if (field == Field::mask) return 1;
+  const std::uint16_t* tokens = text_.data() + sample * options_.sequence;
+  if (!options_.masking) return tokens[field == Field::labels ? position + 1 : position];
+  const Masking& masking = *options_.masking;
+  const auto random = [&](std::uint64_t stream) {
+    return mix({options_.seed, stream, static_cast<std::uint64_t>(cursor), static_cast<std::uint64_t>(position)});
+  };
+  const bool chosen = uniform(random(kChosen)) < masking.share;
+  if (field == Field::labels) return chosen ? tokens[position] : -1;
+  if (!chosen) return tokens[position];
+  const double fate = uniform(random(kFate));
+  if (fate < 0.8) return masking.mask_id;
+  if (fate >= 0.9) return tokens[position];
+  return static_cast<std::int64_t>(random(kRandomToken) % static_cast<std::uint64_t>(masking.vocab));
+}
+
 at::Tensor TextSource::field(const FieldRequest& request) const {
   const Field field = field_named(request.name);
   const std::int64_t rows = request.row_end - request.row_begin;
@@ -51,21 +79,25 @@ at::Tensor TextSource::field(const FieldRequest& request) const {
   auto* out = result.data_ptr<std::int64_t>();
   const std::int64_t nothing = field == Field::labels ? -1 : 0;
   for (std::int64_t row = request.row_begin; row < request.row_end; ++row) {
-    const std::int64_t sample = this->sample(request.step, row);
-    const std::uint16_t* tokens = text_.data() + std::max<std::int64_t>(sample, 0) * options_.sequence;
-    for (std::int64_t p = request.position_begin; p < request.position_end; ++p, ++out) {
-      if (sample < 0 || p >= options_.sequence) *out = nothing;
-      else if (field == Field::positions) *out = p;
-      else *out = tokens[field == Field::labels ? p + 1 : p];
-    }
+    const std::int64_t sample = this->sample(request.step, row), cursor = request.step * options_.batch + row;
+    for (std::int64_t p = request.position_begin; p < request.position_end; ++p)
+      *out++ = sample < 0 || p >= options_.sequence ? nothing : entry(field, cursor, sample, p);
   }
   return result;
 }
 
-std::int64_t TextSource::counted_items(std::int64_t step) const {
+std::int64_t TextSource::counted_items(std::int64_t step, std::string_view labels) const {
+  if (labels != "labels") field_named(std::string(labels));
   std::int64_t rows = options_.batch;
   if (options_.order == Order::in_turn) rows = std::clamp<std::int64_t>(samples_ - step * rows, 0, rows);
-  return rows * options_.sequence;
+  if (!options_.masking) return rows * options_.sequence;
+  std::int64_t count = 0;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t sample = this->sample(step, row);
+    for (std::int64_t p = 0; p < options_.sequence; ++p)
+      count += entry(Field::labels, step * options_.batch + row, sample, p) >= 0;
+  }
+  return count;
 }
 
 Text Text::read(const DataSection& section) {

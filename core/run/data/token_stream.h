@@ -16,6 +16,7 @@ namespace trellis::data {
 // The byte tokenizer: a byte is a token, and one more ends a document.
 inline constexpr std::int64_t kByteVocab = 257;
 inline constexpr std::uint16_t kEndOfDocument = 256;
+inline constexpr std::int64_t kMaskToken = 257;  // that masked text adds
 
 using Tokens = std::vector<std::uint16_t>;
 

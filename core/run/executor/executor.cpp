@@ -53,7 +53,8 @@ struct Executor::State {
     for (std::size_t k = 0; k < slots.size(); ++k) {
       at::Tensor& slot = m.slots[static_cast<std::size_t>(slots[k])];
       sent.push_back({comm.send(slot.contiguous(), 1, static_cast<int>(k)), slot});
-      slot = at::Tensor();
+      const bool stays = &slots == &stage.send && std::ranges::count(stage.read_after_send, slots[k]) > 0;
+      if (!stays) slot = at::Tensor();
     }
   }
   void receive(MicroBatch& m, const std::vector<SlotId>& slots, int from) {
@@ -72,6 +73,14 @@ struct Executor::State {
       sent.front().first->wait();
       sent.pop_front();
     }
+  }
+
+  // Each term of the loss is divided by its own count in the whole step.
+  PassContext pass(const DataSource& data, std::int64_t step, bool training) const {
+    PassContext context{.data = &data, .step = step, .training = training};
+    for (const std::string& field : passes.counted_fields())
+      context.loss_scales[field] = 1.0 / static_cast<double>(std::max<std::int64_t>(1, data.counted_items(step, field)));
+    return context;
   }
 
   double run_actions(PassContext context) {
@@ -163,7 +172,7 @@ StepResult Executor::train_step(const DataSource& data, std::int64_t step, doubl
   std::vector<CommRecord> executed;
   if (s.options.check_collectives) s.world.record(&executed);
   s.store.begin_step();
-  const double loss = s.run_actions({.data = &data, .step = step, .loss_scale = 1.0 / static_cast<double>(data.counted_items(step))});
+  const double loss = s.run_actions(s.pass(data, step, /*training=*/true));
   const StepResult result = s.update.run(loss, learning_rate, ++s.updates, s.keep);
   if (s.options.check_collectives) {
     s.world.record(nullptr);
@@ -196,7 +205,7 @@ void Executor::State::check_kept() const {
 double Executor::evaluate(const DataSource& data, std::int64_t step) {
   State& s = *state_;
   const c10::NoGradGuard no_grad;
-  const double mine = s.run_actions({.data = &data, .step = step, .loss_scale = 1.0 / static_cast<double>(data.counted_items(step)), .training = false});
+  const double mine = s.run_actions(s.pass(data, step, /*training=*/false));
   at::Tensor loss = at::full({1}, mine, s.device.dtype(at::kDouble));
   if (s.world.size() > 1) s.world.world().all_reduce(loss)->wait();
   return loss.item<double>();

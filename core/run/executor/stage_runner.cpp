@@ -19,11 +19,21 @@ StageRunner::StageRunner(const StageProgram& stage, const DeriveContext& derive,
   prepare_ops(kernels, contracts, world);
   forward_moves_ = prepare(stage.forward, world);
   backward_moves_ = prepare(stage.backward, world);
-  if (stage.loss >= 0) {
-    const AxisList& summed = stage.slots[static_cast<std::size_t>(stage.loss)].layout.partial;
+  for (const SlotId term : stage.losses) {
+    const AxisList& summed = stage.slots[static_cast<std::size_t>(term)].layout.partial;
+    bool reports = true;
     for (Atom a = 0; a < static_cast<Atom>(stage.line.atoms.size()); ++a)
-      if (std::ranges::find(summed, a) == summed.end() && stage.line.coordinate(rank_, a) != 0) reports_loss_ = false;
+      reports &= std::ranges::find(summed, a) != summed.end() || stage.line.coordinate(rank_, a) == 0;
+    if (reports) reported_.push_back(term);
   }
+}
+
+std::set<std::string> StageRunner::counted_fields() const {
+  std::set<std::string> fields;
+  for (const auto& layer : ops_)
+    for (const PreparedOp& op : layer)
+      if (!op.counted.empty()) fields.insert(op.counted);
+  return fields;
 }
 
 void StageRunner::prepare_ops(const KernelLibrary& kernels, const OpLibrary& contracts, CommWorld& world) {
@@ -37,6 +47,7 @@ void StageRunner::prepare_ops(const KernelLibrary& kernels, const OpLibrary& con
       p.layer = &spec, p.op = &op, p.kernel = &kernels.find(kind);
       p.sizes = op_sizes(spec, op, stage_.placements[l], derive_);
       p.makes_gradients_in_forward = contract.once();
+      if (std::ranges::find(spec.losses, op.output) != spec.losses.end()) p.counted = counted_field(spec, op);
       p.random = op.kind == "dropout" || op.real("dropout") > 0;
       for (std::size_t d = 0; d < spec.dims.size(); ++d)
         p.offset.push_back(stage_.line.index(rank_, p.sizes.axes[d]) * p.sizes.size[d]);
@@ -72,11 +83,19 @@ void StageRunner::cut_fields(MicroBatch& m, const PassContext& c) const {
     const Value& value = stage_.specs[static_cast<std::size_t>(slot.layer)]->values[static_cast<std::size_t>(use.value)];
     const Box box = local_box(slot.global, slot.layout, stage_.line, rank_);
     const std::int64_t first = m.index * derive_.micro_batch;
-    const bool positions = box.begin.size() > 1;
-    m.slots[static_cast<std::size_t>(use.slot)] =
-        c.data->field({.name = value.name, .step = c.step, .row_begin = first + box.begin[0], .row_end = first + box.end[0],
-                       .position_begin = positions ? box.begin[1] : 0, .position_end = positions ? box.end[1] : 1})
-            .to(device_.device());
+    const LayerSpec& spec = *stage_.specs[static_cast<std::size_t>(slot.layer)];
+    FieldRequest request{.name = value.name, .step = c.step, .row_begin = first + box.begin[0],
+                         .row_end = first + box.end[0], .position_end = 1};
+    std::size_t next = 1;
+    if (const Dim* dim = box.begin.size() > 1 ? &spec.dims[static_cast<std::size_t>(value.dims[1])] : nullptr;
+        dim && dim->role == kSequence) {
+      request.position_begin = box.begin[1], request.position_end = box.end[1], request.sequence = dim->size;
+      ++next;
+    }
+    if (next < slot.shape.size()) request.features = 1;
+    for (; next < slot.shape.size(); ++next) request.features *= slot.shape[next];
+    const at::Tensor cut = c.data->field(request).reshape(slot.shape);
+    m.slots[static_cast<std::size_t>(use.slot)] = cut.to(device_.dtype(scalar_type(slot.dtype)));
   }
 }
 
@@ -110,7 +129,7 @@ KernelContext StageRunner::context(const Instruction& i, const PreparedOp& p, co
   k.offset = p.offset;
   k.seed = seed_, k.step = static_cast<std::uint64_t>(c.step);
   k.layer_index = static_cast<std::uint64_t>(stage_.first_layer + i.layer), k.op_index = static_cast<std::uint64_t>(i.op);
-  k.loss_scale = c.loss_scale;
+  if (!p.counted.empty()) k.loss_scale = c.loss_scales.at(p.counted) * p.op->real("weight", 1);
   k.inner = p.inner;
   if (p.random && c.training) {
     const auto& dims = p.layer->values[static_cast<std::size_t>(p.op->output)].dims;
@@ -256,7 +275,12 @@ Bytes StageRunner::bytes_of(const MicroBatch& m) const {
 }
 
 at::Tensor StageRunner::loss(const MicroBatch& m) const {
-  return stage_.loss < 0 || !reports_loss_ ? at::Tensor() : m.slots[static_cast<std::size_t>(stage_.loss)];
+  at::Tensor sum;
+  for (const SlotId term : reported_) {
+    const at::Tensor& part = m.slots[static_cast<std::size_t>(term)];
+    sum = sum.defined() ? sum.add(part) : part;
+  }
+  return sum;
 }
 
 }  // namespace trellis

@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <map>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "run/executor/move_runner.h"
@@ -25,6 +27,7 @@ struct PreparedOp {
   std::vector<ParameterPlace> parameters;
   bool makes_gradients_in_forward = false;
   bool random = false;
+  std::string counted;   // of a term of the loss: the field whose entries it counts
 };
 
 // The slots of one micro-batch in flight.
@@ -38,7 +41,7 @@ struct MicroBatch {
 struct PassContext {
   const DataSource* data = nullptr;
   std::int64_t step = 0;
-  double loss_scale = 1;
+  std::map<std::string, double> loss_scales;  // of the terms that this stage has, by the field that they count
   bool training = true;
   bool last = false;   // the last micro-batch of the step, in this pass
 };
@@ -54,8 +57,9 @@ class StageRunner {
   void backward(MicroBatch& m, const PassContext& c) { run(stage_.backward, backward_moves_, m, c); }
   // What its slots hold, in allocations: what shares memory counts once.
   Bytes bytes_of(const MicroBatch&) const;
-  // This rank's part of the sum, which is not waited for; undefined where another rank reports it.
+  // This rank's part of the sum of all terms, which is not waited for; undefined where other ranks report them.
   at::Tensor loss(const MicroBatch&) const;
+  std::set<std::string> counted_fields() const;   // what the terms of the loss on this stage are divided by
   void start_reduction(BucketId, const at::Tensor& open);
   void wait_reduction(BucketId);
   // Called after each instruction of a pass, on its thread; for the profile.
@@ -87,7 +91,7 @@ class StageRunner {
   std::vector<std::vector<PreparedOp>> ops_;              // by layer of the stage, by op
   Moves forward_moves_, backward_moves_;
   std::map<BucketId, Reduction> reductions_;
-  bool reports_loss_ = true;
+  std::vector<SlotId> reported_;                          // terms of the loss that this rank reports
   std::function<void(const Instruction&)> observer_;
 };
 

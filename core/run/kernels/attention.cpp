@@ -1,9 +1,15 @@
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "plan/model/ops/contracts.h"
 
 #include "run/kernels/attention_blocked.h"
+#include "run/kernels/distance.h"
 #include "run/kernels/elementwise.h"
 #include "run/kernels/kernels.h"
 
@@ -14,9 +20,48 @@ namespace {
 double dropout_of(const KernelContext& c) { return c.training ? c.op->real("dropout") : 0; }
 
 AttentionShape shape_of(const KernelContext& c, const at::Tensor& q, const at::Tensor& k) {
-  return {q.size(0),    q.size(1), k.size(1), q.size(2), q.size(3), q.size(4), c.op->integer("causal") != 0,
-          dropout_of(c)};
+  return {q.size(0), q.size(1), k.size(1), q.size(2), q.size(3), q.size(4), c.op->integer("causal") != 0,
+          dropout_of(c), real_keys(c, k.size(1)), attention_scale(c, q.size(4))};
 }
+
+// The bias of each head laid out by distance, from its table [buckets g r], and its gradient back into the table.
+class Distances {
+ public:
+  Distances(const KernelContext& c, const AttentionShape& shape)
+      : shape_(shape), length_(shape.s + shape.t - 1), buckets_(distance_buckets(c, shape.s, shape.t)) {}
+
+  at::Tensor lay_out(const at::Tensor& table, at::ScalarType type) const {
+    const std::int64_t heads = shape_.g * shape_.r;
+    const at::Tensor source = table.scalar_type() == type ? table : table.to(type), result = at::empty({heads, length_}, type);
+    type == at::kDouble ? expand(data<double>(source), mutable_data<double>(result))
+                        : expand(data<float>(source), mutable_data<float>(result));
+    return result;
+  }
+  // Samples are added up in their order.
+  void add_gradient(const at::Tensor& by_distance, const at::Tensor& table) const {
+    by_distance.scalar_type() == at::kDouble ? gather(data<double>(by_distance), mutable_data<double>(table))
+                                             : gather(data<float>(by_distance), mutable_data<float>(table));
+  }
+
+ private:
+  template <class T>
+  void expand(const T* table, T* out) const {
+    const std::int64_t heads = shape_.g * shape_.r;
+    for (std::int64_t head = 0; head < heads; ++head)
+      for (const std::int64_t bucket : buckets_) *out++ = table[bucket * heads + head];
+  }
+  template <class T>
+  void gather(const T* by_distance, T* table) const {
+    const std::int64_t heads = shape_.g * shape_.r;
+    for (std::int64_t b = 0; b < shape_.b; ++b)
+      for (std::int64_t head = 0; head < heads; ++head)
+        for (const std::int64_t bucket : buckets_) table[bucket * heads + head] += *by_distance++;
+  }
+
+  const AttentionShape& shape_;
+  std::int64_t length_;
+  std::vector<std::int64_t> buckets_;  // by distance
+};
 
 AttentionRandom random_of(const KernelContext& c, const AttentionShape& shape) {
   if (shape.dropout <= 0) return {};
@@ -37,14 +82,19 @@ at::Tensor heads_first(const at::Tensor& t) {
 
 // q: b s g r d; k, v: b t g d -> b s g r d. extras: lse [b g r s], the logarithm of each softmax's denominator.
 //
+// A fourth input is a mask of keys, a parameter a bias by distance.
 // f32 and f64 take blocks of queries on BLAS (attention_blocked.h). bf16 takes LibTorch's flash kernel, which has
-// matrix instructions for it; but with dropout, which that kernel lacks, and in backward of short sequences, where it
+// matrix instructions for it; but with dropout, a mask or a bias, which that kernel lacks, and in backward of short sequences, where it
 // is slow, bf16 is computed in f32. Backward in ms on one core of a Xeon with AMX, flash and f32 (b s heads, causal):
 //   8 128 4: 9.1 2.3    4 256 8: 12.7 11.1; with a fourth of the key heads 12.4 7.0
 // The contract's scratch (plan/model/ops/attention.cpp) has the same rule.
 struct Attention final : OpKernel {
   static bool flash(const KernelContext& c, const AttentionShape& shape, bool backward) {
-    return c.dtype == Dtype::bf16 && shape.dropout <= 0 && !(backward && shape.t <= 256);
+    return c.dtype == Dtype::bf16 && ops::fused_attention(*c.layer, *c.op, shape.t, backward);
+  }
+  static AttentionBias bias_of(const KernelContext& c) {
+    if (c.inputs.size() < 4) return {};
+    return {.mask = data<std::int64_t>(input(c, 3))};
   }
   static at::Tensor computed(const at::Tensor& t) { return t.scalar_type() == at::kBFloat16 ? t.to(at::kFloat) : t; }
 
@@ -64,7 +114,11 @@ struct Attention final : OpKernel {
     const at::Tensor cq = computed(q), ck = computed(k), cv = computed(v);
     at::Tensor slot = cq.is_same(q) ? c.output : at::Tensor();
     const at::Tensor& y = prepare(slot, q.sizes(), cq.scalar_type());
-    attention_forward({real_of(cq), shape, random_of(c, shape), cq.const_data_ptr(), ck.const_data_ptr(),
+    AttentionBias bias = bias_of(c);
+    at::Tensor distances;
+    if (!c.parameters.empty()) distances = Distances(c, shape).lay_out(c.parameters[0], cq.scalar_type());
+    bias.by_distance = pointer(distances);
+    attention_forward({real_of(cq), shape, random_of(c, shape), bias, cq.const_data_ptr(), ck.const_data_ptr(),
                        cv.const_data_ptr(), pointer(y), pointer(lse)});
     if (!y.is_same(c.output)) c.output.copy_(y);
   }
@@ -84,9 +138,18 @@ struct Attention final : OpKernel {
                slot_v = copies ? at::Tensor() : dv;
     prepare(slot_q, q.sizes(), cq.scalar_type()), prepare(slot_k, k.sizes(), cq.scalar_type());
     prepare(slot_v, v.sizes(), cq.scalar_type());
-    attention_backward({real_of(cq), shape, random_of(c, shape), cq.const_data_ptr(), ck.const_data_ptr(),
+    AttentionBias bias = bias_of(c);
+    at::Tensor distances, d_distances;
+    if (!c.parameters.empty()) {
+      distances = Distances(c, shape).lay_out(c.parameters[0], cq.scalar_type());
+      d_distances = at::zeros({shape.b, distances.size(0), distances.size(1)}, distances.options());
+      bias.by_distance = pointer(distances);
+    }
+    attention_backward({real_of(cq), shape, random_of(c, shape), bias, cq.const_data_ptr(), ck.const_data_ptr(),
                         cv.const_data_ptr(), y.const_data_ptr(), lse.const_data_ptr(), dy.const_data_ptr(),
-                        pointer(slot_q), pointer(slot_k), pointer(slot_v)});
+                        pointer(slot_q), pointer(slot_k), pointer(slot_v), pointer(d_distances)});
+    if (const at::Tensor table = parameter_gradient(c, 0); table.defined())
+      Distances(c, shape).add_gradient(d_distances, table);
     if (copies) dq.copy_(slot_q), dk.copy_(slot_k), dv.copy_(slot_v);
   }
 

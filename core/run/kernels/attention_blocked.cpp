@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "run/kernels/parallel.h"
 #include "run/kernels/philox.h"
@@ -70,6 +71,13 @@ TRELLIS_CLONES void scale(float* row, float factor, std::int64_t n) { scale_row(
 TRELLIS_CLONES void scale(double* row, double factor, std::int64_t n) { scale_row(row, factor, n); }
 
 template <class T>
+TRELLIS_INLINE void accumulate_row(T* to, const T* from, std::int64_t n) {
+  for (std::int64_t j = 0; j < n; ++j) to[j] += from[j];
+}
+TRELLIS_CLONES void accumulate(float* to, const float* from, std::int64_t n) { accumulate_row(to, from, n); }
+TRELLIS_CLONES void accumulate(double* to, const double* from, std::int64_t n) { accumulate_row(to, from, n); }
+
+template <class T>
 TRELLIS_INLINE void mask_row(T* row, const std::uint32_t* words, std::uint32_t threshold, T factor, std::int64_t n) {
   for (std::int64_t j = 0; j < n; ++j) row[j] = words[j] >= threshold ? row[j] * factor : T(0);
 }
@@ -102,6 +110,28 @@ TRELLIS_CLONES void gradient(double* p, double* dp, double lse, const double* ou
   gradient_row(p, dp, lse, output, d_output, d, visible, width);
 }
 
+// Scores of a query: the bias is added, keys that are not seen get none.
+template <class T>
+TRELLIS_INLINE void bias_row(T* row, const T* bias, const std::int64_t* mask, std::int64_t n) {
+  if (bias)
+    for (std::int64_t j = 0; j < n; ++j) row[j] += bias[j];
+  if (mask)
+    for (std::int64_t j = 0; j < n; ++j) row[j] = mask[j] ? row[j] : T(-INFINITY);
+}
+TRELLIS_CLONES void add_bias(float* row, const float* bias, const std::int64_t* mask, std::int64_t n) {
+  bias_row(row, bias, mask, n);
+}
+TRELLIS_CLONES void add_bias(double* row, const double* bias, const std::int64_t* mask, std::int64_t n) {
+  bias_row(row, bias, mask, n);
+}
+// Zero where a key is not seen: fast_exp does not underflow.
+template <class T>
+TRELLIS_INLINE void clear_row(T* row, const std::int64_t* mask, std::int64_t n) {
+  for (std::int64_t j = 0; j < n; ++j) row[j] = mask[j] ? row[j] : T(0);
+}
+TRELLIS_CLONES void clear(float* row, const std::int64_t* mask, std::int64_t n) { clear_row(row, mask, n); }
+TRELLIS_CLONES void clear(double* row, const std::int64_t* mask, std::int64_t n) { clear_row(row, mask, n); }
+
 constexpr std::int64_t kMostRows = 256;
 
 // Queries in a block. Under a causal mask small blocks compute less in vain, otherwise large ones pack keys less often;
@@ -117,9 +147,16 @@ std::int64_t attention_block(std::int64_t keys, bool causal) {
 
 // Where one head of one sample lies.
 struct Geometry {
-  explicit Geometry(const AttentionShape& a) : a(a) {
+  Geometry(const AttentionShape& a, const std::int64_t* keys_mask)
+      : a(a), mask(keys_mask), reach(static_cast<std::size_t>(a.b), std::min(a.keys, a.t)), holes(reach.size()) {
     block = attention_block(a.t, a.causal);
     blocks = (a.s + block - 1) / block;
+    for (std::int64_t b = 0; mask && b < a.b; ++b) {
+      const std::int64_t* row = mask + b * a.t;
+      std::int64_t& end = reach[static_cast<std::size_t>(b)];
+      while (end > 0 && row[end - 1] == 0) --end;
+      holes[static_cast<std::size_t>(b)] = std::find(row, row + end, 0) != row + end;
+    }
   }
   std::int64_t q_stride() const { return a.g * a.r * a.d; }
   std::int64_t k_stride() const { return a.g * a.d; }
@@ -127,12 +164,32 @@ struct Geometry {
     return ((b * a.s + query) * a.g * a.r + head) * a.d;
   }
   std::int64_t k_at(std::int64_t b, std::int64_t group) const { return (b * a.t * a.g + group) * a.d; }
-  std::int64_t visible(std::int64_t query) const { return a.causal ? std::min(a.t, query + 1) : a.t; }
-  double scale() const { return 1 / std::sqrt(static_cast<double>(a.d)); }
+  std::int64_t visible(std::int64_t b, std::int64_t query) const {
+    const std::int64_t end = reach[static_cast<std::size_t>(b)];
+    return a.causal ? std::min(end, query + 1) : end;
+  }
+  // Of a sample in which keys before the last one that is seen are not; else null.
+  const std::int64_t* hidden(std::int64_t b) const {
+    return holes[static_cast<std::size_t>(b)] ? mask + b * a.t : nullptr;
+  }
+  std::int64_t distances() const { return a.s + a.t - 1; }
+  // Of one query of a head, by key.
+  std::int64_t distance_at(std::int64_t head, std::int64_t query) const { return head * distances() + a.s - 1 - query; }
 
   const AttentionShape& a;
+  const std::int64_t* mask;
+  std::vector<std::int64_t> reach;  // by sample: one more than the last key that is seen
+  std::vector<char> holes;          // by sample
   std::int64_t block, blocks;
 };
+
+// The bias and mask of a query's scores.
+template <class T>
+void adjust(const AttentionBias& bias, const Geometry& at, std::int64_t b, std::int64_t head, std::int64_t query,
+            std::int64_t visible, T* row) {
+  const T* distances = bias.by_distance ? static_cast<const T*>(bias.by_distance) + at.distance_at(head, query) : nullptr;
+  if (distances || at.hidden(b)) add_bias(row, distances, at.hidden(b), visible);
+}
 
 // Words for the keys of one query of one head.
 void row_words(const AttentionRandom& random, const AttentionShape& a, std::int64_t b, std::int64_t head,
@@ -146,19 +203,30 @@ template <class T>
 void forward_block(const AttentionForward& f, const Geometry& at, std::int64_t b, std::int64_t head, std::int64_t begin,
                    T* scores, std::uint32_t* words) {
   const AttentionShape& a = f.shape;
-  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin, width = at.visible(end - 1);
+  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin, width = at.visible(b, end - 1);
   const Matrix<const T> q{static_cast<const T*>(f.q) + at.q_at(b, head, begin), at.q_stride()};
   const Matrix<const T> k{static_cast<const T*>(f.k) + at.k_at(b, head / a.r), at.k_stride()};
   const Matrix<const T> v{static_cast<const T*>(f.v) + at.k_at(b, head / a.r), at.k_stride()};
   const Matrix<T> output{static_cast<T*>(f.output) + at.q_at(b, head, begin), at.q_stride()};
   T* lse = static_cast<T*>(f.lse) + (b * a.g * a.r + head) * a.s + begin;
+  if (width == 0) {
+    for (std::int64_t i = 0; i < rows; ++i) std::fill_n(output.data + i * output.stride, a.d, T(0)), lse[i] = 0;
+    return;
+  }
   T sums[kMostRows];
-  product<T>(Form::plain, Form::transposed, rows, width, a.d, at.scale(), q, k, 0, {scores, width});
+  product<T>(Form::plain, Form::transposed, rows, width, a.d, a.scale, q, k, 0, {scores, width});
   const DropoutRule rule(a.dropout);
   for (std::int64_t i = 0; i < rows; ++i) {
     T* row = scores + i * width;
-    const std::int64_t visible = at.visible(begin + i);
+    const std::int64_t visible = at.visible(b, begin + i);
+    adjust(f.bias, at, b, head, begin + i, visible, row);
     const T top = softmax(row, visible, width, sums[i]);
+    if (at.hidden(b)) clear(row, at.hidden(b), visible);
+    if (top == -INFINITY) {
+      std::fill_n(row, width, T(0));
+      sums[i] = 1, lse[i] = 0;
+      continue;
+    }
     lse[i] = top + std::log(sums[i]);
     if (a.dropout > 0) {
       row_words(f.random, a, b, head, begin + i, visible, words);
@@ -173,7 +241,7 @@ template <class T>
 void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t b, std::int64_t head,
                     std::int64_t begin, T* p, T* dp, std::uint32_t* words) {
   const AttentionShape& a = f.shape;
-  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin, width = at.visible(end - 1);
+  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin, width = at.visible(b, end - 1);
   const std::int64_t q_at = at.q_at(b, head, begin), k_at = at.k_at(b, head / a.r);
   const Matrix<const T> q{static_cast<const T*>(f.q) + q_at, at.q_stride()};
   const Matrix<const T> k{static_cast<const T*>(f.k) + k_at, at.k_stride()};
@@ -183,22 +251,31 @@ void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t
   const Matrix<T> dq{static_cast<T*>(f.dq) + q_at, at.q_stride()};
   const Matrix<T> dk{static_cast<T*>(f.dk) + k_at, at.k_stride()}, dv{static_cast<T*>(f.dv) + k_at, at.k_stride()};
   const T* lse = static_cast<const T*>(f.lse) + (b * a.g * a.r + head) * a.s + begin;
-  product<T>(Form::plain, Form::transposed, rows, width, a.d, at.scale(), q, k, 0, {p, width});
+  if (width == 0) {
+    for (std::int64_t i = 0; i < rows; ++i) std::fill_n(dq.data + i * dq.stride, a.d, T(0));
+    return;
+  }
+  product<T>(Form::plain, Form::transposed, rows, width, a.d, a.scale, q, k, 0, {p, width});
   product<T>(Form::plain, Form::transposed, rows, width, a.d, 1, d_output, v, 0, {dp, width});
   const DropoutRule rule(a.dropout);
   for (std::int64_t i = 0; i < rows; ++i) {
-    const std::int64_t visible = at.visible(begin + i);
+    const std::int64_t visible = at.visible(b, begin + i);
+    adjust(f.bias, at, b, head, begin + i, visible, p + i * width);
     if (a.dropout > 0) {
       row_words(f.random, a, b, head, begin + i, visible, words);
       mask(dp + i * width, words, rule.threshold, static_cast<T>(rule.scale), visible);
     }
     gradient(p + i * width, dp + i * width, lse[i], output.data + i * output.stride,
              d_output.data + i * d_output.stride, a.d, visible, width);
+    if (at.hidden(b)) clear(p + i * width, at.hidden(b), visible), clear(dp + i * width, at.hidden(b), visible);
+    if (f.d_by_distance)
+      accumulate(static_cast<T*>(f.d_by_distance) + b * a.g * a.r * at.distances() + at.distance_at(head, begin + i),
+                 dp + i * width, visible);
     if (a.dropout > 0) mask(p + i * width, words, rule.threshold, static_cast<T>(rule.scale), visible);
   }
   product<T>(Form::transposed, Form::plain, width, a.d, rows, 1, {p, width}, d_output, 1, dv);
-  product<T>(Form::plain, Form::plain, rows, a.d, width, at.scale(), {dp, width}, k, 0, dq);
-  product<T>(Form::transposed, Form::plain, width, a.d, rows, at.scale(), {dp, width}, q, 1, dk);
+  product<T>(Form::plain, Form::plain, rows, a.d, width, a.scale, {dp, width}, k, 0, dq);
+  product<T>(Form::transposed, Form::plain, width, a.d, rows, a.scale, {dp, width}, q, 1, dk);
 }
 
 // Each thread's scratch: one or two blocks of scores, and the random words of a row.
@@ -226,7 +303,7 @@ struct Scratch {
 template <class T>
 void forward_of(const AttentionForward& f) {
   const AttentionShape& a = f.shape;
-  const Geometry at(a);
+  const Geometry at(a, f.bias.mask);
   const Scratch<T> scratch(at, 1);
   parallel_tasks(a.b * a.g * a.r * at.blocks, [&](std::int64_t task) {
     const std::int64_t head = task / at.blocks % (a.g * a.r), b = task / (at.blocks * a.g * a.r);
@@ -237,7 +314,7 @@ void forward_of(const AttentionForward& f) {
 template <class T>
 void backward_of(const AttentionBackward& f) {
   const AttentionShape& a = f.shape;
-  const Geometry at(a);
+  const Geometry at(a, f.bias.mask);
   const Scratch<T> scratch(at, 2);
   // One task for each key head: its gradients are sums over queries, taken in one order.
   parallel_tasks(a.b * a.g, [&](std::int64_t task) {

@@ -7,11 +7,20 @@
 
 namespace trellis {
 
-// q, output: [b s g r d]; k, v: [b t g d]; lse: [b g r s]; all contiguous, of `real` (f32 or f64), lse likewise.
+// q, output: [b s g r d]; k, v: [b t g d]; lse: [b g r s]; all contiguous, of `real` (f32 or f64), lse likewise. A query
+// that sees no key has an output of zeros.
 struct AttentionShape {
   std::int64_t b, s, t, g, r, d;
   bool causal;  // query i sees keys 0 to i
   double dropout;
+  std::int64_t keys;  // that there are; those from there on to t are padding
+  double scale;       // of the scores
+};
+
+// What is added to scores, and keys that are not seen; nothing by default.
+struct AttentionBias {
+  const std::int64_t* mask = nullptr;  // [b t]: keys where it is 0 are not seen
+  const void* by_distance = nullptr;   // [heads, s + t - 1] of `real`: of key j and query i at j - i + s - 1
 };
 
 // Dropout's coordinates are global and unpadded, so that a mask does not depend on how heads or the sequence are split.
@@ -27,6 +36,7 @@ struct AttentionForward {
   Real real;
   AttentionShape shape;
   AttentionRandom random;
+  AttentionBias bias;
   const void *q, *k, *v;
   void *output, *lse;
 };
@@ -36,8 +46,10 @@ struct AttentionBackward {
   Real real;
   AttentionShape shape;
   AttentionRandom random;
+  AttentionBias bias;
   const void *q, *k, *v, *output, *lse, *d_output;
   void *dq, *dk, *dv;
+  void* d_by_distance = nullptr;  // [b, heads, s + t - 1], zeroed: each sample's part of the bias's gradient
 };
 void attention_backward(const AttentionBackward&);
 

@@ -80,7 +80,7 @@ double join(const C* stats, std::int64_t ranks, const std::int64_t* labels, std:
 }
 
 // The head's product and the loss, by chunks of tokens, so that the logits of a micro-batch never exist at once.
-// Gradients are made on the way: of the table in its view, of the input in extras[0]. Where no gradients are wanted
+// Gradients are made on the way: of table and bias in their views, of the input in extras[0]. Where no gradients are wanted
 // (a validation pass has no gradient view) only the loss is computed.
 class CrossEntropy final : public OpKernel {
  public:
@@ -98,7 +98,8 @@ class CrossEntropy final : public OpKernel {
       if (const std::int64_t label = data<std::int64_t>(labels)[i]; label >= real_vocab)
         fail("op '{}': label {} is not below the vocabulary of {}", c.op->name, label, real_vocab);
 
-    const at::Tensor dw = parameter_gradient(c, 0);
+    const at::Tensor dw = parameter_gradient(c, 0), db = parameter_gradient(c, 1);
+    const at::Tensor bias = c.parameters.size() > 1 ? c.parameters[1] : at::Tensor();
     at::Tensor dx;
     if (dw.defined()) {
       c.extras.resize(1);
@@ -117,7 +118,7 @@ class CrossEntropy final : public OpKernel {
                            std::clamp<std::int64_t>(real_vocab - first, 0, table.size(0)),
                            first};
       const at::Tensor part = logits.narrow(0, 0, n), x_part = rows.narrow(0, begin, n);
-      products_->forward(x_part, table, {}, part);
+      products_->forward(x_part, table, bias, part);
       std::vector<double> lse(static_cast<std::size_t>(n));
       loss += losses(c, chunk, v, lse.data());
       if (!dw.defined()) continue;
@@ -125,6 +126,9 @@ class CrossEntropy final : public OpKernel {
                  [&](std::int64_t from, std::int64_t to) { gradient_loop(chunk, lse.data(), c.loss_scale, from, to); });
       products_->input_gradient(part, table, dx.narrow(0, begin, n));
       products_->weight_gradient(dw, part, x_part, begin == 0 && is_fresh(c, 0));
+      if (!db.defined()) continue;
+      if (begin == 0 && is_fresh(c, 1)) db.zero_();
+      accumulate_rows(db, part);
     }
     if (!c.output.defined()) c.output = at::empty({}, at::TensorOptions().dtype(stats_type(c)));
     c.output.fill_(loss * c.loss_scale);

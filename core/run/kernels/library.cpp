@@ -24,6 +24,7 @@ KernelLibrary::KernelLibrary() : products_(std::make_shared<Products>()), optimi
   add("add", make_add());
   add("attention", make_attention());
   add("bias", make_bias());
+  add("bias_at", make_bias_at());
   add("cross_entropy", make_cross_entropy(products_));
   add("dropout", make_dropout());
   add("embedding", make_embedding());
@@ -31,9 +32,13 @@ KernelLibrary::KernelLibrary() : products_(std::make_shared<Products>()), optimi
   add("layer_norm", make_layer_norm());
   add("linear", make_linear(products_));
   add("multiply", make_multiply());
+  add("pick", make_pick());
+  add("relu", make_relu());
   add("rms_norm", make_rms_norm());
   add("rotary", make_rotary());
+  add("scale", make_scale());
   add("silu", make_silu());
+  add("tanh", make_tanh());
 }
 
 KernelLibrary::KernelLibrary(std::string_view device) : KernelLibrary() {

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "run/kernels/support.h"
+#include "run/profile/any_values.h"
 
 namespace trellis::profile {
 namespace {
@@ -15,18 +16,6 @@ constexpr std::int64_t kColdBytes =
 constexpr std::size_t kMostSets = 8;
 constexpr double kSeconds = 0.03;                // of measuring a kernel, at the least
 constexpr std::size_t kFewest = 5, kMost = 300;  // calls
-
-// Integer fields are ids: any row of the table that reads them, but for those that only pad it.
-std::int64_t rows_of(const StageProgram& stage, const Op& op, int layer) {
-  std::int64_t rows = 1;
-  for (ParameterId p : op.parameters) {
-    const ParameterPlace place = stage.parameters[static_cast<std::size_t>(layer)].at(p);
-    rows = std::max(
-        rows,
-        stage.buckets[static_cast<std::size_t>(place.bucket)].shapes[static_cast<std::size_t>(place.position)].front());
-  }
-  return std::min(rows, op.integer("real_vocab", rows));
-}
 
 }  // namespace
 
@@ -40,17 +29,27 @@ KernelCall::KernelCall(const Measurement& m, const KernelLibrary& kernels, const
   // Local sizes as on one device: what the op would exchange with others is priced apart.
   for (AxisList& axes : sizes_.axes) axes.clear();
   std::ranges::fill(sizes_.degree, 1);
-  for (SlotId s : m.instruction.in) in_.push_back(value_of(s));
+  for (std::size_t k = 0; k < m.instruction.in.size(); ++k) in_.push_back(value_of(k));
   context_ = context();
 }
 
-at::Tensor KernelCall::value_of(SlotId s) const {
+at::Tensor KernelCall::value_of(std::size_t k) const {
+  const SlotId s = measurement_.instruction.in[k];
   if (s < 0) return {};
   const Slot& slot = measurement_.stage->slots[static_cast<std::size_t>(s)];
-  if (slot.field)
-    return at::randint(rows_of(*measurement_.stage, op_, measurement_.instruction.layer), slot.shape,
-                       device_.dtype(at::kLong));
+  if (slot.field)  // ids are of rows that are here, as if the table had no others
+    return any_values(*measurement_.stage, s, spec_, op_, k - (measurement_.instruction.kind == InstructionKind::forward ? 0 : 1),
+                      *measurement_.context.ops, device_, local_rows());
   return at::randn(slot.shape, device_.dtype(at::kFloat)).to(scalar_type(slot.dtype));
+}
+
+std::int64_t KernelCall::local_rows() const {
+  if (op_.parameters.empty()) return 0;
+  const ParameterPlace place =
+      measurement_.stage->parameters[static_cast<std::size_t>(measurement_.instruction.layer)].at(op_.parameters.front());
+  return measurement_.stage->buckets[static_cast<std::size_t>(place.bucket)]
+      .shapes[static_cast<std::size_t>(place.position)]
+      .front();
 }
 
 at::Tensor KernelCall::parameter_of(ParameterId p, bool gradient) const {

@@ -16,7 +16,8 @@ class KernelCall {
   Bytes bytes() const;  // that it reads or writes
 
  private:
-  at::Tensor value_of(SlotId) const;
+  at::Tensor value_of(std::size_t input) const;
+  std::int64_t local_rows() const;  // of the first parameter; 0: there is none
   at::Tensor parameter_of(ParameterId, bool gradient) const;
   KernelContext context() const;
 

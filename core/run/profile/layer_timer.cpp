@@ -9,6 +9,7 @@
 
 #include "run/executor/stage_runner.h"
 #include "run/kernels/support.h"
+#include "run/profile/any_values.h"
 #include "run/profile/silent_world.h"
 #include "trellis/run/data_source.h"
 
@@ -42,7 +43,7 @@ class AnyData final : public DataSource {
   explicit AnyData(std::int64_t batch) : batch_(batch) {}
   std::int64_t batch() const override { return batch_; }
   at::Tensor field(const FieldRequest&) const override { return {}; }
-  std::int64_t counted_items(std::int64_t) const override { return batch_; }
+  std::int64_t counted_items(std::int64_t, std::string_view) const override { return batch_; }
 
  private:
   std::int64_t batch_;
@@ -101,19 +102,17 @@ LayerTimer::~LayerTimer() = default;
 
 namespace {
 
-// Ids of any row of the table that reads them, over all devices, but for rows that only pad it.
-std::int64_t rows_of(const StageProgram& stage, SlotId field) {
+// The op that reads a field, and as which input: what it expects is what it gets.
+at::Tensor any_field(const StageProgram& stage, SlotId field, const OpLibrary& ops, const at::TensorOptions& device) {
   for (const auto* list : {&stage.forward, &stage.backward})
     for (const Instruction& i : *list) {
-      if (i.op < 0 || std::ranges::count(i.in, field) == 0) continue;
+      const auto place = std::ranges::find(i.in, field);
+      if (i.op < 0 || place == i.in.end()) continue;
       const LayerSpec& spec = *stage.specs[static_cast<std::size_t>(i.layer)];
-      const Op& op = spec.ops[static_cast<std::size_t>(i.op)];
-      std::int64_t rows = 1;
-      for (const ParameterId p : op.parameters)
-        rows = std::max(rows, spec.shape(spec.parameters[static_cast<std::size_t>(p)].dims, 0).front());
-      return std::min(rows, op.integer("real_vocab", rows));
+      const std::size_t input = static_cast<std::size_t>(place - i.in.begin()) - (i.kind == InstructionKind::forward ? 0 : 1);
+      return any_values(stage, field, spec, spec.ops[static_cast<std::size_t>(i.op)], input, ops, device);
     }
-  return 1;
+  return at::zeros(stage.slots[static_cast<std::size_t>(field)].shape, device.dtype(at::kLong));
 }
 
 }  // namespace
@@ -125,7 +124,7 @@ void LayerTimer::feed(Set& set, const std::vector<SlotId>& slots, std::vector<at
     const Slot& slot = stage.slots[static_cast<std::size_t>(slots[k])];
     if (sources.size() <= k) sources.resize(k + 1);
     if (!sources[k].defined())
-      sources[k] = slot.field ? at::randint(rows_of(stage, slots[k]), slot.shape, device_.dtype(at::kLong))
+      sources[k] = slot.field ? any_field(stage, slots[k], *measurement_.context.ops, device_)
                               : at::randn(slot.shape, device_.dtype(at::kFloat)).to(scalar_type(slot.dtype));
     // Its producer has just written it.
     set.micro_batch.slots[static_cast<std::size_t>(slots[k])] = sources[k].clone();
@@ -137,7 +136,8 @@ double LayerTimer::run(KernelTimes& times) {
   Clock clock{.id = processor_time_ ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, .stage = stage, .times = times};
   const double start = seconds_of(CLOCK_MONOTONIC);
   const at::Tensor swept = at::zeros({kSweptBytes / 4}, at::kFloat);
-  const PassContext context{.data = data_.get(), .loss_scale = 1e-3};
+  PassContext context{.data = data_.get()};
+  for (const std::string& field : sets_.front()->runner.counted_fields()) context.loss_scales[field] = 1e-3;
   std::vector<SlotId> fields;
   for (const FieldUse& use : stage.fields) fields.push_back(use.slot);
   const auto pass = [&](Set& set, bool backward) {

@@ -134,7 +134,7 @@ StepMetrics Trainer::step(std::int64_t number) {
   StepMetrics metrics;
   metrics.step = number;
   metrics.learning_rate = learning_rate(setup_.run.train, index);
-  metrics.tokens = setup_.training->counted_items(index);
+  metrics.tokens = setup_.compiled.plan.batch * setup_.model.sequence;
   const auto start = std::chrono::steady_clock::now();
   const StepResult result = setup_.executor->train_step(*setup_.training, index, metrics.learning_rate);
   if (setup_.run.devices.kind == "cuda") cuda_room().synchronize();  // the update is not waited for
@@ -165,7 +165,7 @@ void Trainer::evaluate(std::int64_t after) {
   double sum = 0;
   std::int64_t tokens = 0;
   for (std::int64_t batch = 0; batch < batches; ++batch) {
-    const std::int64_t counted = setup_.held_out->counted_items(batch);
+    const std::int64_t counted = setup_.held_out->counted_items(batch, "labels");
     sum += setup_.executor->evaluate(*setup_.held_out, batch) * static_cast<double>(counted);
     tokens += counted;
   }

@@ -61,7 +61,7 @@ TrainedState Verifier::train_on(const std::string& device, const KernelLibrary& 
   executor_options.optimizer.eps = options_.adam_eps();
   const PipelineSchedule& schedule = find_schedule(dimensions_, compiled.plan.schedule);
   Executor executor(compiled, model_, schedule, kernels, ops_, world, executor_options);
-  const SyntheticSource data(compiled.plan.batch, model_.sequence, model_.vocab, options_.seed);
+  const SyntheticSource data(compiled.plan.batch, fields_of(model_, ops_), options_.seed);
 
   TrainedState state;
   const auto evaluate = [&](std::int64_t step) {

@@ -43,7 +43,7 @@ LayerSpec block(const GptOptions& o) {
     q = b.rotary("attn.rotary_q", q, positions, o.rope_theta, o.rope_scaling);
     k = b.rotary("attn.rotary_k", k, positions, o.rope_theta, o.rope_scaling);
   }
-  ValueId a = b.attention("attn.core", q, k, v, /*causal=*/true, o.attention_dropout);
+  ValueId a = b.attention("attn.core", q, k, v, {.causal = true, .dropout = o.attention_dropout});
   a = b.linear("attn.out", a, {"hidden"}, o.out_bias, out_std);
   x = b.add("attn.sum", x, b.dropout("attn.dropout", a, o.dropout));
 

@@ -70,7 +70,7 @@ LayerSpec block(const PalmOptions& o) {
   const ValueId v = b.linear("attn.v", h, {"kv_heads", "head_dim"}, false, kInitStd);
   const ValueId rotated_q = b.rotary("attn.rotary_q", q, positions, kTheta);
   const ValueId rotated_k = b.rotary("attn.rotary_k", k, positions, kTheta);
-  const ValueId core = b.attention("attn.core", rotated_q, rotated_k, v, /*causal=*/true, /*dropout=*/0);
+  const ValueId core = b.attention("attn.core", rotated_q, rotated_k, v, {.causal = true});
   const ValueId attention = b.linear("attn.out", core, {"hidden"}, false, out_std);
 
   const ValueId gate = b.silu("mlp.act", b.linear("mlp.gate", h, {"ffn"}, false, kInitStd));

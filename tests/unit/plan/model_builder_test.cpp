@@ -75,7 +75,7 @@ TEST_CASE("attention calls the keys' sequence by a name of its own") {
   const ValueId q = b.linear("q", x, {"kv_heads", "queries_per_kv", "head_dim"}, false, 0.02);
   const ValueId k = b.linear("k", x, {"kv_heads", "head_dim"}, false, 0.02);
   const ValueId v = b.linear("v", x, {"kv_heads", "head_dim"}, false, 0.02);
-  b.output("hidden", b.linear("out", b.attention("core", q, k, v, true, 0.0), {"hidden"}, false, 0.02));
+  b.output("hidden", b.linear("out", b.attention("core", q, k, v, {.causal = true}), {"hidden"}, false, 0.02));
   const LayerSpec layer = b.build();
   const Op& attention = layer.ops[3];
   CHECK(names(layer, attention.input_dims[0]) == "batch sequence kv_heads queries_per_kv head_dim");

@@ -24,7 +24,7 @@ LayerSpec every_op() {
   const auto q = b.rotary("rotary", b.linear("q", h, {"kv_heads", "queries_per_kv", "head_dim"}, true, 0.02), ids, 1e4);
   const auto k = b.linear("k", h, {"kv_heads", "head_dim"}, false, 0.02);
   const auto v = b.linear("v", h, {"kv_heads", "head_dim"}, false, 0.02);
-  const auto a = b.linear("out", b.attention("attention", q, k, v, true, 0.0), {"hidden"}, false, 0.02);
+  const auto a = b.linear("out", b.attention("attention", q, k, v, {.causal = true}), {"hidden"}, false, 0.02);
   const auto y = b.rms_norm("rms", b.add("add", x, b.dropout("dropout", a, 0.1)), 1e-5);
   const auto up = b.linear("up", y, {"ffn"}, false, 0.02);
   const auto gated = b.multiply("multiply", b.gelu("gelu", up, true), b.silu("silu", up));
@@ -73,9 +73,9 @@ using Bools = std::vector<bool>;
 
 TEST_CASE("the library has the core's ops, and refuses a second one of a kind") {
   OpLibrary library;
-  CHECK(library.kinds() == std::vector<std::string>{"add", "attention", "bias", "cross_entropy", "dropout", "embedding",
-                                                    "gelu", "layer_norm", "linear", "multiply", "rms_norm", "rotary",
-                                                    "silu"});
+  CHECK(library.kinds() == std::vector<std::string>{"add", "attention", "bias", "bias_at", "cross_entropy", "dropout",
+                                                    "embedding", "gelu", "layer_norm", "linear", "multiply", "pick",
+                                                    "relu", "rms_norm", "rotary", "scale", "silu", "tanh"});
   CHECK_THROWS_WITH_AS(library.find("liner"), "no op contract of kind 'liner'\n    did you mean 'linear'?", Error);
   struct Second final : OpContract {
     std::string_view kind() const override { return "linear"; }

@@ -70,9 +70,9 @@ TEST_CASE("every stage has the program of its layers, and hands over what the ne
   CHECK(first.specs.size() == 3);
   CHECK(last.placements.size() == 3);
   CHECK(first.receive.empty());
-  CHECK(first.loss == -1);
+  CHECK(first.losses.empty());
   CHECK(last.send.empty());
-  CHECK(last.loss >= 0);
+  CHECK(last.losses.size() == 1);
   REQUIRE(first.send.size() == 1);
   REQUIRE(last.receive.size() == 1);
   const Slot& sent = first.slots[static_cast<std::size_t>(first.send[0])];

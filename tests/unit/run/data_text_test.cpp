@@ -32,7 +32,7 @@ std::vector<std::int64_t> values(const at::Tensor& t) {
 
 std::vector<std::int64_t> field(const DataSource& source, std::string name, std::int64_t step, std::int64_t row_begin,
                                 std::int64_t row_end, std::int64_t begin, std::int64_t end) {
-  return values(source.field({std::move(name), step, row_begin, row_end, begin, end}));
+  return values(source.field({.name = std::move(name), .step = step, .row_begin = row_begin, .row_end = row_end, .position_begin = begin, .position_end = end}));
 }
 
 template <class Act>
@@ -109,7 +109,7 @@ TEST_CASE("labels are the ids one token later, and positions count") {
       CHECK(field(source, "positions", step, row, row + 1, 0, 4) == std::vector<std::int64_t>{0, 1, 2, 3});
     }
   }
-  CHECK(source.counted_items(5) == 8);
+  CHECK(source.counted_items(5, "labels") == 8);
 }
 
 TEST_CASE("an epoch has every sample once, also where batches run over its end") {
@@ -154,21 +154,57 @@ TEST_CASE("evaluation takes every sample once, in turn, and then there is nothin
   CHECK(field(source, "ids", 0, 0, 2, 0, 1) == std::vector<std::int64_t>{0, 4});
   CHECK(field(source, "ids", 1, 0, 2, 0, 1) == std::vector<std::int64_t>{8, 0});
   CHECK(field(source, "labels", 1, 0, 2, 0, 1) == std::vector<std::int64_t>{9, -1});
-  CHECK(source.counted_items(0) == 8);
-  CHECK(source.counted_items(1) == 4);
-  CHECK(source.counted_items(2) == 0);
+  CHECK(source.counted_items(0, "labels") == 8);
+  CHECK(source.counted_items(1, "labels") == 4);
+  CHECK(source.counted_items(2, "labels") == 0);
 }
 
 TEST_CASE("a field that text does not have, and text that is too short, are named") {
   const Tokens text = counting(13);
   const TextSource source(text, {.sequence = 4, .batch = 2});
   CHECK(error_of([&] {
-          source.field({"segments", 0, 0, 1, 0, 4});
+          source.field({.name = "segments", .row_end = 1, .position_end = 4});
         }) ==
         "data 'text' has no field 'segments', which the model reads\n"
-        "    text has ids, labels and positions: it trains models that predict the next token");
+        "    text has ids, labels and positions: it trains models that predict the next token; masked_text trains models "
+        "that restore masked ones");
+  const TextSource masked(text, {.sequence = 4, .batch = 2, .masking = Masking{.mask_id = 257, .vocab = 257}});
+  CHECK(error_of([&] { masked.field({.name = "patches"}); }) ==
+        "data 'masked_text' has no field 'patches', which the model reads\n"
+        "    it has ids, labels, positions, segments and mask: it trains models that restore masked tokens");
   CHECK(error_of([&] { TextSource(text, {.sequence = 13, .batch = 2}); }) ==
         "a sample has 14 tokens, and there are only 13\n    more text, or a shorter sequence");
+}
+
+TEST_CASE("masked text hides a share of the tokens, most of them behind the mask, and asks for those alone") {
+  const Tokens text(100'001, 7);
+  const TextSource source(text, {.sequence = 100, .batch = 100, .seed = 3, .masking = Masking{.share = 0.15, .mask_id = 257, .vocab = 257}});
+  const auto ids = field(source, "ids", 2, 0, 100, 0, 100), labels = field(source, "labels", 2, 0, 100, 0, 100);
+  int asked = 0, masked = 0, changed = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (labels[i] < 0) CHECK(ids[i] == 7);  // what is not asked for is left alone
+    asked += labels[i] == 7, masked += ids[i] == 257, changed += ids[i] != 7 && ids[i] != 257;
+  }
+  CHECK(asked == source.counted_items(2, "labels"));
+  CHECK(asked / 10'000.0 == doctest::Approx(0.15).epsilon(0.06));
+  CHECK(masked / double(asked) == doctest::Approx(0.8).epsilon(0.05));
+  CHECK(changed / double(asked) == doctest::Approx(0.1).epsilon(0.3));
+  CHECK(field(source, "mask", 2, 99, 101, 99, 101) == std::vector<std::int64_t>{1, 0, 0, 0});  // a row and a position too many
+  CHECK(field(source, "segments", 2, 0, 1, 0, 2) == std::vector<std::int64_t>{0, 0});
+}
+
+TEST_CASE("masked text is masked anew in each epoch, and the same whoever cuts it") {
+  const Tokens text = counting(250);
+  const TextSource source(text, {.sequence = 8, .batch = 31, .seed = 1, .masking = Masking{.share = 0.3, .mask_id = 257, .vocab = 257}});
+  CHECK(source.samples() == 31);
+  std::set<std::vector<std::int64_t>> seen;  // what is masked of sample 5, by epoch
+  for (std::int64_t step = 0; step < 5; ++step)
+    for (std::int64_t row = 0; row < 31; ++row) {
+      const auto ids = field(source, "ids", step, row, row + 1, 0, 8);
+      CHECK(field(source, "ids", step, row, row + 1, 4, 8) == std::vector<std::int64_t>(ids.begin() + 4, ids.end()));
+      if (source.sample(step, row) == 5) seen.insert(field(source, "labels", step, row, row + 1, 0, 8));
+    }
+  CHECK(seen.size() >= 4);
 }
 
 TEST_CASE("text that cannot be read or is empty is an error with its place") {

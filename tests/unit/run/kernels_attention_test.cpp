@@ -14,7 +14,7 @@ LayerSpec attention_layer(std::int64_t s, bool causal, double dropout) {
   const ValueId q = b.input("q", {"batch", "seq", "kv_heads", "queries_per_kv", "head_dim"});
   const ValueId k = b.input("k", {"batch", "seq", "kv_heads", "head_dim"}),
                 v = b.input("v", {"batch", "seq", "kv_heads", "head_dim"});
-  b.output("y", b.attention("attention", q, k, v, causal, dropout));
+  b.output("y", b.attention("attention", q, k, v, {.causal = causal, .dropout = dropout}));
   return b.build();
 }
 

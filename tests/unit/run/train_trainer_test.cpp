@@ -30,16 +30,16 @@ class Folder {
   ~Folder() { fs::remove_all(path_); }
   fs::path operator/(const std::string& name) const { return path_ / name; }
 
-  RunFile run(const std::string& parallelism) const {
+  RunFile run(const std::string& parallelism, const std::string& family = "gpt", const std::string& data = "text") const {
     return RunFile::read(Options::from_text(fmt::format(R"(
 output: {0}/out
 seed: 5
-model: {{use: gpt, hidden: 32, layers: 2, heads: 2, vocab: 257, sequence: 16}}
-data: {{files: [{0}/song.txt], held_out: 10%}}
+model: {{use: {2}, hidden: 32, layers: 2, heads: 2, vocab: 258, sequence: 16}}
+data: {{use: {3}, files: [{0}/song.txt], held_out: 10%}}
 train: {{steps: 12, batch: 8, learning_rate: 1e-2, warmup: 2, evaluate_every: 6, evaluate_batches: 2, check: on}}
 parallelism: {{uniform: {1}}}
 )",
-                                                        path_.string(), parallelism),
+                                                        path_.string(), parallelism, family, data),
                                             "song.yaml"));
   }
 
@@ -54,9 +54,10 @@ const Catalog& catalog() {
 }
 
 // Trains on so many ranks, and returns result.json.
-nlohmann::json train_on(const Folder& folder, const std::string& parallelism, int ranks) {
+nlohmann::json train_on(const Folder& folder, const std::string& parallelism, int ranks, const std::string& family = "gpt",
+                        const std::string& data = "text") {
   run_threads(ranks, /*in_memory=*/true, [&](CommWorld& world) {
-    const TrainRequest request{.run = folder.run(parallelism), .catalog = &catalog(), .quiet = true};
+    const TrainRequest request{.run = folder.run(parallelism, family, data), .catalog = &catalog(), .quiet = true};
     Trainer(request, world).run();
   });
   return nlohmann::json::parse(read_file(folder / "out/result.json"));
@@ -70,7 +71,7 @@ TEST_CASE("a run learns, and leaves its plan, its metrics and its result") {
   CHECK(result["steps"] == 12);
   CHECK(result["ranks"] == 1);
   CHECK(result["losses"].size() == 12);
-  CHECK(result["losses"][0] == doctest::Approx(5.55).epsilon(0.02));  // ln 257
+  CHECK(result["losses"][0] == doctest::Approx(5.55).epsilon(0.02));  // ln 258
   CHECK(result["final_loss"] < 4.5);
   CHECK(result["held_out_losses"].size() == 2);
   CHECK(result["held_out_loss"] < 4.5);
@@ -92,6 +93,36 @@ TEST_CASE("the losses of a run do not depend on its plan") {
       CHECK(other["losses"][i].get<double>() == doctest::Approx(alone["losses"][i].get<double>()).epsilon(1e-3));
     CHECK(other["held_out_loss"].get<double>() == doctest::Approx(alone["held_out_loss"].get<double>()).epsilon(1e-3));
   }
+}
+
+TEST_CASE("bert learns to restore masked text, the same under any plan") {
+  const Folder folder;
+  const nlohmann::json alone = train_on(folder, "{}", 1, "bert", "masked_text");
+  CHECK(alone["losses"][0] == doctest::Approx(5.55).epsilon(0.02));  // ln 258
+  CHECK(alone["final_loss"] < 4.5);
+  CHECK(alone["held_out_loss"] < 4.5);
+  for (const char* uniform : {"{zero: {stage: 3}, micro_batches: 2}", "{ulysses: {degree: 2}}", "{pp: {degree: 2}, micro_batches: 4}"}) {
+    const nlohmann::json other = train_on(folder, uniform, 2, "bert", "masked_text");
+    CAPTURE(uniform);
+    for (std::size_t i = 0; i < 12; ++i)
+      CHECK(other["losses"][i].get<double>() == doctest::Approx(alone["losses"][i].get<double>()).epsilon(1e-3));
+    CHECK(other["held_out_loss"].get<double>() == doctest::Approx(alone["held_out_loss"].get<double>()).epsilon(1e-3));
+  }
+}
+
+TEST_CASE("a model whose fields the data does not have is refused before it trains") {
+  const Folder folder;
+  const auto error = [&](const char* family, const char* data) -> std::string {
+    const TrainRequest request{.run = folder.run("{}", family, data), .catalog = &catalog(), .quiet = true};
+    try {
+      Trainer(request, *single_rank());
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "no error";
+  };
+  CHECK(error("bert", "text") == "data: training text: data 'text' has no field 'mask', which the model reads");
+  CHECK(error("gpt", "masked_text") == "no error");
 }
 
 TEST_CASE("a run whose model does not fit its text is refused with the fix") {

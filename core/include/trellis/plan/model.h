@@ -36,7 +36,7 @@ struct Dim {
 
 enum class ValueKind { real, integer };
 
-struct Value {
+struct Value {  // integer ones are batch fields
   std::string name;
   std::vector<DimId> dims;
   ValueKind kind = ValueKind::real;
@@ -77,10 +77,11 @@ struct TRELLIS_API LayerSpec {
   std::vector<Op> ops;               // in forward order
   std::vector<ValueId> inputs;       // real values that arrive over the edge, by name
   std::vector<ValueId> outputs;      // real values that leave over the edge
-  std::vector<ValueId> fields;       // integer batch fields (ids, labels, positions), cut locally, never sent
-  ValueId loss = -1;                 // scalar, in the layer that ends the model
+  std::vector<ValueId> fields;       // batch fields (ids, labels, masks, pixels): cut locally, never sent, no gradient
+  std::vector<ValueId> losses;       // scalars, in the layer that ends the model: the terms of its loss
 
   const Dim& dim(std::string_view name) const;
+  bool is_field(ValueId) const;
   std::vector<const Dim*> dims_of_role(std::string_view role) const;
   std::int64_t parameter_elements(ParameterId) const;
   std::int64_t parameter_elements() const;

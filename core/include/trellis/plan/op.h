@@ -59,6 +59,19 @@ struct InnerMove {              // communication inside a kernel: declared, pric
   int count = 1;
 };
 
+enum class FieldKind {
+  ids,        // rows of a table, from 0 to below `values`
+  positions,  // of the token in its sequence
+  labels,     // from 0 to below `values`; negative ones do not count
+  mask,       // 1: a token that is there; 0: padding, which nobody sees
+  real,       // numbers of the compute dtype
+};
+
+struct FieldRange {             // what an op expects of a batch field
+  FieldKind kind = FieldKind::ids;
+  std::int64_t values = 0;
+};
+
 class TRELLIS_API OpContract {
  public:
   virtual ~OpContract();
@@ -73,6 +86,7 @@ class TRELLIS_API OpContract {
   virtual Flops flops(const OpSizes&, Pass) const;
   virtual Bytes scratch(const OpSizes&, Pass) const;   // transient, beyond the slots
   virtual std::vector<InnerMove> inner_moves(const OpSizes&, Pass) const;
+  virtual FieldRange field(const LayerSpec&, const Op&, std::size_t input) const;  // default: ids of its first parameter
 };
 
 // The contracts that a derivation can use: the core's own and those that plugins brought.
@@ -92,5 +106,18 @@ class TRELLIS_API OpLibrary {
   std::map<std::string, std::shared_ptr<const OpContract>, std::less<>> contracts_;
   bool products_in_place_ = true;
 };
+
+// The batch field whose entries a loss op counts: its first integer input. Error where it has none.
+TRELLIS_API std::string_view counted_field(const LayerSpec&, const Op&);
+
+// A batch field of a model, as all ops that read it expect it: what a data source has to fill.
+struct FieldSpec {
+  FieldRange range;
+  std::string sequence;        // the dim that it follows; empty: one entry a sample
+  std::int64_t positions = 0;  // size of that dim, unpadded
+  std::int64_t features = 0;   // numbers at each position, or of each sample; 0: one
+};
+// By name. Error where ops take one field in ways that do not agree.
+TRELLIS_API std::map<std::string, FieldSpec> fields_of(const ModelSpec&, const OpLibrary&);
 
 }  // namespace trellis

@@ -54,7 +54,7 @@ struct Slot {
   int layer = 0;          // position in the stage
   ValueId value = -1;     // which value of that layer it is, or whose gradient
   Purpose purpose = Purpose::activation;
-  bool field = false;     // an integer batch field: cut locally before the pass
+  bool field = false;     // a batch field: cut locally before the pass
   Bytes bytes() const;
 };
 
@@ -114,7 +114,7 @@ struct LayerProgram {
   std::vector<SlotId> inputs, outputs;         // edge values, in the spec's order
   std::vector<SlotId> input_gradients, output_gradients;
   std::vector<FieldUse> fields;
-  SlotId loss = -1;
+  std::vector<SlotId> losses;
 };
 
 struct DeriveContext {
@@ -158,7 +158,8 @@ struct StageProgram {
   std::vector<FieldUse> fields;              // FieldUse::value is of slots[slot].layer
   std::vector<SlotId> receive, send;         // edge values with the neighbor stages (already in the receiver's layout)
   std::vector<SlotId> receive_gradient, send_gradient;
-  SlotId loss = -1;
+  std::vector<SlotId> read_after_send;       // those of `send` that backward reads: they stay
+  std::vector<SlotId> losses;
   int stage = 0;
   std::vector<Tie> ties;                     // of the whole pipeline, the same on every stage
 };
@@ -166,7 +167,8 @@ struct StageProgram {
 struct LinkContext {
   DeriveContext derive;
   int first_layer = 0;
-  // What the next stage takes: layouts of its first layer's inputs; empty for the last stage.
+  // What the next stage takes: its first layer, and the layouts of that one's inputs; empty for the last stage.
+  std::shared_ptr<const LayerSpec> next;
   std::vector<Layout> next_inputs;
   bool first = true, last = true;
 };

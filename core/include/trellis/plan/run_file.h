@@ -27,11 +27,12 @@ struct PluginChoice {
 };
 
 struct DataSection {
-  std::string use = "text";
+  std::string use = "text";                // text: the next token is to be told; masked_text: masked tokens are
   std::vector<std::string> files;          // files, folders, patterns, as paths from the current folder
   std::vector<std::string> written_files;  // the same as the user wrote them
   std::string tokenizer = "byte";
   double held_out = 0.05;  // share of the text, from its end
+  double mask_share = 0.15;  // of masked_text: tokens that are to be told
   Mark mark;               // of `files`
 };
 

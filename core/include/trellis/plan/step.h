@@ -70,6 +70,8 @@ struct EdgeCost {
   Picoseconds send_forward{0}, send_backward{0};  // between stages: the transfer
   Bytes bytes{0};                                 // alive while values are redistributed
   Bytes sent{0};                                  // between stages: what one send holds until it is received
+  Bytes kept{0};                                  // of values that the layer before carries and reads in backward: those
+                                                  // that the layer after does not keep for both
   bool operator==(const EdgeCost&) const = default;
 };
 

@@ -1,4 +1,5 @@
-// attention: b s g r d, b t g d, b t g d -> b s g r d   Scaled dot products over all keys t; heads and batch are free.
+// attention: b s g r d, b t g d, b t g d [, mask b t] [, table n g r] -> b s g r d   Scaled dot products over all keys t;
+// heads and batch are free. The table is a bias by distance: n buckets of it.
 #include "plan/model/ops/contracts.h"
 
 namespace trellis::ops {
@@ -18,7 +19,7 @@ class Attention final : public OpContract {
     return OpContract::use(layer, op, d);
   }
   Needs needs(const LayerSpec&, const Op& op, Pass pass) const override {
-    return reads(op, pass, {true, true, true}, /*output=*/true, /*extras=*/true);
+    return reads(op, pass, {true, true, true, true}, /*output=*/true, /*extras=*/true);
   }
   std::vector<Extra> extras(const LayerSpec&, const Op& op) const override {
     const auto& q = op.input_dims.at(0);  // b s g r d
@@ -39,13 +40,15 @@ class Attention final : public OpContract {
     }
   }
 
+  FieldRange field(const LayerSpec&, const Op&, std::size_t) const override { return {.kind = FieldKind::mask, .values = 2}; }
+
   // fp32 and fp64 work through blocks of scores. bf16 takes a fused kernel, whose results are copied into place; it has
-  // no dropout and is slow in backward of few keys: there everything is widened to fp32 first.
+  // no dropout, mask or bias and is slow in backward of few keys: there everything is widened to fp32 first.
   Bytes scratch(const OpSizes& s, Pass pass) const override {
     const bool backward = pass != Pass::forward, dropout = s.op->real("dropout") > 0;
     const std::int64_t queries = output_elements(s), keys = input_elements(s, 1);
     if (s.dtype != Dtype::bf16) return blocks(s, backward, dropout);
-    if (!dropout && !(backward && s.elements({Dims(*s.op).key}) <= 256)) {
+    if (fused_attention(*s.layer, *s.op, s.elements({Dims(*s.op).key}), backward)) {
       const Bytes statistics =
           size_of(Dtype::f32) * (queries / std::max<std::int64_t>(1, s.elements({Dims(*s.op).head})));
       return backward ? size_of(s.dtype) * (queries + 2 * keys) : size_of(s.dtype) * queries + statistics;
@@ -62,11 +65,27 @@ class Attention final : public OpContract {
     const std::int64_t most = !s.op->integer("causal") ? 256 : keys <= 512 ? 32 : 64;
     const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 18) / keys, 16, most);
     const std::int64_t scores = (rows * keys + 15) / 16 * 16;
-    return size_of(statistics_dtype(s.dtype)) * (scores * (backward ? 2 : 1)) + Bytes(dropout ? 4 * keys : 0);
+    return size_of(statistics_dtype(s.dtype)) * (scores * (backward ? 2 : 1) + distances(s, backward)) +
+           Bytes(dropout ? 4 * keys : 0);
+  }
+
+  // A trainable bias is laid out by distance for each head; in backward each sample gathers its gradient so.
+  static std::int64_t distances(const OpSizes& s, bool backward) {
+    if (s.op->parameters.empty()) return 0;
+    const auto& q = s.op->input_dims.at(0);
+    const Dims dims(*s.op);
+    const std::int64_t length = s.elements({dims.query}) + s.elements({dims.key}) - 1, heads = s.elements({q.at(2), q.at(3)});
+    return length * heads * (backward ? 1 + s.elements({q.at(0)}) : 1);
   }
 };
 
 }  // namespace
+
+bool fused_attention(const LayerSpec& layer, const Op& op, std::int64_t keys, bool backward) {
+  const bool padded = layer.dims.at(static_cast<std::size_t>(Dims(op).key)).size < keys && !op.integer("causal");
+  const bool plain = op.inputs.size() == 3 && op.parameters.empty() && op.real("scale") == 0 && !padded;
+  return plain && op.real("dropout") <= 0 && !(backward && keys <= 256);
+}
 
 ContractPtr attention_contract() { return std::make_shared<Attention>(); }
 

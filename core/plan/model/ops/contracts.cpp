@@ -3,10 +3,10 @@
 namespace trellis::ops {
 
 std::vector<ContractPtr> core_contracts() {
-  return {add_contract(),     attention_contract(), bias_contract(),     cross_entropy_contract(),
-          dropout_contract(), embedding_contract(), gelu_contract(),     layer_norm_contract(),
-          linear_contract(),  multiply_contract(),  rms_norm_contract(), rotary_contract(),
-          silu_contract()};
+  return {add_contract(),      attention_contract(), bias_contract(),       bias_at_contract(), cross_entropy_contract(),
+          dropout_contract(),  embedding_contract(), gelu_contract(),       layer_norm_contract(), linear_contract(),
+          multiply_contract(), pick_contract(),      relu_contract(),       rms_norm_contract(), rotary_contract(),
+          scale_contract(),    silu_contract(),      tanh_contract()};
 }
 
 std::int64_t product_of_all_dims(const OpSizes& s) {

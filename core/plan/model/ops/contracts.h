@@ -13,6 +13,7 @@ using ContractPtr = std::shared_ptr<const OpContract>;
 
 ContractPtr add_contract();
 ContractPtr attention_contract();
+ContractPtr bias_at_contract();
 ContractPtr bias_contract();
 ContractPtr cross_entropy_contract();
 ContractPtr dropout_contract();
@@ -21,9 +22,13 @@ ContractPtr gelu_contract();
 ContractPtr layer_norm_contract();
 ContractPtr linear_contract();
 ContractPtr multiply_contract();
+ContractPtr pick_contract();
+ContractPtr relu_contract();
 ContractPtr rms_norm_contract();
 ContractPtr rotary_contract();
+ContractPtr scale_contract();
 ContractPtr silu_contract();
+ContractPtr tanh_contract();
 
 std::vector<ContractPtr> core_contracts();
 
@@ -65,6 +70,9 @@ inline Bytes norm_partial_sums(const OpSizes& s) {
 inline bool has(const std::vector<DimId>& dims, DimId d) {
   return std::find(dims.begin(), dims.end(), d) != dims.end();
 }
+
+// Whether bf16 attention over so many local keys is computed by LibTorch's fused kernel for the CPU.
+TRELLIS_API bool fused_attention(const LayerSpec&, const Op&, std::int64_t keys, bool backward);
 
 // What most contracts say: forward reads all inputs; backward reads those named here.
 inline Needs reads(const Op& op, Pass pass, std::vector<bool> inputs, bool output = false, bool extras = false) {

@@ -1,4 +1,4 @@
-// cross_entropy: b s h, labels b s, table v h -> scalar   The head's product and the loss in one, chunk of tokens by
+// cross_entropy: b s h, labels b s, table v h [, bias v] -> scalar   The head's product and the loss in one, chunk of tokens by
 // chunk, so that the logits of all tokens never exist. Forward makes the gradients too: the table's is added at once,
 // the input's is an extra output, Partial over the axes of v.
 #include "plan/model/ops/contracts.h"
@@ -22,6 +22,10 @@ class CrossEntropy final : public OpContract {
     return {{.name = "gradient", .dims = op.input_dims.at(0), .compute_dtype = true}};
   }
   bool once() const override { return true; }
+  FieldRange field(const LayerSpec& layer, const Op& op, std::size_t) const override {
+    return {.kind = FieldKind::labels,
+            .values = op.integer("real_vocab", layer.dims.at(static_cast<std::size_t>(vocab(layer, op))).size)};
+  }
 
   // Three products: logits, the input's gradient, the table's gradient.
   Flops flops(const OpSizes& s, Pass pass) const override {

@@ -8,6 +8,11 @@ namespace {
 class Embedding final : public OpContract {
   std::string_view kind() const override { return "embedding"; }
   Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {true}); }
+  FieldRange field(const LayerSpec& layer, const Op& op, std::size_t) const override {
+    const Parameter& table = layer.parameters.at(static_cast<std::size_t>(op.parameters.at(0)));
+    const Dim& rows = layer.dims.at(static_cast<std::size_t>(table.dims.at(0)));
+    return {.kind = rows.role == kPositions ? FieldKind::positions : FieldKind::ids, .values = rows.size};
+  }
 };
 
 }  // namespace

@@ -11,6 +11,7 @@ class Rotary final : public OpContract {
     return d == op.input_dims.at(0).back() ? DimUse::whole : OpContract::use(layer, op, d);
   }
   Needs needs(const LayerSpec&, const Op& op, Pass pass) const override { return reads(op, pass, {false, true}); }
+  FieldRange field(const LayerSpec&, const Op&, std::size_t) const override { return {.kind = FieldKind::positions}; }
   bool carries_partial() const override { return true; }  // a rotation of a sum is the sum of the rotations
   Flops flops(const OpSizes& s, Pass) const override { return Flops(output_elements(s)) * 3; }
 };

@@ -34,7 +34,7 @@ Spec block(const std::string& type, const Dims& d) {
   const ValueId q = b.linear("attn.q", h, {"kv_heads", "queries_per_kv", "head_dim"}, true, 0.02);
   const ValueId k = b.linear("attn.k", h, {"kv_heads", "head_dim"}, true, 0.02);
   const ValueId v = b.linear("attn.v", h, {"kv_heads", "head_dim"}, true, 0.02);
-  x = b.add("attn.sum", x, b.linear("attn.out", b.attention("attn.core", q, k, v, true, 0), {"hidden"}, true, 0.02));
+  x = b.add("attn.sum", x, b.linear("attn.out", b.attention("attn.core", q, k, v, {.causal = true}), {"hidden"}, true, 0.02));
   h = b.gelu("mlp.act", b.linear("mlp.up", b.layer_norm("ln_2", x, 1e-5), {"ffn"}, true, 0.02), true);
   b.output("hidden",
            b.add("mlp.sum", x, b.dropout("mlp.dropout", b.linear("mlp.down", h, {"hidden"}, true, 0.02), 0.1)));
