@@ -4,7 +4,8 @@ set(package ${CMAKE_INSTALL_LIBDIR}/cmake/Trellis)
 
 # One export file a half: a project without LibTorch can still use the plan side.
 set_target_properties(trellis_plan PROPERTIES EXPORT_NAME plan INSTALL_RPATH $ORIGIN)
-install(TARGETS trellis_plan EXPORT TrellisPlan FILE_SET HEADERS)
+set_target_properties(trellis_data PROPERTIES EXPORT_NAME data INSTALL_RPATH $ORIGIN)
+install(TARGETS trellis_plan trellis_data EXPORT TrellisPlan FILE_SET HEADERS)
 install(EXPORT TrellisPlan NAMESPACE Trellis:: DESTINATION ${package})
 if(TRELLIS_RUN)
   set_target_properties(trellis_run PROPERTIES EXPORT_NAME run INSTALL_RPATH $ORIGIN)

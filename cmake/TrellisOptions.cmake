@@ -27,9 +27,14 @@ target_compile_options(trellis_build INTERFACE
   $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
 if(TRELLIS_SANITIZE)
   string(REPLACE ";" "," sanitizers "${TRELLIS_SANITIZE}")
-  # GCC misjudges std::regex under sanitizers (maybe-uninitialized).
-  add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-maybe-uninitialized)
+  add_compile_options(-fsanitize=${sanitizers} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # GCC misjudges std::regex under sanitizers.
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
   add_link_options(-fsanitize=${sanitizers})
+endif()
+if(TRELLIS_FUZZ)  # coverage for libFuzzer; whether Clang warns is not what this build is for
+  add_compile_options(-fsanitize=fuzzer-no-link -Wno-error)
+  add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 
 # trellis_add_core(TARGET ROOM SOURCES...): a shared core library with the public headers of core/include/trellis/ROOM.
@@ -60,7 +65,7 @@ function(trellis_add_host)
     return()
   endif()
   add_executable(trellis ${ARGN})
-  target_link_libraries(trellis PRIVATE trellis_build Trellis::plan CLI11::CLI11 nlohmann_json::nlohmann_json yaml-cpp)
+  target_link_libraries(trellis PRIVATE trellis_build Trellis::plan Trellis::data CLI11::CLI11 nlohmann_json::nlohmann_json yaml-cpp)
   target_include_directories(trellis PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/core)
   set_target_properties(trellis PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 endfunction()

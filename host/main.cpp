@@ -30,6 +30,7 @@ constexpr AddVerb kVerbs[] = {
     add_verify_verb,
     add_import_verb,
     add_export_verb,
+    add_data_verb,
 };
 
 constexpr const char* kVersion = "1.0.0";

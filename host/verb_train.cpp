@@ -8,11 +8,11 @@
 #include <thread>
 #include <vector>
 
+#include "data/samples/run_data.h"
 #include "host/launcher.h"
 #include "host/run_side.h"
 #include "host/verbs.h"
 #include "plan/run/compile_file.h"
-#include "plan/run/text_files.h"
 #include "plan/weights/export.h"
 #include "plan/weights/import.h"
 #include "trellis/plan/files.h"
@@ -62,7 +62,7 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
   catalog.load_ops(ops);
   compile_file(plan_of(run, model, dimensions, ranks, args.plan), model, dimensions, ops, run.train.dtype,
                args.plan.empty() ? run.parallelism.plan : args.plan);
-  data::find_files(run.data.files, run.data.mark);
+  data::check_data(run, model);
   open_weights(run, model, catalog);
   check_export(run, catalog);
 }

@@ -54,5 +54,6 @@ void add_plan_verb(CLI::App& app, Context& context);
 void add_diff_verb(CLI::App& app, Context& context);
 void add_import_verb(CLI::App& app, Context& context);
 void add_export_verb(CLI::App& app, Context& context);
+void add_data_verb(CLI::App& app, Context& context);
 
 }  // namespace trellis::host

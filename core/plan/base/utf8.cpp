@@ -1,6 +1,8 @@
 #include "plan/base/utf8.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 #include "trellis/plan/error.h"
 
@@ -41,6 +43,24 @@ void check_text(std::string_view text, const std::string& name) {
     ++mark.line;
     mark.column = 1;
   }
+}
+
+std::size_t valid_utf8(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    std::uint64_t eight = 0;
+    if (text.size() - at >= sizeof eight) {
+      std::memcpy(&eight, text.data() + at, sizeof eight);
+      if ((eight & 0x8080808080808080) == 0) {
+        at += sizeof eight;
+        continue;
+      }
+    }
+    const std::size_t length = character_length(text.substr(at));
+    if (length == 0) break;
+    at += length;
+  }
+  return at;
 }
 
 std::string shortened(std::string_view text, std::size_t length) {

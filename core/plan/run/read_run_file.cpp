@@ -134,20 +134,59 @@ std::vector<std::filesystem::path> read_plugins(const Options& document) {
   return folders;
 }
 
+std::vector<std::string> read_paths(const Options& options, std::string_view key) {
+  std::vector<std::string> paths;
+  for (const std::string& file : options.get(std::string(key), std::vector<std::string>{})) {
+    if (file.empty()) options.reject(key, "an empty name");
+    paths.push_back(path_beside(options.mark(key), file).lexically_normal().string());
+  }
+  return paths;
+}
+
+std::vector<DataPart> read_sources(const Options& data) {
+  std::vector<DataPart> sources;
+  if (!data.has("sources")) return sources;
+  if (data.has("files"))
+    data.reject("files", "the section has sources, too", "a source has files of its own: move them there");
+  for (const Options& source : data.list("sources")) {
+    DataPart part;
+    part.files = read_paths(source, "files");
+    part.mark = source.mark("files");
+    if (part.files.empty()) source.reject("files", "required, and not given");
+    part.weight = positive(source, "weight", source.required<double>("weight"));
+    source.finish();
+    sources.push_back(std::move(part));
+  }
+  if (sources.empty()) data.reject("sources", "an empty list", "write sources: [{files: a.txt, weight: 0.7}, ...]");
+  return sources;
+}
+
 DataSection read_data(const Options& document) {
   const Options options = document.section("data").with_owner("section 'data'");
   DataSection data;
-  const std::vector<std::string> sources{"text", "masked_text"};
-  data.use = sources[word(options, "use", sources)];
-  if (data.use == "masked_text") data.mask_share = share(options, "mask_share", data.mask_share);
-  word(options, "tokenizer", {"byte"});
+  const std::vector<std::string> uses{"text", "indexed", "masked_text"};
+  data.use = uses[word(options, "use", uses)];
+  const bool indexed = data.use == "indexed";
+  if (data.is_masked()) {
+    data.mask_share = share(options, "mask_share", data.mask_share);
+    data.mask_token = options.get("mask_token", "");
+  }
+  data.tokenizer = options.get("tokenizer", indexed ? "" : data.tokenizer);
+  data.tokenizer_mark = options.mark("tokenizer");
+  if (options.has("tokenizer") && data.tokenizer.empty())
+    options.reject("tokenizer", "expected byte or a path, found nothing");
+  if (!data.tokenizer.empty() && data.tokenizer != "byte")
+    data.tokenizer = path_beside(data.tokenizer_mark, data.tokenizer).lexically_normal().string();
+  data.end_of_document = options.get("end_of_document", "");
+  data.restart_positions = options.get("restart_positions", data.restart_positions);
+  if (data.restart_positions && data.tokenizer.empty())
+    options.reject("restart_positions", "the token that ends documents is not known",
+                   "name the tokenizer of the indexed files");
   data.held_out = share(options, "held_out", data.held_out);
   data.written_files = options.get("files", std::vector<std::string>{});
-  data.mark = options.mark("files");
-  for (const std::string& file : data.written_files) {
-    if (file.empty()) options.reject("files", "an empty name");
-    data.files.push_back(path_beside(data.mark, file).lexically_normal().string());
-  }
+  data.files = read_paths(options, "files");
+  data.sources = read_sources(options);
+  data.mark = options.mark(data.sources.empty() ? "files" : "sources");
   options.finish();
   return data;
 }
@@ -327,6 +366,13 @@ std::string RunFile::resolved() const {
   if (!weights.empty()) copy.set("weights", in_full(weights));
   if (!export_folder.empty()) copy.set("export", in_full(export_folder));
   if (!data.files.empty()) copy.set("data.files", absolute_list(data.files));
+  if (!data.tokenizer.empty() && data.tokenizer != "byte") copy.set("data.tokenizer", in_full(data.tokenizer));
+  if (!data.sources.empty()) {
+    std::vector<std::string> sources;
+    for (const DataPart& part : data.sources)
+      sources.push_back(fmt::format("{{files: {}, weight: {}}}", absolute_list(part.files), part.weight));
+    copy.set("data.sources", fmt::format("[{}]", fmt::join(sources, ", ")));
+  }
   if (!parallelism.plan.empty()) copy.set("parallelism.plan", in_full(parallelism.plan));
   const auto make_absolute = [&](const Options& section, std::string_view key) {
     if (section.has(key)) copy.set(section.path(key), in_full(path_beside(section.mark(key), section.raw(key))));

@@ -19,12 +19,13 @@ Mark mark_at(std::string_view text, const std::string& name, std::size_t byte) {
 }
 
 // Refuses as the text is read what the value would no longer show.
+template <class Value>
 class Watch {
  public:
   explicit Watch(const std::string& name) : name_(name) {}
 
-  bool operator()(int, Json::parse_event_t event, Json& value) {
-    using Event = Json::parse_event_t;
+  bool operator()(int, typename Value::parse_event_t event, Value& value) {
+    using Event = typename Value::parse_event_t;
     if (event == Event::object_start || event == Event::array_start) {
       if (keys_.size() == kMaxDepth)
         throw Error(ExitCode::bad_input, fmt::format("JSON is nested deeper than {} levels", kMaxDepth), {}, {name_});
@@ -32,7 +33,7 @@ class Watch {
     } else if (event == Event::object_end || event == Event::array_end) {
       keys_.pop_back();
     } else if (event == Event::key) {
-      const auto& key = value.get_ref<const std::string&>();
+      const auto& key = value.template get_ref<const std::string&>();
       if (!keys_.back().insert(key).second)
         throw Error(ExitCode::bad_input, fmt::format("the key '{}' is written twice", key), {}, {name_});
     }
@@ -44,11 +45,10 @@ class Watch {
   std::vector<std::set<std::string>> keys_;  // of the open objects; arrays have none
 };
 
-}  // namespace
-
-Json parse_json(std::string_view text, const std::string& name) {
+template <class Value>
+Value parse(std::string_view text, const std::string& name) {
   try {
-    return Json::parse(text.begin(), text.end(), Watch(name));
+    return Value::parse(text.begin(), text.end(), Watch<Value>(name));
   } catch (const nlohmann::json::parse_error& error) {
     const std::size_t byte = error.byte == 0 ? 0 : error.byte - 1;
     throw Error(ExitCode::bad_input, byte >= text.size() ? "not JSON: it ends in the middle" : "not JSON", {},
@@ -56,6 +56,14 @@ Json parse_json(std::string_view text, const std::string& name) {
   } catch (const nlohmann::json::exception& error) {  // a number out of range
     throw Error(ExitCode::bad_input, fmt::format("not JSON: {}", error.what()), {}, {name});
   }
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& name) { return parse<Json>(text, name); }
+
+nlohmann::json parse_large_json(std::string_view text, const std::string& name) {
+  return parse<nlohmann::json>(text, name);
 }
 
 }  // namespace trellis

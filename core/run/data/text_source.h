@@ -7,7 +7,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "data/samples/blend.h"
+#include "data/samples/run_data.h"
 #include "run/data/token_stream.h"
 #include "trellis/plan/export.h"
 #include "trellis/plan/run_file.h"
@@ -16,7 +19,7 @@
 namespace trellis::data {
 
 enum class Order {
-  shuffled,  // epoch after epoch, each in an order of its own: for training
+  shuffled,  // epoch after epoch, each in an order of its own, blended by weight: for training
   in_turn,   // every sample once, in the text's order; rows after the last are surplus: for evaluation
 };
 
@@ -33,17 +36,23 @@ struct TextOptions {
   std::int64_t batch = 0;
   std::uint64_t seed = 0;
   Order order = Order::shuffled;
-  std::optional<Masking> masking;  // none: labels are the tokens after
+  std::optional<Masking> masking;         // none: labels are the tokens after
+  std::int64_t vocab = 0;                 // of the model; 0: tokens are not checked
+  std::optional<TokenId> restart_behind;  // positions begin anew behind this token
 };
 
-// Sample i is the tokens [i x sequence, i x sequence + sequence], one more than the model sees: every token but the
-// first is a label exactly once in an epoch. Tokens at the end that do not fill a sample are left out. Thread-safe.
+// Sample i of a row of tokens is [i x sequence, i x sequence + sequence], one more than the model sees: every token but
+// the first is a label exactly once in an epoch. Tokens at the end that do not fill a sample are left out. Documents
+// are joined: attention reaches over their borders. Samples of several rows are numbered one row after another; which
+// comes when is a function of the cursor alone. Thread-safe.
 class TRELLIS_API TextSource final : public DataSource {
  public:
-  // `text` lives as long as the source. Error where it does not fill one sample.
-  TextSource(std::span<const std::uint16_t> text, TextOptions options);
+  // Error where a row does not fill one sample; held-out rows that do not are left out where another does.
+  TextSource(std::vector<TokenRow> rows, TextOptions options);
+  TextSource(std::span<const std::uint16_t> text, TextOptions options);  // of one row
 
   std::int64_t batch() const override { return options_.batch; }
+  // Error (bad_input) for a token that the model does not know, with the name of its row and its place there.
   at::Tensor field(const FieldRequest& request) const override;
   std::int64_t counted_items(std::int64_t step, std::string_view labels) const override;
 
@@ -55,22 +64,33 @@ class TRELLIS_API TextSource final : public DataSource {
  private:
   enum class Field { ids, labels, positions, segments, mask };
   Field field_named(const std::string& name) const;
-  std::int64_t entry(Field, std::int64_t cursor, std::int64_t sample, std::int64_t position) const;
+  bool is_chosen(std::int64_t cursor, std::int64_t position) const;
+  std::int64_t masked(Field, std::int64_t cursor, std::int64_t position, std::int64_t token) const;
 
-  std::span<const std::uint16_t> text_;
+  struct Place {
+    const TokenRow* row;
+    std::int64_t begin;  // of the sample's tokens
+  };
+  Place place(std::int64_t sample) const;
+  void read(const Place& place, std::int64_t from, std::span<std::int64_t> out) const;
+  void write_positions(const Place& place, std::int64_t begin, std::int64_t end, std::int64_t* out) const;
+
+  std::vector<TokenRow> rows_;
   TextOptions options_;
-  std::int64_t samples_;
+  std::vector<std::int64_t> ends_;  // of each row's samples
+  std::int64_t samples_ = 0;
+  std::unique_ptr<const Blend> blend_;
 };
 
-// The text of a run: the last `held_out` of it is for evaluation. Reads the files.
+// The text of a run: the last `held_out` of each row is for evaluation. Reads the files.
 struct TRELLIS_API Text {
-  Tokens tokens;
-  std::size_t training = 0;  // tokens before the held-out ones
+  std::vector<TokenRow> training, held_out;
+  std::int64_t tokens = 0;
   std::size_t files = 0;
+  std::optional<TokenId> end_of_document;
+  double unigram_entropy = 0;  // of the training text
 
-  static Text read(const DataSection& section);
-  std::span<const std::uint16_t> training_text() const { return std::span(tokens).first(training); }
-  std::span<const std::uint16_t> held_out_text() const { return std::span(tokens).subspan(training); }
+  static Text read(const DataSection& section, const Tokenizer* tokenizer);
 };
 
 }  // namespace trellis::data

@@ -1,53 +1,38 @@
 #include "run/data/token_stream.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
-
-#include "trellis/plan/files.h"
+#include <unordered_map>
 
 namespace trellis::data {
 namespace {
 
-void append(Tokens& tokens, std::string_view document) {
-  if (document.empty()) return;
-  for (const char c : document) tokens.push_back(static_cast<unsigned char>(c));
-  tokens.push_back(kEndOfDocument);
-}
+constexpr std::int64_t kCounted = 1 << 24;  // tokens of a row
+constexpr std::int64_t kBlock = 1 << 16;
 
 }  // namespace
 
-Tokens tokenize(std::span<const std::string_view> documents) {
-  Tokens tokens;
-  for (const std::string_view document : documents) append(tokens, document);
-  return tokens;
-}
-
-Tokens read_tokens(const std::vector<std::filesystem::path>& files, const Mark& mark) {
-  Tokens tokens;
-  for (const std::filesystem::path& file : files) {
-    try {
-      append(tokens, read_file(file));
-    } catch (const Error& error) {
-      throw Error(error.code(), "data.files: " + error.message(), error.hint(), mark);
+double unigram_entropy(std::span<const TokenRow> rows) {
+  std::unordered_map<std::int64_t, double> shares;
+  double weights = 0;
+  for (const TokenRow& row : rows) weights += row.weight;
+  for (const TokenRow& row : rows) {
+    std::unordered_map<std::int64_t, std::int64_t> counts;
+    const std::int64_t size = std::min(row.tokens->size(), kCounted);
+    std::vector<std::int64_t> block;
+    for (std::int64_t at = 0; at < size; at += kBlock) {
+      block.resize(static_cast<std::size_t>(std::min(kBlock, size - at)));
+      row.tokens->read(at, block);
+      for (const std::int64_t token : block) ++counts[token];
     }
+    for (const auto& [token, count] : counts)
+      shares[token] += row.weight / weights * static_cast<double>(count) / static_cast<double>(size);
   }
-  if (tokens.empty())
-    throw Error(ExitCode::bad_input,
-                fmt::format("data.files: no text in '{}'{}", files.front().string(),
-                            files.size() == 1 ? "" : fmt::format(" and {} other files", files.size() - 1)),
-                {}, mark);
-  return tokens;
-}
-
-double unigram_entropy(std::span<const std::uint16_t> tokens) {
-  std::array<std::int64_t, kByteVocab> counts{};
-  for (const std::uint16_t token : tokens) ++counts.at(token);
+  std::vector<double> sorted;  // the same sum whatever the table's order
+  for (const auto& [token, share] : shares) sorted.push_back(share);
+  std::sort(sorted.begin(), sorted.end());
   double entropy = 0;
-  for (const std::int64_t count : counts) {
-    if (count == 0) continue;
-    const double p = static_cast<double>(count) / static_cast<double>(tokens.size());
-    entropy -= p * std::log(p);
-  }
+  for (const double p : sorted) entropy -= p * std::log(p);
   return entropy;
 }
 

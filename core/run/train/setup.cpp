@@ -53,25 +53,21 @@ void Setup::plan(const TrainRequest& request, int devices) {
 }
 
 void Setup::read_text() {
-  const bool masked = run.data.use == "masked_text";
-  const std::int64_t vocab = masked ? data::kMaskToken + 1 : data::kByteVocab;
-  if (model.vocab < vocab)
-    run.model.options.reject(
-        "vocab", fmt::format("{} tokens are fewer than the byte tokenizer has{}: {}", model.vocab,
-                             masked ? ", and the one that masks" : "", vocab),
-        fmt::format("set model.vocab={}", vocab));
-  text = data::Text::read(run.data);
-  data::TextOptions options{.sequence = model.sequence, .batch = compiled.plan.batch, .seed = run.seed};
-  if (masked)
-    options.masking =
-        data::Masking{.share = run.data.mask_share, .mask_id = data::kMaskToken, .vocab = data::kByteVocab};
+  const auto tokenizer = data::tokenizer_of(run, model);
+  text = data::Text::read(run.data, tokenizer.get());
+  data::TextOptions options{.sequence = model.sequence, .batch = compiled.plan.batch, .seed = run.seed, .vocab = model.vocab};
+  if (run.data.restart_positions) options.restart_behind = text.end_of_document;
+  if (run.data.is_masked())
+    options.masking = data::Masking{.share = run.data.mask_share,
+                                    .mask_id = data::mask_token(run, model, *tokenizer),
+                                    .vocab = tokenizer->vocab()};
   try {
-    auto source = std::make_unique<data::TextSource>(text.training_text(), options);
+    auto source = std::make_unique<data::TextSource>(text.training, options);
     for (const auto& [name, field] : fields_of(model, ops)) source->field({.name = name});  // or it says what it has
     training = std::move(source);
     options.order = data::Order::in_turn;
     if (run.data.held_out > 0 && run.train.evaluate_batches > 0)
-      held_out = std::make_unique<data::TextSource>(text.held_out_text(), options);
+      held_out = std::make_unique<data::TextSource>(text.held_out, options);
   } catch (const Error& error) {
     const std::string part = training ? "held-out text" : "training text";
     throw Error(error.code(), fmt::format("data: {}: {}", part, error.message()), error.hint(), run.data.mark);

@@ -86,9 +86,9 @@ void Trainer::introduce() {
   console_->say(
       fmt::format("model   {}, {}", setup_.model.summary, count_of(parameter_elements(setup_.model), "parameters")));
   console_->say(fmt::format("text    {} in {}, {:.3g} % of them held out; unigram entropy {:.3f} nats",
-                            count_of(static_cast<std::int64_t>(text.tokens.size()), "tokens"),
+                            count_of(text.tokens, "tokens"),
                             number_of(text.files, "file"), 100 * setup_.run.data.held_out,
-                            data::unigram_entropy(text.training_text())));
+                            text.unigram_entropy));
   console_->say(fmt::format("plan    {} on {}, {}{}: {}", number_of(static_cast<std::size_t>(plan.devices), "rank"),
                             setup_.run.devices.kind, number_of(stages, "stage"),
                             stages == 1 ? "" : ", " + plan.schedule, strategies_of(plan)));
@@ -125,6 +125,10 @@ void Trainer::leave_weights() {
     target->write(name, {static_cast<const std::byte*>(here.const_data_ptr()), here.nbytes()});
   });
   if (!target) return;
+  // The tokenizer of the run, rather than that of the weights it began with.
+  if (!run.data.tokenizer.empty())
+    for (const data::TokenizerFile& file : data::tokenizer_files(run.data.tokenizer))
+      target->add_file(file.name, read_file(file.path));
   target->commit();
   console_->say(fmt::format("weights {}", run.export_folder.string()));
 }
@@ -199,7 +203,7 @@ void Trainer::conclude() {
   if (!request_.json_file.empty()) write_file_atomically(request_.json_file, result);
   std::optional<double> held_out;
   if (!history_.held_out.empty()) held_out = history_.held_out.back().second;
-  console_->say("\n" + verdict(last.loss, held_out, data::unigram_entropy(setup_.text.training_text())));
+  console_->say("\n" + verdict(last.loss, held_out, setup_.text.unigram_entropy));
 }
 
 }  // namespace trellis::train

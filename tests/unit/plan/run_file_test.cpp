@@ -135,8 +135,20 @@ TEST_CASE("what a run file says wrongly is told with its place and the likely fi
         "runs/a.yaml:2:49: train.min_learning_rate: 0.001 is more than learning_rate, which is 0.0001");
   CHECK(error_with("data: {held_out: 5 percent}") ==
         "runs/a.yaml:2:18: data.held_out: expected a share like 5% or 0.05, found '5 percent'");
-  CHECK(error_with("data: {tokenizer: bpe}") ==
-        "runs/a.yaml:2:19: data.tokenizer: expected byte, found 'bpe'\n    known: byte");
+  CHECK(error_with("data: {tokenizer: ''}") == "runs/a.yaml:2:19: data.tokenizer: expected byte or a path, found nothing");
+  CHECK(error_with("data: {use: images}") ==
+        "runs/a.yaml:2:13: data.use: expected text or indexed, found 'images'\n    known: text, indexed");
+  CHECK(error_with("data: {files: a.txt, sources: [{files: b.txt, weight: 1}]}") ==
+        "runs/a.yaml:2:15: data.files: the section has sources, too\n    a source has files of its own: move them there");
+  CHECK(error_with("data: {sources: [{files: b.txt, weight: 0}]}") ==
+        "runs/a.yaml:2:41: data.sources[0].weight: expected more than 0, found 0");
+  CHECK(error_with("data: {sources: [{weight: 1}]}") ==
+        "runs/a.yaml:2:18: data.sources[0].files: required, and not given");
+  CHECK(error_with("data: {sources: [{files: b.txt}]}") ==
+        "runs/a.yaml:2:18: data.sources[0].weight: required, and not given");
+  CHECK(error_with("data: {use: indexed, files: a, restart_positions: on}") ==
+        "runs/a.yaml:2:51: data.restart_positions: the token that ends documents is not known\n"
+        "    name the tokenizer of the indexed files");
   CHECK(error_with("parallelism: {plan: p.yaml, uniform: {tp: {degree: 2}}}") ==
         "runs/a.yaml:2:38: parallelism.uniform: the section has a plan file, too\n"
         "    leave one of them out: a plan says it for every layer");
@@ -166,6 +178,40 @@ TEST_CASE("paths are relative to the file that says them, those of overrides to 
   const RunFile overridden = RunFile::load(folder.path / "run.yaml", overrides);
   CHECK(overridden.data.files == std::vector<std::string>{"here.txt"});
   CHECK(overridden.train.steps == 9);
+}
+
+TEST_CASE("data comes from one part or from several by weight, tokenized here or before") {
+  const RunFile text = read(R"(
+name: tiny
+model: {use: gpt}
+data: {files: a.txt, tokenizer: tokens/tokenizer.json, end_of_document: <eod>, restart_positions: on}
+)");
+  CHECK(text.data.tokenizer == "runs/tokens/tokenizer.json");
+  CHECK(text.data.end_of_document == "<eod>");
+  CHECK(text.data.restart_positions);
+  CHECK(text.data.parts().size() == 1);
+  CHECK(text.data.parts().at(0).files == std::vector<std::string>{"runs/a.txt"});
+  const RunFile blend = read(R"(
+name: tiny
+model: {use: gpt}
+data:
+  use: indexed
+  sources:
+    - {files: [wiki_a, wiki_b], weight: 0.7}
+    - {files: /code, weight: 3}
+)");
+  CHECK(blend.data.tokenizer.empty());
+  const RunFile again = RunFile::read(Options::from_text(blend.resolved(), "/elsewhere/resolved.yaml"));
+  const std::string here = std::filesystem::current_path().string();
+  for (const RunFile& run : {blend, again}) {
+    const std::vector<DataPart> parts = run.data.parts();
+    REQUIRE(parts.size() == 2);
+    CHECK(std::filesystem::absolute(parts[0].files.at(0)) == here + "/runs/wiki_a");
+    CHECK(parts[0].files.size() == 2);
+    CHECK(parts[0].weight == 0.7);
+    CHECK(parts[1].files == std::vector<std::string>{"/code"});
+    CHECK(parts[1].weight == 3);
+  }
 }
 
 TEST_CASE("a resolved run file is read back to the same run from any folder") {

@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 
 const Mark kMark = {"run.yaml", 3, 9};
 
+using Tokens = std::vector<std::uint16_t>;
+
 Tokens counting(std::uint16_t count) {
   Tokens tokens;
   for (std::uint16_t i = 0; i < count; ++i) tokens.push_back(i);
@@ -85,15 +87,15 @@ TEST_CASE("another key is another order, and orders look random") {
   CHECK(neighbors < 10);
 }
 
-TEST_CASE("bytes are tokens, and one more token ends a document") {
-  const std::vector<std::string_view> documents = {"ab", "", "\xff"};
-  CHECK(tokenize(documents) == Tokens{97, 98, 256, 255, 256});
-}
-
 TEST_CASE("unigram entropy is that of the frequencies, in nats") {
-  CHECK(unigram_entropy(Tokens{1, 1, 1, 1}) == 0);
-  CHECK(unigram_entropy(Tokens{1, 2, 1, 2}) == doctest::Approx(std::log(2)));
-  CHECK(unigram_entropy(Tokens{1, 1, 1, 2}) == doctest::Approx(0.5623351446188083));
+  const auto entropy = [](std::vector<TokenId> tokens) {
+    return unigram_entropy(std::vector<TokenRow>{{.tokens = in_memory(std::move(tokens))}});
+  };
+  CHECK(entropy({1, 1, 1, 1}) == 0);
+  CHECK(entropy({1, 2, 1, 2}) == doctest::Approx(std::log(2)));
+  CHECK(entropy({1, 1, 1, 2}) == doctest::Approx(0.5623351446188083));
+  const std::vector<TokenRow> rows = {{in_memory({1, 1, 1}), 1}, {in_memory({2}), 3}};  // a quarter and three
+  CHECK(unigram_entropy(rows) == doctest::Approx(0.5623351446188083));
 }
 
 TEST_CASE("labels are the ids one token later, and positions count") {
@@ -207,13 +209,24 @@ TEST_CASE("masked text is masked anew in each epoch, and the same whoever cuts i
   CHECK(seen.size() >= 4);
 }
 
-TEST_CASE("text that cannot be read or is empty is an error with its place") {
+TEST_CASE("text that cannot be read, is empty or is of the wrong kind is an error with its place") {
   const Folder folder;
+  const auto byte = open_tokenizer("byte");
+  const auto reading = [&](std::string file, const Tokenizer& tokenizer) {
+    DataSection section;
+    section.files = {std::move(file)};
+    section.mark = kMark;
+    return error_of([&] { read_rows(section, &tokenizer); });
+  };
   folder.write("empty.txt", "");
-  CHECK(error_of([&] { read_tokens({folder / "empty.txt"}, kMark); }) ==
+  CHECK(reading(folder / "empty.txt", *byte) ==
         fmt::format("run.yaml:3:9: data.files: no text in '{}'", folder / "empty.txt"));
-  CHECK(error_of([&] { read_tokens({folder / "gone.txt"}, kMark); }) ==
-        fmt::format("run.yaml:3:9: data.files: cannot read '{}': No such file or directory", folder / "gone.txt"));
+  folder.write("latin.txt", "caf\xe9");
+  const auto gpt2 = open_tokenizer("tests/tokenizers/golden/gpt2.json");
+  CHECK(reading(folder / "latin.txt", *gpt2) == fmt::format("run.yaml:3:9: data.files: {}:1:4: this is not UTF-8 text: "
+                                                            "byte 0xE9\n    this tokenizer takes UTF-8; the byte "
+                                                            "tokenizer takes anything",
+                                                            folder / "latin.txt"));
 }
 
 TEST_CASE("the last share of the text is held out") {
@@ -222,9 +235,99 @@ TEST_CASE("the last share of the text is held out") {
   DataSection section;
   section.files = {folder / "a.txt"};
   section.held_out = 0.1;
-  const Text text = Text::read(section);
+  const Text text = Text::read(section, open_tokenizer("byte").get());
   CHECK(text.files == 1);
-  CHECK(text.training_text().size() == 90);
-  CHECK(text.held_out_text().size() == 10);
-  CHECK(text.held_out_text().back() == kEndOfDocument);
+  CHECK(text.tokens == 100);
+  CHECK(text.training.at(0).tokens->size() == 90);
+  CHECK(text.held_out.at(0).tokens->size() == 10);
+  std::vector<std::int64_t> last(1);
+  text.held_out.at(0).tokens->read(9, last);
+  CHECK(last == std::vector<std::int64_t>{256});
+}
+
+TEST_CASE("indexed files are rows of tokens like text; several of a part are joined") {
+  const Folder folder;
+  for (const auto& [name, tokens] : {std::pair{"a", std::vector<TokenId>{1, 2, 3}}, {"b", {4, 5}}}) {
+    IndexedWriter writer(folder / name, TokenType::u16);
+    writer.add(tokens);
+    writer.commit();
+  }
+  DataSection section;
+  section.use = "indexed";
+  section.files = {folder / "a", folder / "b.bin"};
+  section.held_out = 0;
+  const Text text = Text::read(section, nullptr);
+  CHECK(text.tokens == 5);
+  CHECK(text.end_of_document == std::nullopt);
+  const TextSource source(text.training, {.sequence = 4, .batch = 1});
+  CHECK(field(source, "ids", 0, 0, 1, 0, 4) == std::vector<std::int64_t>{1, 2, 3, 4});
+  CHECK(field(source, "labels", 0, 0, 1, 0, 4) == std::vector<std::int64_t>{2, 3, 4, 5});
+}
+
+TEST_CASE("a token that the model does not know is refused with its file and place") {
+  const std::vector<TokenRow> rows = {{in_memory({1, 2, 3, 70, 5, 6, 7, 8, 9}), 1, "corpus"}};
+  const TextSource source(rows, {.sequence = 4, .batch = 2, .order = Order::in_turn, .vocab = 64});
+  CHECK(field(source, "ids", 0, 1, 2, 0, 4) == std::vector<std::int64_t>{5, 6, 7, 8});
+  CHECK(error_of([&] { field(source, "ids", 0, 0, 1, 0, 4); }) ==
+        "data: 'corpus' has token 70 at place 3, and the model's vocabulary has 64\n"
+        "    the files were made with another tokenizer, or model.vocab is too small");
+  CHECK(
+      error_of([&] { field(source, "labels", 0, 0, 1, 2, 3); }).starts_with("data: 'corpus' has token 70 at place 3"));
+}
+
+TEST_CASE("positions go on over the borders of documents, or begin anew behind each") {
+  const std::vector<TokenRow> rows = {{in_memory({5, 0, 6, 7, 0, 8, 9, 10, 11, 12, 13}), 1, "corpus"}};
+  TextOptions options{.sequence = 5, .batch = 2, .order = Order::in_turn};
+  CHECK(field(TextSource(rows, options), "positions", 0, 0, 2, 0, 5) ==
+        std::vector<std::int64_t>{0, 1, 2, 3, 4, 0, 1, 2, 3, 4});
+  options.restart_behind = 0;
+  const TextSource anew(rows, options);
+  CHECK(field(anew, "positions", 0, 0, 2, 0, 5) == std::vector<std::int64_t>{0, 1, 0, 1, 2, 0, 1, 2, 3, 4});
+  CHECK(field(anew, "positions", 0, 0, 1, 3, 6) == std::vector<std::int64_t>{1, 2, 0});  // as a rank cuts it
+}
+
+TEST_CASE("rows are blended by weight; each is gone through in epochs of its own, whatever the batch") {
+  std::vector<TokenId> a(41), b(21);  // ten samples of four, and five
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<TokenId>(i);
+  for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<TokenId>(100 + i);
+  const std::vector<TokenRow> rows = {{in_memory(a), 3, "a"}, {in_memory(b), 1, "b"}};
+  const auto order = [&](std::int64_t batch) {
+    const TextSource source(rows, {.sequence = 4, .batch = batch, .seed = 5});
+    CHECK(source.samples() == 15);
+    std::vector<std::int64_t> result;
+    for (std::int64_t i = 0; i < 120; ++i) result.push_back(source.sample(i / batch, i % batch));
+    return result;
+  };
+  const std::vector<std::int64_t> one = order(1);
+  CHECK(order(8) == one);
+  CHECK(order(24) == one);
+  std::vector<std::int64_t> of_a, of_b;
+  for (const std::int64_t sample : one) (sample < 10 ? of_a : of_b).push_back(sample);
+  CHECK(of_a.size() == 90);
+  CHECK(of_b.size() == 30);
+  for (std::size_t epoch = 0; epoch < 6; ++epoch)
+    CHECK(std::set<std::int64_t>(of_b.begin() + static_cast<std::ptrdiff_t>(5 * epoch),
+                                 of_b.begin() + static_cast<std::ptrdiff_t>(5 * epoch + 5)) ==
+          std::set<std::int64_t>{10, 11, 12, 13, 14});
+  const TextSource source(rows, {.sequence = 4, .batch = 1, .seed = 5});
+  for (std::int64_t i = 0; i < 120; ++i) {
+    const std::int64_t first = one[static_cast<std::size_t>(i)] < 10
+                                   ? 4 * one[static_cast<std::size_t>(i)]
+                                   : 100 + 4 * (one[static_cast<std::size_t>(i)] - 10);
+    CHECK(field(source, "labels", i, 0, 1, 0, 4) ==
+          std::vector<std::int64_t>{first + 1, first + 2, first + 3, first + 4});
+  }
+}
+
+TEST_CASE("evaluation of several rows takes each sample once, mixed, and leaves out rows without one") {
+  const std::vector<TokenRow> rows = {{in_memory(std::vector<TokenId>(33)), 1, "a"},
+                                      {in_memory(std::vector<TokenId>(3)), 1, "b"},
+                                      {in_memory(std::vector<TokenId>(17)), 1, "c"}};
+  const TextSource source(rows, {.sequence = 4, .batch = 12, .order = Order::in_turn});
+  std::vector<std::int64_t> order;
+  for (std::int64_t i = 0; i < 12; ++i) order.push_back(source.sample(0, i));
+  CHECK(order == std::vector<std::int64_t>{0, 8, 1, 2, 9, 3, 4, 10, 5, 6, 11, 7});
+  CHECK(source.sample(1, 0) == -1);
+  CHECK(error_of([&] { TextSource(rows, {.sequence = 4, .batch = 1}); }) ==
+        "a sample has 5 tokens, and there are only 3 in 'b'\n    more text, or a shorter sequence");
 }

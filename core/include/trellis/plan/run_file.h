@@ -26,14 +26,31 @@ struct PluginChoice {
   Options options = Options::empty();
 };
 
+// Text of one kind.
+struct DataPart {
+  std::vector<std::string> files;  // text: files, folders, patterns; indexed: names without .bin and .idx; as paths from
+                                   // the current folder
+  double weight = 1;               // how often its samples come, relative to the others'
+  Mark mark;                       // of `files`
+};
+
 struct DataSection {
-  std::string use = "text";                // text: the next token is to be told; masked_text: masked tokens are
-  std::vector<std::string> files;          // files, folders, patterns, as paths from the current folder
+  std::string use = "text";                // text, indexed; masked_text: text of which masked tokens are to be told
+  std::vector<std::string> files;          // of one part; those of several are in `sources`
   std::vector<std::string> written_files;  // the same as the user wrote them
-  std::string tokenizer = "byte";
-  double held_out = 0.05;  // share of the text, from its end
-  double mask_share = 0.15;  // of masked_text: tokens that are to be told
-  Mark mark;               // of `files`
+  std::vector<DataPart> sources;           // blended by weight
+  std::string tokenizer = "byte";          // byte, or a path from the current folder; indexed: empty where not given
+  std::string end_of_document;             // the token that ends documents; empty: the tokenizer's own
+  bool restart_positions = false;          // at each document of a sample
+  double mask_share = 0.15;                // of masked_text: tokens that are to be told
+  std::string mask_token;                  // that stands for them; empty: the tokenizer's own
+  double held_out = 0.05;                  // share of each part, from its end
+  Mark mark;                               // of `files` or `sources`
+  Mark tokenizer_mark;
+
+  bool is_indexed() const { return use == "indexed"; }
+  bool is_masked() const { return use == "masked_text"; }
+  std::vector<DataPart> parts() const { return sources.empty() ? std::vector<DataPart>{{files, 1, mark}} : sources; }
 };
 
 enum class LearningRateSchedule { constant, linear, cosine };
