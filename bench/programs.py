@@ -5,9 +5,11 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = {"3.5m": (ROOT / "configs/models/gpt-3.5m.yaml", 8), "23m": (ROOT / "configs/models/gpt-23m.yaml", 4)}
@@ -88,6 +90,35 @@ def processor():
     flags = set(re.search(r"flags\s*: (.*)", text).group(1).split())
     wide = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
     return f"{name.group(1).strip()} ({vendor.group(1)}; {' '.join(wide)}), {os.cpu_count()} processors"
+
+
+class OtherLoad:
+    """How much of the processors others have had since it was made, as a share: what neither these programs nor the ones
+    that they have started and ended used."""
+
+    TICKS = os.sysconf("SC_CLK_TCK")
+
+    def __init__(self, programs):
+        self.programs = programs
+        self.start = time.time(), self._busy(), self._own()
+
+    @staticmethod
+    def _busy():
+        user, nice, system, _, _, irq, soft, steal = map(int, pathlib.Path("/proc/stat").read_text().split()[1:9])
+        return (user + nice + system + irq + soft + steal) / OtherLoad.TICKS
+
+    def _own(self):
+        ours, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = ours.ru_utime + ours.ru_stime + ended.ru_utime + ended.ru_stime
+        for process in (process for program in self.programs for process in program.processes):
+            fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            seconds += (int(fields[11]) + int(fields[12])) / self.TICKS
+        return seconds
+
+    def share(self):
+        start, busy, own = self.start
+        others = (self._busy() - busy) - (self._own() - own)
+        return max(0.0, others) / (max(time.time() - start, 1e-3) * os.cpu_count())
 
 
 def load_average():

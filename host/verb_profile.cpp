@@ -26,10 +26,14 @@ std::string to_json(const Profile& profile, const std::filesystem::path& file) {
   json["fingerprint"] = profile.fingerprint();
   json["machine"] = profile.machine;
   for (const auto& [key, time] : profile.compute) json["compute_seconds"][key] = to_seconds(time);
+  for (const auto& [key, spread] : profile.spreads) json["compute_spread"][key] = spread;
+  for (const auto& [bytes, time] : profile.copies)
+    json["copies"].push_back({{"bytes", bytes.value}, {"seconds", to_seconds(time)}});
   for (const LinkFit& fit : profile.links)
   {
     json["links"].push_back({{"kind", name_of(fit.kind)},
                              {"ranks", fit.ranks},
+                             {"spread", fit.spread},
                              {"latency_seconds", to_seconds(fit.link.latency)},
                              {"bytes_per_second", fit.link.bandwidth}});
     for (const auto& [bytes, time] : fit.points)
@@ -41,6 +45,7 @@ std::string to_json(const Profile& profile, const std::filesystem::path& file) {
   json["norm_seconds_per_million"] = to_seconds(profile.norm);
   json["slowdown"] = profile.slowdown;
   json["spread"] = profile.spread;
+  json["unexplained"] = profile.unexplained;
   return json.dump(2) + "\n";
 }
 
@@ -77,7 +82,8 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   for (const LinkFit& fit : result.links)
     fmt::print("  {} among {}: {} + bytes / {:.2f} GB/s\n", name_of(fit.kind), fit.ranks, fit.link.latency,
                fit.link.bandwidth / 1e9);
-  fmt::print("  repeats differed by {:.1f} %", 100 * result.spread);
+  fmt::print("  repeats differed by {:.1f} %, layers from the sum of their figures by {:.1f} %", 100 * result.spread,
+             100 * result.unexplained);
   if (result.slowdown > 0) fmt::print("; computing while communicating: {:.2f} times slower", result.slowdown);
   fmt::print("\n");
   if (!args.json.empty()) write_file_atomically(args.json, to_json(result, file));

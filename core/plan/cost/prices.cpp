@@ -44,23 +44,40 @@ double Prices::slowdown() const { return profile_ && profile_->slowdown >= 1 ? p
 
 Basis Prices::basis() const { return state_->basis; }
 
-Picoseconds Prices::bounded(Picoseconds time, Basis basis) const {
+Picoseconds Prices::bounded(Picoseconds time, Basis basis, double off) const {
   for (Basis worst = state_->basis; worst < basis && !state_->basis.compare_exchange_weak(worst, basis);) {
   }
   if (end_ == IntervalEnd::expected) return time;
-  const double off = uncertainty(basis, profile_ ? profile_->spread : 0);
-  return scaled(time, end_ == IntervalEnd::lower ? 1 - off : 1 + off);
+  const double share = uncertainty(basis, off);
+  return scaled(time, end_ == IntervalEnd::lower ? 1 - share : 1 + share);
+}
+
+// Two standard deviations of repeats of the whole measurement, or of the figure, and what sums of figures miss. Single
+// kernels differ more from repeat to repeat, but a plan has so many that this averages out.
+double Prices::measured_off(double spread) const {
+  return profile_ ? 2 * std::max(spread, profile_->spread) + profile_->unexplained : 0;
 }
 
 Picoseconds Prices::copy(Bytes bytes) const {
+  if (bytes.value == 0) return {};
+  if (profile_ && profile_->copies.size() > 1)
+    return bounded(interpolated(profile_->copies, bytes), Basis::interpolated,
+                   measured_off(0) + interpolation_error(profile_->copies, bytes));
   const bool measured = profile_ && profile_->copy_bandwidth > 0;
   const double rate = measured ? profile_->copy_bandwidth : cluster_.memory_bandwidth;
-  return bounded(from_seconds(static_cast<double>(bytes.value) / rate), measured ? Basis::measured : Basis::estimated);
+  return bounded(from_seconds(static_cast<double>(bytes.value) / rate), measured ? Basis::measured : Basis::estimated,
+                 measured_off(0));
 }
 
 Picoseconds Prices::launch() const {
   const bool measured = profile_ && profile_->launch.value > 0;
-  return bounded(measured ? profile_->launch : cluster_.launch, measured ? Basis::measured : Basis::estimated);
+  return bounded(measured ? profile_->launch : cluster_.launch, measured ? Basis::measured : Basis::estimated,
+                 measured_off(0));
+}
+
+// Copies that were timed by size were whole calls.
+Picoseconds Prices::call_with_copy(Bytes bytes) const {
+  return profile_ && profile_->copies.size() > 1 ? copy(bytes) : launch() + copy(bytes);
 }
 
 namespace {
@@ -93,17 +110,20 @@ Picoseconds Prices::collective(MoveKind kind, Bytes received, const GroupShape& 
   // One group was measured, alone: on a link that siblings share there is as much more to carry.
   const bool shares = best && group.siblings > 1 && (between ? cluster_.between : cluster_.inside).is_shared;
   if (shares) received = received * group.siblings;
-  if (best && best->ranks == ranks)
+  const double off = measured_off(best ? best->spread : 0);
+  if (best && best->ranks == ranks) {
+    const bool is_point = std::ranges::count(best->points, received, [](const auto& p) { return p.first; }) > 0;
     return bounded(best->time(received),
-                   shares ? Basis::estimated
-                   : std::ranges::count(best->points, received, [](const auto& p) { return p.first; }) > 0
-                       ? Basis::measured
-                       : Basis::interpolated);
+                   shares     ? Basis::estimated
+                   : is_point ? Basis::measured
+                              : Basis::interpolated,
+                   shares ? off : off + interpolation_error(best->points, received));
+  }
   state_->note(fmt::format("{} among {} devices{}", name_of(kind), ranks, between ? " of several nodes" : ""));
-  if (!best) return bounded(cluster_.link(kind, group).time(received), Basis::estimated);
+  if (!best) return bounded(cluster_.link(kind, group).time(received), Basis::estimated, off);
   Link link = best->link;
   link.latency = scaled(link.latency, static_cast<double>(steps(ranks)) / steps(best->ranks));
-  return bounded(link.time(received), Basis::estimated);
+  return bounded(link.time(received), Basis::estimated, off);
 }
 
 Picoseconds Prices::collective(MoveKind kind, Bytes received, const DeviceLine& line, const AxisList& axes,
@@ -158,7 +178,7 @@ Picoseconds Prices::roofline(const StageProgram& stage, const Instruction& i) co
                                                                         (profile_ && profile_->copy_bandwidth > 0
                                                                              ? profile_->copy_bandwidth
                                                                              : cluster_.memory_bandwidth))),
-                 Basis::estimated);
+                 Basis::estimated, measured_off(0));
 }
 
 Picoseconds Prices::least_time(Flops flops) const {
@@ -172,7 +192,7 @@ Picoseconds Prices::kernel(const StageProgram& stage, const Instruction& i) cons
   const std::string key = compute_key(stage, i);
   if (profile_)
     if (const auto found = profile_->compute.find(key); found != profile_->compute.end())
-      return bounded(found->second, Basis::measured);
+      return bounded(found->second, Basis::measured, measured_off(0));
   state_->note(key);
   return roofline(stage, i);
 }
@@ -205,9 +225,9 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
     case InstructionKind::backward:
       return {.compute = kernel(stage, i) + inner(stage, i, context, at)};
     case InstructionKind::add:
-      return {.compute = launch() + copy(3 * out())};
+      return {.compute = call_with_copy(3 * out())};
     case InstructionKind::slice:
-      return {.compute = launch() + copy(2 * out())};
+      return {.compute = call_with_copy(2 * out())};
     case InstructionKind::start: {
       // All but a gather put their pieces in order first: one copy.
       const Bytes packed = i.move.kind == MoveKind::all_gather ? Bytes{0} : in();
@@ -247,7 +267,7 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       std::int64_t elements = 0;
       for (const Bucket& b : stage.buckets) elements += b.split_optimizer || b.split_gradient ? b.shard() : b.elements;
       const Picoseconds reading = profile_ && profile_->norm.value > 0
-                                      ? bounded(scaled(profile_->norm, static_cast<double>(elements) * 1e-6), Basis::measured)
+                                      ? bounded(scaled(profile_->norm, static_cast<double>(elements) * 1e-6), Basis::measured, measured_off(0))
                                       : copy(elements * size_of(gradient_of(context)));
       return {.compute = reading + collective(MoveKind::all_reduce, Bytes{8}, stage.line, whole_line(stage.line), at)};
     }
@@ -255,7 +275,7 @@ Price Prices::price(const StageProgram& stage, const Instruction& i, const Deriv
       const Bucket& b = bucket_of(stage, i);
       const std::int64_t n = b.split_optimizer || b.split_gradient || b.split_storage ? b.shard() : b.elements;
       if (profile_ && profile_->adamw.value > 0)
-        return {.compute = launch() + bounded(scaled(profile_->adamw, static_cast<double>(n) * 1e-6), Basis::measured)};
+        return {.compute = launch() + bounded(scaled(profile_->adamw, static_cast<double>(n) * 1e-6), Basis::measured, measured_off(0))};
       // Reads gradient, moments and master; writes moments, master and the compute copy.
       return {.compute = launch() + copy(n * (7 * size_of(gradient_of(context)) + size_of(context.dtype)))};
     }

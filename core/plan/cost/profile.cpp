@@ -15,9 +15,7 @@ Picoseconds Link::time(Bytes bytes) const {
   return latency + from_seconds(static_cast<double>(bytes.value) / bandwidth);
 }
 
-Picoseconds LinkFit::time(Bytes bytes) const {
-  if (points.size() < 2) return link.time(bytes);
-  // Beyond the ends the outermost two go on; below the smallest a transfer is all latency.
+Picoseconds interpolated(const TimedSizes& points, Bytes bytes) {
   if (bytes <= points.front().first) return points.front().second;
   auto above = std::ranges::lower_bound(points, bytes, {}, [](const auto& p) { return p.first; });
   if (above == points.end()) --above;
@@ -25,6 +23,30 @@ Picoseconds LinkFit::time(Bytes bytes) const {
   const double share = ratio(bytes - below->first, above->first - below->first);
   const auto slope = static_cast<double>((above->second - below->second).value);
   return Picoseconds(below->second.value + static_cast<std::int64_t>(share * std::max(0.0, slope)));
+}
+
+double interpolation_error(const TimedSizes& points, Bytes bytes) {
+  if (points.size() < 2 || bytes <= points.front().first) return 0;
+  auto next = std::ranges::lower_bound(points, bytes, {}, [](const auto& p) { return p.first; });
+  if (next != points.end() && next->first == bytes) return 0;
+  const auto above = static_cast<std::size_t>(next - points.begin());
+  const auto share = [](Picoseconds part, Picoseconds whole) {
+    return std::abs(static_cast<double>(part.value)) / static_cast<double>(std::max<std::int64_t>(1, whole.value));
+  };
+  double missed = 0;
+  for (const std::size_t k : {above - 1, above})
+    if (k > 0 && k + 1 < points.size())
+      missed = std::max(missed, share(interpolated({points[k - 1], points[k + 1]}, points[k].first) - points[k].second,
+                                      points[k].second));
+  const Picoseconds time = interpolated(points, bytes);
+  const double between = above < points.size()
+                             ? share(std::max(points[above].second - time, time - points[above - 1].second), time)
+                             : missed;
+  return std::min(missed / 2, between);
+}
+
+Picoseconds LinkFit::time(Bytes bytes) const {
+  return points.size() < 2 ? link.time(bytes) : interpolated(points, bytes);
 }
 
 std::string_view name_of(Basis basis) {
@@ -41,15 +63,14 @@ std::string_view name_of(Basis basis) {
 
 namespace {
 
-// What the model leaves out even where every figure was measured: waiting for ranks that are late by chance, caches that
-// neighbors share. And what a cluster's description says of a program that was never run there.
-constexpr double kUnmodeled = 0.06, kInterpolated = 0.08, kEstimated = 0.5, kMost = 0.9;
+// What a cluster's description says of a program that was never run there is no measurement; nor is an interval more
+// than the whole.
+constexpr double kEstimated = 0.5, kMost = 0.9;
 
 }  // namespace
 
-double uncertainty(Basis basis, double spread) {
-  const double off = basis == Basis::measured ? kUnmodeled : basis == Basis::interpolated ? kInterpolated : kEstimated;
-  return std::min(kMost, off + spread);
+double uncertainty(Basis basis, double off) {
+  return std::min(kMost, basis == Basis::estimated ? kEstimated + off : off);
 }
 
 namespace {
@@ -151,6 +172,17 @@ std::string Profile::fingerprint() const {
   return fmt::format("{:016x}", hash(text));
 }
 
+namespace {
+
+std::string points_text(const TimedSizes& points) {
+  std::string text;
+  for (const auto& [bytes, time] : points)
+    text += fmt::format("{}{{bytes: {}, time: {}}}", text.empty() ? "" : ", ", exact(bytes), exact(time));
+  return text;
+}
+
+}  // namespace
+
 std::string to_yaml(const Profile& profile) {
   std::string text = "apiVersion: trellis/v1\nkind: Profile\n";
   text += fmt::format("fingerprint: {}\nmachine:\n", yaml_text(profile.fingerprint()));
@@ -161,20 +193,23 @@ std::string to_yaml(const Profile& profile) {
   if (profile.norm.value > 0) text += fmt::format("norm: {}  # a million elements\n", exact(profile.norm));
   if (profile.slowdown > 0) text += fmt::format("slowdown: {:.4g}\n", profile.slowdown);
   if (profile.spread > 0) text += fmt::format("spread: {:.4g}\n", profile.spread);
+  if (profile.unexplained > 0) text += fmt::format("unexplained: {:.4g}\n", profile.unexplained);
+  if (!profile.copies.empty()) text += "copies: [" + points_text(profile.copies) + "]\n";
   if (!profile.links.empty()) text += "links:\n";
   for (const LinkFit& fit : profile.links) {
     text +=
         fmt::format("  - {{kind: {}, ranks: {}, between_nodes: {}, latency: {}, bandwidth: {:.6g}GB/s",
                     name_of(fit.kind), fit.ranks, fit.between_nodes, exact(fit.link.latency), fit.link.bandwidth / 1e9);
-    std::string points;
-    for (const auto& [bytes, time] : fit.points)
-      points += fmt::format("{}{{bytes: {}, time: {}}}", points.empty() ? "" : ", ", exact(bytes), exact(time));
-    if (!points.empty()) text += ",\n     points: [" + points + "]";
+    if (fit.spread > 0) text += fmt::format(", spread: {:.4g}", fit.spread);
+    if (!fit.points.empty()) text += ",\n     points: [" + points_text(fit.points) + "]";
     text += "}\n";
   }
   if (!profile.compute.empty()) text += "compute:\n";
-  for (const auto& [key, time] : profile.compute)
-    text += fmt::format("  - {{key: {}, time: {}}}\n", yaml_text(key), exact(time));
+  for (const auto& [key, time] : profile.compute) {
+    const auto spread = profile.spreads.find(key);
+    text += fmt::format("  - {{key: {}, time: {}{}}}\n", yaml_text(key), exact(time),
+                        spread == profile.spreads.end() ? "" : fmt::format(", spread: {:.4g}", spread->second));
+  }
   return text;
 }
 
@@ -194,6 +229,19 @@ double read_number(const Options& section, std::string_view key) {
   return value;
 }
 
+TimedSizes read_sizes(const Options& section, std::string_view key) {
+  TimedSizes sizes;
+  for (const Options& point : section.list(key)) {
+    const auto bytes = point.required<Bytes>("bytes");
+    if (!sizes.empty() && bytes <= sizes.back().first)
+      point.reject("bytes", "expected more than those of the point before");
+    sizes.emplace_back(bytes, read_measured(point, "time"));
+  }
+  if (sizes.size() == 1)
+    section.reject(key, "one point is too few: between two sizes times are interpolated", "profile again, with --fresh");
+  return sizes;
+}
+
 LinkFit read_link_fit(const Options& entry) {
   LinkFit fit;
   fit.kind = read_move_kind(entry);
@@ -201,14 +249,8 @@ LinkFit read_link_fit(const Options& entry) {
   if (fit.ranks < 2) entry.reject("ranks", fmt::format("expected at least 2, found {}", fit.ranks));
   fit.between_nodes = entry.get("between_nodes", false);
   fit.link = read_link(entry);
-  for (const Options& point : entry.list("points")) {
-    const auto bytes = point.required<Bytes>("bytes");
-    if (!fit.points.empty() && bytes <= fit.points.back().first)
-      point.reject("bytes", "expected more than those of the point before");
-    fit.points.emplace_back(bytes, read_measured(point, "time"));
-  }
-  if (fit.points.size() == 1)
-    entry.reject("points", "one point is too few: between two sizes times are interpolated", "profile again, with --fresh");
+  fit.points = read_sizes(entry, "points");
+  fit.spread = read_number(entry, "spread");
   return fit;
 }
 
@@ -230,9 +272,14 @@ Profile read_profile(const Options& file) {
     if (file.has(key)) *time = read_measured(file, key);
   profile.slowdown = read_number(file, "slowdown");
   profile.spread = read_number(file, "spread");
+  profile.unexplained = read_number(file, "unexplained");
+  profile.copies = read_sizes(file, "copies");
   for (const Options& entry : file.list("links")) profile.links.push_back(read_link_fit(entry));
-  for (const Options& entry : file.list("compute"))
-    profile.compute[entry.required<std::string>("key")] = read_measured(entry, "time");
+  for (const Options& entry : file.list("compute")) {
+    const auto key = entry.required<std::string>("key");
+    profile.compute[key] = read_measured(entry, "time");
+    if (entry.has("spread")) profile.spreads[key] = read_number(entry, "spread");
+  }
   file.finish();
   return profile;
 }

@@ -118,24 +118,23 @@ template <class Run>
 ProductChoice Products::choose(const Key& key, const std::vector<ProductChoice>& candidates, Run&& run) {
   const std::lock_guard lock(mutex_);
   if (const auto known = choices_.find(key); known != choices_.end()) return known->second;
-  // LibTorch's default wins unless another is clearly faster, so that noise seldom decides.
+  // LibTorch's default wins unless another is clearly faster, so that noise seldom decides: candidates take turns, and
+  // what else goes on falls on all of them.
   constexpr double kMargin = 0.9;
-  constexpr int kRepeats = 5;
-  ProductChoice chosen = candidates.front();
-  double best = 0;
+  constexpr int kRepeats = 6;
+  std::vector<double> fastest(candidates.size(), std::numeric_limits<double>::infinity());
   MemoryCounter apart;  // what a trial allocates once is not the step's memory
   const CountMemory aside(apart, Purpose::transient);
-  for (const ProductChoice choice : candidates.size() > 1 ? candidates : std::vector<ProductChoice>()) {
-    run(choice);
-    double fastest = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < kRepeats; ++i) {
+  for (int i = 0; i <= kRepeats && candidates.size() > 1; ++i)
+    for (std::size_t c = 0; c < candidates.size(); ++c) {
       const auto start = std::chrono::steady_clock::now();
-      run(choice);
-      fastest = std::min(fastest, seconds_since(start));
+      run(candidates[c]);
+      if (i > 0) fastest[c] = std::min(fastest[c], seconds_since(start));
     }
-    if (choice == candidates.front()) best = fastest;
-    else if (fastest < best * kMargin) best = fastest, chosen = choice;
-  }
+  std::size_t best = 0;
+  for (std::size_t c = 1; c < candidates.size(); ++c)
+    if (fastest[c] < fastest[best] * kMargin) best = c;
+  const ProductChoice chosen = candidates[best];
   choices_.emplace(key, chosen);
   return chosen;
 }

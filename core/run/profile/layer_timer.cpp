@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <numeric>
 
+#include "run/executor/groups.h"
 #include "run/executor/stage_runner.h"
 #include "run/kernels/support.h"
 #include "run/profile/any_values.h"
@@ -21,12 +21,6 @@ namespace {
 constexpr std::int64_t kColdBytes = 16 << 20;
 constexpr std::size_t kMostSets = 4;
 constexpr std::int64_t kSweptBytes = 8 << 20;  // read and written in between: what the other layers do to the caches
-
-double seconds_of(clockid_t clock) {
-  timespec now;
-  clock_gettime(clock, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
 
 Bytes bytes_of(const StageProgram& stage, Dtype dtype) {
   Bytes total{1};
@@ -52,11 +46,12 @@ class AnyData final : public DataSource {
 struct LayerTimer::Clock {
   clockid_t id;
   const StageProgram& stage;
+  const TimedWorld& world;
   KernelTimes& times;
-  double last = 0;
+  double last = 0, spent = 0;
   std::vector<double>* current = nullptr;
 
-  void start() { current = nullptr, last = seconds_of(id); }
+  void start() { current = nullptr, spent = world.spent(), last = seconds_of(id); }
   // What is freed after a kernel belongs to it.
   void after(const Instruction& i) {
     const double now = seconds_of(id);
@@ -64,19 +59,22 @@ struct LayerTimer::Clock {
       if (current) current->back() += now - last;
     } else if (const std::string key = compute_key(stage, i); !key.empty()) {
       current = &times[key];
-      current->push_back(now - last);
+      current->push_back(now - last - (world.spent() - spent));  // communication inside a kernel is priced apart
     } else {
       current = nullptr;
     }
-    last = seconds_of(id);
+    spent = world.spent(), last = seconds_of(id);
   }
 };
 
 struct LayerTimer::Set {
   Set(const Measurement& m, const KernelLibrary& kernels, const OpLibrary& ops, at::TensorOptions device, CommWorld& world,
       std::uint64_t seed)
-      : store(*m.stage, 0, 0, m.context.dtype, device, world, seed),
-        runner(*m.stage, m.context, kernels, ops, world, store, 0, 0, seed, device),
+      : Set(m, kernels, ops, device, world, seed, world.rank() % m.stage->line.size()) {}
+  Set(const Measurement& m, const KernelLibrary& kernels, const OpLibrary& ops, at::TensorOptions device, CommWorld& world,
+      std::uint64_t seed, int rank)
+      : store(*m.stage, rank, world.rank() - rank, m.context.dtype, device, world, seed),
+        runner(*m.stage, m.context, kernels, ops, world, store, rank, world.rank() - rank, seed, device),
         micro_batch(runner.open(0)) {}
 
   ParameterStore store;
@@ -85,13 +83,42 @@ struct LayerTimer::Set {
   std::vector<at::Tensor> fields, inputs, gradients;  // what it is given, before each pass
 };
 
+namespace {
+
+// All groups of a line's ranks, and of those of the lines behind it.
+std::vector<std::vector<int>> groups_of_lines(const Measurement& m, const OpLibrary& ops, int world) {
+  CompiledPlan plan{.plan = {}, .context = m.context, .placements = {}, .stages = {}};
+  plan.plan.devices = 1;  // no gradient norm
+  const int line = m.stage->line.size();
+  std::set<std::vector<int>> groups;
+  plan.stages = {m.stage};
+  for (const std::vector<int>& group : groups_of(plan, ops)) {
+    if (!std::ranges::all_of(group, [line](int rank) { return 0 <= rank && rank < line; })) continue;  // of other stages
+    for (int base = 0; base < world; base += line) {
+      std::vector<int> shifted = group;
+      for (int& rank : shifted) rank += base;
+      groups.insert(std::move(shifted));
+    }
+  }
+  return {groups.begin(), groups.end()};
+}
+
+}  // namespace
+
 LayerTimer::LayerTimer(const Measurement& m, const KernelLibrary& kernels, const OpLibrary& ops, at::TensorOptions device,
-                       bool alone_on_cores)
+                       bool alone_on_cores, CommWorld* world)
     : measurement_(m),
       device_(device),
       processor_time_(alone_on_cores),
-      world_(std::make_unique<SilentWorld>(m.stage->line.size())),
       data_(std::make_unique<AnyData>(m.context.micro_batch)) {
+  const int line = m.stage->line.size();
+  if (!world || world->size() % line != 0) {
+    silent_ = std::make_unique<SilentWorld>(line);
+    world = silent_.get();
+  } else if (line > 1) {
+    world->create_groups(groups_of_lines(m, ops, world->size()));
+  }
+  world_ = std::make_unique<TimedWorld>(*world, processor_time_ ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC);
   const auto sets = static_cast<std::size_t>(
       std::clamp<std::int64_t>(kColdBytes / bytes_of(*m.stage, m.context.dtype).value + 1, 1, kMostSets));
   while (sets_.size() < sets)
@@ -131,9 +158,13 @@ void LayerTimer::feed(Set& set, const std::vector<SlotId>& slots, std::vector<at
   }
 }
 
-double LayerTimer::run(KernelTimes& times) {
+double LayerTimer::run(LayerTimes& times) {
   const StageProgram& stage = *measurement_.stage;
-  Clock clock{.id = processor_time_ ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, .stage = stage, .times = times};
+  Clock clock{.id = processor_time_ ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC,
+              .stage = stage,
+              .world = *world_,
+              .times = times.kernels};
+  double passes = 0;
   const double start = seconds_of(CLOCK_MONOTONIC);
   const at::Tensor swept = at::zeros({kSweptBytes / 4}, at::kFloat);
   PassContext context{.data = data_.get()};
@@ -150,15 +181,20 @@ double LayerTimer::run(KernelTimes& times) {
       feed(set, stage.receive, set.inputs);
     }
     set.runner.observe([&](const Instruction& i) { clock.after(i); });
+    const double begin = seconds_of(CLOCK_MONOTONIC);
     clock.start();
     if (backward) set.runner.backward(set.micro_batch, context);
     else set.runner.forward(set.micro_batch, context);
+    passes += seconds_of(CLOCK_MONOTONIC) - begin;
   };
   // The first micro-batch of a step overwrites gradients, the others add to them: every second run does.
   if (runs_++ % 2 == 0)
     for (auto& set : sets_) set->store.begin_step();
   for (auto& set : sets_) pass(*set, false);
   for (auto set = sets_.rbegin(); set != sets_.rend(); ++set) pass(**set, true);
+  times.passes.push_back(passes / static_cast<double>(sets_.size()));
+  for (auto& [what, list] : world_->take())
+    if (!silent_) times.moves[what].insert(times.moves[what].end(), list.begin(), list.end());
   return seconds_of(CLOCK_MONOTONIC) - start;
 }
 

@@ -56,7 +56,7 @@ double time_one(Comm& comm, MoveKind kind, std::int64_t bytes) {
   const at::Tensor whole = at::zeros({count}, at::kFloat), other = at::zeros({count}, at::kFloat);
   const at::Tensor part = at::zeros({count / comm.size()}, at::kFloat);
   Computing computing;
-  const int repetitions = bytes <= (1 << 20) ? 40 : 8;
+  const int repetitions = bytes <= (1 << 20) ? 15 : 4;  // of each round
   std::vector<double> times;
   comm.barrier();
   for (int r = 0; r < repetitions + 2; ++r) {
@@ -163,9 +163,42 @@ double time_slowdown(int ranks) {
   return sum / ranks;
 }
 
-std::vector<LinkFit> time_links(int ranks) {
+Figure figure_of(const std::vector<double>& rounds) {
+  Figure figure;
+  for (const double seconds : rounds) figure.seconds += seconds / static_cast<double>(rounds.size());
+  // Of the mean of n rounds, by the standard deviation of one.
+  double squares = 0;
+  for (const double seconds : rounds) squares += std::pow(seconds / figure.seconds - 1, 2);
+  if (rounds.size() > 1) figure.spread = std::sqrt(squares / static_cast<double>(rounds.size() - 1));
+  return figure;
+}
+
+TimedSizes rising(const std::map<Bytes, double>& seconds) {
+  struct Block {
+    double sum;
+    std::vector<Bytes> sizes;
+    double mean() const { return sum / static_cast<double>(sizes.size()); }
+  };
+  std::vector<Block> blocks;
+  for (const auto& [bytes, time] : seconds) {
+    blocks.push_back({time, {bytes}});
+    while (blocks.size() > 1 && blocks.back().mean() < blocks[blocks.size() - 2].mean()) {
+      Block& before = blocks[blocks.size() - 2];
+      before.sum += blocks.back().sum;
+      before.sizes.insert(before.sizes.end(), blocks.back().sizes.begin(), blocks.back().sizes.end());
+      blocks.pop_back();
+    }
+  }
+  TimedSizes result;
+  for (const Block& block : blocks)
+    for (const Bytes bytes : block.sizes) result.emplace_back(bytes, from_seconds(block.mean()));
+  return result;
+}
+
+std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place) {
+  constexpr int kRounds = 3;
   std::mutex mutex;
-  std::map<MoveKind, std::map<std::int64_t, double>> mean;  // by whole bytes, over the ranks
+  std::map<MoveKind, std::map<Bytes, std::vector<double>>> rounds;  // by received bytes: the mean over the ranks
   std::vector<MoveKind> kinds{MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce,
                               MoveKind::reduce_scatter};
   if (ranks == 2) kinds.push_back(MoveKind::send_recv);
@@ -174,24 +207,35 @@ std::vector<LinkFit> time_links(int ranks) {
     std::iota(all.begin(), all.end(), 0);
     world.create_groups({all});
     Comm& comm = world.group(all);
-    for (const MoveKind kind : kinds)
-      for (const std::int64_t bytes : kSizes) {
-        const double mine = time_one(comm, kind, bytes);
-        const std::lock_guard lock(mutex);
-        mean[kind][bytes] += mine / ranks;
-      }
+    for (int round = 0; round < kRounds; ++round)
+      for (const MoveKind kind : kinds)
+        for (const std::int64_t bytes : kSizes) {
+          const double mine = time_one(comm, kind, bytes);
+          const std::lock_guard lock(mutex);
+          std::vector<double>& list = rounds[kind][received_bytes(kind, Bytes{bytes}, ranks)];
+          list.resize(kRounds);
+          list[static_cast<std::size_t>(round)] += mine / ranks;
+        }
   });
   std::vector<LinkFit> fits;
-  for (const auto& [kind, times] : mean) {
-    std::vector<std::pair<Bytes, double>> points;
-    for (const auto& [bytes, seconds] : times) points.emplace_back(received_bytes(kind, Bytes{bytes}, ranks), seconds);
-    LinkFit& fitted = fits.emplace_back();
-    fitted = {.kind = kind, .ranks = ranks, .link = fit(points)};
-    Picoseconds most{0};
-    for (const auto& [bytes, seconds] : points) {
-      most = std::max(most, from_seconds(seconds));  // a larger transfer takes no less
-      fitted.points.emplace_back(bytes, most);
+  for (const auto& [kind, sizes] : rounds) {
+    std::map<Bytes, double> seconds;
+    std::vector<double> spreads;
+    for (const auto& [bytes, list] : sizes) {
+      const Figure figure = figure_of(list);
+      seconds[bytes] = figure.seconds, spreads.push_back(figure.spread);
     }
+    for (const auto& [what, figure] : in_place) {
+      const auto& [moved, size, bytes] = what;
+      if (moved == kind && size == ranks) seconds[bytes] = figure.seconds, spreads.push_back(figure.spread);
+    }
+    std::ranges::sort(spreads);
+    LinkFit& fitted = fits.emplace_back();
+    fitted = {.kind = kind,
+              .ranks = ranks,
+              .link = fit({seconds.begin(), seconds.end()}),
+              .points = rising(seconds),
+              .spread = spreads[spreads.size() / 2] / std::sqrt(kRounds)};  // of a mean of rounds
   }
   return fits;
 }

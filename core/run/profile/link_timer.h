@@ -3,12 +3,24 @@
 
 #include <vector>
 
+#include "run/profile/timed_world.h"
 #include "trellis/plan/profile.h"
 
 namespace trellis::profile {
 
-// One fit for each kind of collective among `ranks` ranks.
-std::vector<LinkFit> time_links(int ranks);
+// What rounds of a measurement have found.
+struct Figure {
+  double seconds = 0, spread = 0;  // their mean; by how much they differed, as a share of it
+};
+Figure figure_of(const std::vector<double>& rounds);
+using MoveFigures = std::map<std::tuple<MoveKind, int, Bytes>, Figure>;
+
+// One fit for each kind of collective among `ranks` ranks. `in_place`: seconds of those that stood in layers; of such a
+// size nothing else counts.
+std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place);
+
+// Times that do not fall with size: where they do, the sizes concerned share their mean.
+TimedSizes rising(const std::map<Bytes, double>& seconds);
 
 // How many times slower computing and communicating are while both go on; from 1 to 2.
 double time_slowdown(int ranks);

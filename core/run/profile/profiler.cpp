@@ -21,6 +21,7 @@
 #include <thread>
 
 #include "run/comm/cuda_room.h"
+#include "run/comm/thread_ranks.h"
 #include "run/kernels/machine.h"
 #include "run/kernels/support.h"
 #include "run/optimizer/optimizer.h"
@@ -33,7 +34,7 @@
 namespace trellis::profile {
 namespace {
 
-constexpr const char* kKernels = "2";  // raised when kernels become faster or slower
+constexpr const char* kKernels = "3";  // raised when kernels become faster or slower
 constexpr int kRounds = 3;             // over all layers, so that what comes and goes falls on all alike
 constexpr double kSecondsALayer = 0.06;  // of a round
 constexpr int kFewestRuns = 2;
@@ -54,6 +55,7 @@ class Profiler {
     ranks_ = on_cpu_ ? request.ranks : 1;
     threads_ = request.threads > 0 ? request.threads : std::max(1, cores / request.ranks);
     crowded_ = ranks_ * threads_ > cores;
+    if (ranks_ > 1) threads_of_ranks_ = std::make_unique<ThreadRanks>(ranks_, false);
   }
 
   int threads() const { return threads_; }
@@ -70,6 +72,7 @@ class Profiler {
     if (request_.known && request_.known->fingerprint() == profile.fingerprint()) profile = *request_.known;
     measure_kernels(profile);
     if (profile.copy_bandwidth <= 0) profile.copy_bandwidth = copy_bandwidth();
+    if (on_cpu_ && profile.copies.empty()) profile.copies = copies();
     if (profile.launch.value <= 0) profile.launch = launch();
     measure_update(profile);
     if (on_cpu_ && ranks_ > 1 && profile.slowdown <= 0) profile.slowdown = time_slowdown(ranks_);
@@ -77,44 +80,38 @@ class Profiler {
       const auto has = [group](const LinkFit& fit) { return fit.ranks == group; };
       if (!on_cpu_ || group < 2 || std::ranges::any_of(profile.links, has)) continue;
       request_.progress(fmt::format("collectives among {} ranks", group));
-      for (const LinkFit& fit : time_links(group)) profile.links.push_back(fit);
+      for (const LinkFit& fit : time_links(group, moves_)) profile.links.push_back(fit);
     }
+    if (!passes_.empty()) profile.unexplained = std::max(profile.unexplained, unexplained(profile));
     return profile;
   }
 
  private:
-  // Runs body(rank, barrier) on as many threads as a run has ranks, all at once: they share caches and memory, in a run
-  // too. A single rank runs on this thread.
+  // Runs body(rank, barrier, world) on as many threads as a run has ranks, all at once: they share caches and memory, in
+  // a run too, and communicate as there. A single rank runs on this thread, without a world.
   template <class Body>
   void on_all_ranks(Body&& body) const {
     std::barrier barrier(ranks_);
-    if (ranks_ == 1) return body(0, barrier);
-    std::exception_ptr error;
-    std::mutex mutex;
-    const auto guarded = [&](int rank) {
+    if (ranks_ == 1) return body(0, barrier, nullptr);
+    threads_of_ranks_->run([&](CommWorld& world) {
       const c10::NoGradGuard no_grad;
       at::set_num_threads(threads_);
       set_flush_denormals(true);
       barrier.arrive_and_wait();
       try {
-        body(rank, barrier);
+        body(world.rank(), barrier, &world);
       } catch (...) {
-        const std::lock_guard lock(mutex);
-        error = std::current_exception();
         barrier.arrive_and_drop();
+        throw;
       }
-    };
-    std::vector<std::thread> threads;
-    for (int r = 0; r < ranks_; ++r) threads.emplace_back(guarded, r);
-    for (std::thread& t : threads) t.join();
-    if (error) std::rethrow_exception(error);
+    });
   }
 
   // The mean over the ranks.
   template <class Time>
   double mean_of_ranks(Time&& time) const {
     std::vector<double> seconds(static_cast<std::size_t>(ranks_));
-    on_all_ranks([&](int rank, auto&) { seconds[static_cast<std::size_t>(rank)] = time(); });
+    on_all_ranks([&](int rank, auto&, CommWorld*) { seconds[static_cast<std::size_t>(rank)] = time(); });
     double sum = 0;
     for (const double s : seconds) sum += s;
     return sum / ranks_;
@@ -146,33 +143,59 @@ class Profiler {
     return layers;
   }
 
+  // What rounds over all layers have found, by key or by move; one entry a round.
+  struct Rounds {
+    std::map<std::string, std::vector<double>> kernels;
+    std::map<std::tuple<MoveKind, int, Bytes>, std::vector<double>> moves;
+    std::vector<std::vector<double>> passes;  // by layer
+  };
+
   void measure_layers(Profile& profile, const std::vector<const Measurement*>& missing) {
     std::set<std::string> wanted;
     for (const Measurement* m : missing) wanted.insert(m->key);
     const std::vector<const Measurement*> layers = layers_with(missing);
-    std::map<std::string, std::vector<double>> seconds;  // of each round
-    for (int round = 0; round < kRounds; ++round)
+    Rounds rounds;
+    rounds.passes.resize(layers.size());
+    for (int round = 0; round < kRounds; ++round) {
+      std::map<std::tuple<MoveKind, int, Bytes>, std::vector<double>> moves;  // a size occurs in many layers
       for (std::size_t l = 0; l < layers.size(); ++l) {
         if (l % 20 == 0) request_.progress(fmt::format("round {} of {}, layer {} of {}", round + 1, kRounds, l + 1, layers.size()));
-        for (const auto& [key, time] : time_layer(*layers[l]))
-          if (wanted.contains(key) && static_cast<int>(seconds[key].size()) <= round) seconds[key].push_back(time);
+        const LayerFigures found = time_layer(*layers[l]);
+        for (const auto& [key, time] : found.kernels) {
+          auto& list = rounds.kernels[key];
+          if (wanted.contains(key) && static_cast<int>(list.size()) <= round) list.push_back(time);
+        }
+        for (const auto& [what, time] : found.moves) moves[what].push_back(time);
+        rounds.passes[l].push_back(found.pass);
       }
-    std::vector<double> totals(kRounds);
-    for (const auto& [key, rounds] : seconds) {
-      double sum = 0;
-      for (std::size_t r = 0; r < rounds.size(); ++r) sum += rounds[r], totals[r] += rounds[r];
-      profile.compute[key] = from_seconds(sum / static_cast<double>(rounds.size()));
+      for (const auto& [what, times] : moves) rounds.moves[what].push_back(figure_of(times).seconds);
     }
-    const double mean = std::accumulate(totals.begin(), totals.end(), 0.0) / kRounds;
-    for (const double total : totals) profile.spread = std::max(profile.spread, std::abs(total / mean - 1));
+    std::vector<double> totals(kRounds);
+    for (const auto& [key, list] : rounds.kernels) {
+      if (!wanted.contains(key)) continue;
+      const Figure figure = figure_of(list);
+      profile.compute[key] = from_seconds(figure.seconds), profile.spreads[key] = figure.spread;
+      for (std::size_t r = 0; r < list.size(); ++r) totals[r] += list[r];
+    }
+    profile.spread = std::max(profile.spread, figure_of(totals).spread);
+    for (const auto& [what, list] : rounds.moves) moves_[what] = figure_of(list);
+    for (std::size_t l = 0; l < layers.size(); ++l)
+      if (ranks_ % layers[l]->stage->line.size() == 0)  // else there was nobody to communicate with
+        passes_.emplace_back(layers[l], figure_of(rounds.passes[l]).seconds);
   }
 
-  std::map<std::string, double> time_layer(const Measurement& m) {
-    std::vector<KernelTimes> times(static_cast<std::size_t>(ranks_));
+  struct LayerFigures {
+    std::map<std::string, double> kernels;
+    std::map<std::tuple<MoveKind, int, Bytes>, double> moves;
+    double pass = 0;
+  };
+
+  LayerFigures time_layer(const Measurement& m) {
+    std::vector<LayerTimes> times(static_cast<std::size_t>(ranks_));
     int runs = kFewestRuns;
-    on_all_ranks([&](int rank, auto& barrier) {
-      LayerTimer timer(m, kernels_, *request_.ops, device_, !crowded_ && threads_ == 1);
-      KernelTimes first;
+    on_all_ranks([&](int rank, auto& barrier, CommWorld* world) {
+      LayerTimer timer(m, kernels_, *request_.ops, device_, !crowded_ && threads_ == 1, world);
+      LayerTimes first;
       timer.run(first);  // chooses libraries, touches pages
       barrier.arrive_and_wait();
       const double once = timer.run(times[static_cast<std::size_t>(rank)]);
@@ -180,10 +203,33 @@ class Profiler {
       barrier.arrive_and_wait();
       for (int r = 1; r < runs; ++r) timer.run(times[static_cast<std::size_t>(rank)]);
     });
-    std::map<std::string, double> result;
-    for (KernelTimes& rank : times)
-      for (auto& [key, list] : rank) result[key] += typical(std::move(list)) / ranks_;
+    LayerFigures result;
+    for (LayerTimes& rank : times) {
+      for (auto& [key, list] : rank.kernels) result.kernels[key] += typical(std::move(list)) / ranks_;
+      for (auto& [what, list] : rank.moves) result.moves[what] += typical(std::move(list)) / ranks_;
+      result.pass += typical(std::move(rank.passes)) / ranks_;
+    }
     return result;
+  }
+
+  // By how much layers differ from the sum of the figures of what they consist of: root of the mean square.
+  double unexplained(const Profile& profile) const {
+    Cluster here;
+    here.devices_per_node = ranks_;
+    here.memory_bandwidth = profile.copy_bandwidth;
+    const Prices prices(here, profile, {std::shared_ptr<void>(), request_.ops});
+    double squares = 0;
+    for (const auto& [m, seconds] : passes_) {
+      Picoseconds sum{0};
+      for (const auto* list : {&m->stage->forward, &m->stage->backward})
+        for (const Instruction& i : *list) {
+          if (i.last_only) continue;
+          const Price price = prices.price(*m->stage, i, m->context, {});
+          sum += price.compute + price.transfer;
+        }
+      squares += std::pow(to_seconds(sum) / seconds - 1, 2);
+    }
+    return std::sqrt(squares / static_cast<double>(passes_.size()));
   }
 
   // Seconds of one call, over some repetitions.
@@ -207,6 +253,29 @@ class Profiler {
       return repeated(20, [&] { to.copy_(from); });
     });
     return 2 * static_cast<double>(kBytes) / seconds;
+  }
+
+  // Of a piece of a tensor into a new one: what redistributions do around their transfers. Sources take turns, as many as
+  // a core's caches have no room for.
+  TimedSizes copies() const {
+    constexpr std::int64_t kColumns = 128, kColdBytes = 16 << 20;
+    std::map<Bytes, double> seconds;
+    for (std::int64_t bytes = 8 << 10; bytes <= 32 << 20; bytes *= 4) {  // read and written
+      const std::int64_t rows = bytes / 2 / 4 / kColumns;
+      const auto sets = static_cast<std::size_t>(std::clamp<std::int64_t>(kColdBytes / bytes, 2, 64));
+      seconds[Bytes{bytes}] = mean_of_ranks([&] {
+        std::vector<at::Tensor> sources(sets), pieces(sets);
+        for (at::Tensor& source : sources) source = at::zeros({rows, 2 * kColumns}, device_.dtype(at::kFloat));
+        std::vector<double> times;
+        for (std::size_t n = 0; n < 5 * sets || n < 20; ++n) {
+          const double begin = seconds_of(CLOCK_MONOTONIC);
+          pieces[n % sets] = sources[n % sets].narrow(1, 0, kColumns).clone();
+          if (n >= sets) times.push_back(seconds_of(CLOCK_MONOTONIC) - begin);
+        }
+        return typical(std::move(times));
+      });
+    }
+    return rising(seconds);
   }
 
   Picoseconds launch() const {
@@ -256,6 +325,9 @@ class Profiler {
   KernelLibrary kernels_;
   bool on_cpu_ = true, crowded_ = false;
   int ranks_ = 1, threads_ = 1;
+  std::unique_ptr<ThreadRanks> threads_of_ranks_;  // on the CPU, of several ranks
+  MoveFigures moves_;                              // of collectives in layers
+  std::vector<std::pair<const Measurement*, double>> passes_;  // layers as a whole
 };
 
 }  // namespace

@@ -60,11 +60,24 @@ TEST_CASE("between measured sizes a transfer's time is interpolated, beyond them
   CHECK(fit.time(8000_B) == 360_us);
 }
 
-TEST_CASE("a figure is as uncertain as its basis, and as repeats of its measurement") {
-  CHECK(uncertainty(Basis::measured, 0.02) == doctest::Approx(0.08));
-  CHECK(uncertainty(Basis::interpolated, 0.02) == doctest::Approx(0.10));
+TEST_CASE("what a measurement says about itself is how far a figure may be off; an estimate is off by half, too") {
+  CHECK(uncertainty(Basis::measured, 0.02) == doctest::Approx(0.02));
+  CHECK(uncertainty(Basis::interpolated, 0.03) == doctest::Approx(0.03));
   CHECK(uncertainty(Basis::estimated, 0) == doctest::Approx(0.5));
   CHECK(uncertainty(Basis::estimated, 7) < 1);
+}
+
+TEST_CASE("sizes around a size tell how far interpolation may be off there") {
+  const TimedSizes straight{{1_KiB, 10_us}, {2_KiB, 20_us}, {3_KiB, 30_us}};
+  const TimedSizes bent{{1_KiB, 10_us}, {2_KiB, 25_us}, {3_KiB, 30_us}, {4_KiB, 35_us}, {5_KiB, 40_us}};
+  CHECK(interpolation_error({{1_KiB, 10_us}, {2_KiB, 20_us}}, 1500_B) == 0);
+  CHECK(interpolation_error(straight, 1500_B) == doctest::Approx(0));
+  CHECK(interpolation_error(bent, 2_KiB) == 0);      // measured
+  CHECK(interpolation_error(bent, 100_B) == 0);      // fixed time
+  CHECK(interpolation_error(bent, 1536_B) == doctest::Approx(0.1));
+  CHECK(interpolation_error(bent, 4500_B) == doctest::Approx(0));
+  // Never more than what lies between the times of its neighbors.
+  CHECK(interpolation_error({{1_KiB, 10_us}, {2_KiB, 50_us}, {3_KiB, 51_us}}, 2500_B) < 0.012);
 }
 
 TEST_CASE("the interval of a plan on one device is that of its measured figures") {
@@ -75,12 +88,55 @@ TEST_CASE("the interval of a plan on one device is that of its measured figures"
   const Prediction p =
       predict(plan, model, test::dimensions(), ops, Dtype::f32, test::plain_cluster(), complete_profile(problem, ops));
   CHECK(p.basis == Basis::measured);
-  CHECK(to_seconds(p.low) / to_seconds(p.cost.step) == doctest::Approx(0.92).epsilon(0.001));
-  CHECK(to_seconds(p.high) / to_seconds(p.cost.step) == doctest::Approx(1.08).epsilon(0.001));
+  CHECK(to_seconds(p.low) / to_seconds(p.cost.step) == doctest::Approx(0.96).epsilon(0.001));
+  CHECK(to_seconds(p.high) / to_seconds(p.cost.step) == doctest::Approx(1.04).epsilon(0.001));
   REQUIRE(p.memory.size() == 1);
   CHECK(p.memory[0].low < p.memory[0].expected);
   CHECK(p.memory[0].expected <= p.cost.memory[0]);
   CHECK(ratio(p.memory[0].high, p.memory[0].expected) == doctest::Approx(1.01).epsilon(0.02));
+}
+
+TEST_CASE("an interval takes in repeats of the whole, and what layers differ from the sum of their figures by") {
+  const ModelSpec model = test::small_gpt();
+  const auto ops = test::op_library();
+  const Problem problem = make_problem(model, test::dimensions(), {.batch = 4, .devices = 1, .budget = 1_GiB});
+  const Plan plan = uniform_plan(Options::from_text("{}", "plan"), model, test::dimensions(), 1, 4);
+  const auto width = [&](const Profile& profile) {
+    const Prediction p = predict(plan, model, test::dimensions(), ops, Dtype::f32, test::plain_cluster(), profile);
+    return to_seconds(p.high - p.low) / to_seconds(p.cost.step) / 2;
+  };
+  Profile profile = complete_profile(problem, ops);
+  CHECK(width(profile) == doctest::Approx(0.04).epsilon(0.001));
+  profile.unexplained = 0.03;
+  CHECK(width(profile) == doctest::Approx(0.07).epsilon(0.001));
+  // What single kernels differ by averages out.
+  for (const auto& [key, time] : profile.compute) profile.spreads[key] = 0.5;
+  CHECK(width(profile) == doctest::Approx(0.07).epsilon(0.001));
+}
+
+TEST_CASE("a transfer is as uncertain as its own repeats where they differ more than kernels do") {
+  Profile profile;
+  profile.spread = 0.02, profile.unexplained = 0.01;
+  for (const auto& [kind, spread] : {std::pair{MoveKind::all_gather, 0.01}, {MoveKind::all_reduce, 0.1}})
+    profile.links.push_back({.kind = kind, .ranks = 2, .link = {10_us, 1e9}, .spread = spread});
+  const auto upper = [&](MoveKind kind) {
+    const Prices expected(test::plain_cluster(), profile, test::op_library());
+    const Prices upper(test::plain_cluster(), profile, test::op_library(), IntervalEnd::upper);
+    const GroupShape pair{.ranks = 2};
+    return to_seconds(upper.collective(kind, 1_MiB, pair)) / to_seconds(expected.collective(kind, 1_MiB, pair));
+  };
+  CHECK(upper(MoveKind::all_gather) == doctest::Approx(1.05));
+  CHECK(upper(MoveKind::all_reduce) == doctest::Approx(1.21));
+}
+
+TEST_CASE("copies that were timed by size are priced by their sizes") {
+  Profile profile;
+  profile.copies = {{1000_B, 2_us}, {3000_B, 4_us}};
+  const Prices prices(test::plain_cluster(), profile, test::op_library());
+  CHECK(prices.copy(0_B) == 0_us);
+  CHECK(prices.copy(500_B) == 2_us);
+  CHECK(prices.copy(2000_B) == 3_us);
+  CHECK(prices.copy(5000_B) == 6_us);
 }
 
 TEST_CASE("a plan whose transfers lie between measured sizes is interpolated, one without a profile is estimated") {
@@ -109,6 +165,10 @@ TEST_CASE("a profile with a time that is none is refused, and the key is named")
   CHECK(complaint_about("compute:\n  - {key: \"linear\"}\n").find("time: required") != std::string::npos);
   CHECK(complaint_about("slowdown: .nan\n").find("slowdown") != std::string::npos);
   CHECK(complaint_about("spread: -0.1\n").find("spread") != std::string::npos);
+  CHECK(complaint_about("unexplained: .inf\n").find("unexplained") != std::string::npos);
+  CHECK(complaint_about("copies: [{bytes: 1KiB, time: 1us}]\n").find("one point is too few") != std::string::npos);
+  CHECK(complaint_about("copies: [{bytes: 1KiB, time: 0s}, {bytes: 2KiB, time: 1us}]\n").find("time") != std::string::npos);
+  CHECK(complaint_about("compute:\n  - {key: \"linear\", time: 12us, spread: -1}\n").find("spread") != std::string::npos);
   CHECK(complaint_about("compute:\n  - {key: \"linear\", time: 12us}\n") == "none");
 }
 
@@ -126,7 +186,10 @@ TEST_CASE("a profile that was cut short is refused wherever the cut is") {
   Profile profile;
   profile.machine = {{"device", "d"}, {"threads", "1"}};
   profile.compute = {{"linear forward", 12_us}};
-  profile.links = {{MoveKind::all_gather, 2, false, {1_us, 1e9}, {{1000_B, 1_us}, {2000_B, 2_us}}}};
+  profile.links = {{MoveKind::all_gather, 2, false, {1_us, 1e9}, {{1000_B, 1_us}, {2000_B, 2_us}}, 0.01}};
+  profile.spreads = {{"linear forward", 0.02}};
+  profile.copies = {{1000_B, 1_us}, {2000_B, 2_us}};
+  profile.unexplained = 0.03;
   const std::string text = to_yaml(profile);
   CHECK(to_yaml(read_profile(Options::from_text(text, "whole"))) == text);
   for (const std::size_t length : {std::size_t{10}, text.find("machine"), text.find("points") + 20, text.find("time: 12") - 3}) {

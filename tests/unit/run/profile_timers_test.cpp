@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <mutex>
 #include <set>
 
 #include "run/profile/kernel_timer.h"
@@ -56,19 +57,62 @@ TEST_CASE("a layer's program gives a time to each of its kernels, on whatever sh
       make_problem(model, test::dimensions(), {.batch = 4, .devices = 4, .budget = 1_GiB, .micro_batches = {1}});
   const KernelLibrary kernels;
   std::set<std::string> wanted;
-  profile::KernelTimes times;
+  profile::LayerTimes times;
   for (const Measurement& m : measurements(problem, *ops, Dtype::f32)) {
     wanted.insert(m.key);
-    if (times.contains(m.key)) continue;
+    if (times.kernels.contains(m.key)) continue;
     CAPTURE(m.key);
     profile::LayerTimer timer(m, kernels, *ops, at::Device(at::kCPU), true);
     for (int run = 0; run < 2; ++run) CHECK(timer.run(times) > 0);
   }
   for (const std::string& key : wanted) {
     CAPTURE(key);
-    REQUIRE(times.contains(key));
-    CHECK(profile::typical(times[key]) > 0);
+    REQUIRE(times.kernels.contains(key));
+    CHECK(profile::typical(times.kernels[key]) > 0);
   }
+  CHECK(times.moves.empty());  // there was nobody to communicate with
+  CHECK(profile::typical(times.passes) > 0);
+}
+
+TEST_CASE("ranks that run a layer together find what its collectives take") {
+  const ModelSpec model = test::small_gpt(1);
+  const auto ops = test::op_library();
+  const Problem problem =
+      make_problem(model, test::dimensions(), {.batch = 4, .devices = 2, .budget = 1_GiB, .micro_batches = {1}});
+  const KernelLibrary kernels;
+  const std::vector<Measurement> all = measurements(problem, *ops, Dtype::f32);
+  std::mutex mutex;
+  std::set<MoveKind> found;
+  run_threads(2, false, [&](CommWorld& world) {
+    profile::LayerTimes times;
+    for (const Measurement& m : all) {
+      if (times.kernels.contains(m.key)) continue;
+      profile::LayerTimer timer(m, kernels, *ops, at::Device(at::kCPU), true, &world);
+      timer.run(times);
+    }
+    const std::lock_guard lock(mutex);
+    for (const auto& [what, list] : times.moves) {
+      const auto& [kind, ranks, bytes] = what;
+      found.insert(kind);
+      CHECK(ranks == 2);
+      CHECK(bytes > 0_B);
+      for (const double seconds : list) CHECK(seconds > 0);
+    }
+  });
+  for (const MoveKind kind : {MoveKind::all_gather, MoveKind::all_reduce, MoveKind::reduce_scatter, MoveKind::all_to_all})
+    CHECK(found.contains(kind));
+}
+
+TEST_CASE("times of sizes rise: where they do not, the sizes concerned share their mean") {
+  const TimedSizes sizes = profile::rising({{1_B, 1e-6}, {2_B, 4e-6}, {3_B, 2e-6}, {4_B, 3e-6}, {5_B, 7e-6}});
+  CHECK(sizes == TimedSizes{{1_B, 1_us}, {2_B, 3_us}, {3_B, 3_us}, {4_B, 3_us}, {5_B, 7_us}});
+}
+
+TEST_CASE("a figure is the mean of its rounds, and their standard deviation") {
+  CHECK(profile::figure_of({2.0}).spread == 0);
+  const profile::Figure figure = profile::figure_of({0.9, 1.0, 1.1});
+  CHECK(figure.seconds == doctest::Approx(1));
+  CHECK(figure.spread == doctest::Approx(0.1));
 }
 
 TEST_CASE("every kernel that some candidate runs can be timed on one device") {

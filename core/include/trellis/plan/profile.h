@@ -55,14 +55,24 @@ struct Cluster {
 };
 TRELLIS_API Cluster read_cluster(const Options&);  // strict; marks errors
 
+// Times of a few sizes, by ascending size.
+using TimedSizes = std::vector<std::pair<Bytes, Picoseconds>>;
+// Between two sizes interpolated; beyond the largest the last two go on; below the smallest all is fixed time. Of two
+// sizes at the least.
+TRELLIS_API Picoseconds interpolated(const TimedSizes&, Bytes);
+// How far the time of that size may be off, as a share: half of what the sizes around it miss when their neighbors stand
+// for them, which doubles the distance; and between two sizes no more than lies between their times.
+TRELLIS_API double interpolation_error(const TimedSizes&, Bytes);
+
 // One collective among `ranks` devices of one node, or of several.
 struct TRELLIS_API LinkFit {
   MoveKind kind = MoveKind::all_gather;
   int ranks = 2;
   bool between_nodes = false;
-  Link link;                                            // fitted to all sizes
-  std::vector<std::pair<Bytes, Picoseconds>> points{};  // measured, by ascending bytes; between them times are interpolated
-  Picoseconds time(Bytes) const;                        // by the points where there are some
+  Link link;             // fitted to all sizes
+  TimedSizes points{};   // measured
+  double spread = 0;     // the standard error of its times, as a share
+  Picoseconds time(Bytes) const;  // by the points where there are some
 };
 
 // What a figure rests on; the later, the less sure.
@@ -71,20 +81,23 @@ TRELLIS_API std::string_view name_of(Basis);  // "measured here", "interpolated"
 
 // Which end of a figure's interval is asked for.
 enum class IntervalEnd { expected, lower, upper };
-// How far a figure of such a basis may be off, as a share of it. `spread`: of repeats of the measurement.
-TRELLIS_API double uncertainty(Basis, double spread);
+// How far a figure of such a basis may be off, as a share of it. `off`: what its measurement says about that.
+TRELLIS_API double uncertainty(Basis, double off);
 
 // Measured on one kind of device. An artefact in YAML.
 struct TRELLIS_API Profile {
   std::map<std::string, std::string> machine;  // device, threads, torch, kernels: what the figures hold for
-  std::map<std::string, Picoseconds> compute;  // by compute_key(): the median time
+  std::map<std::string, Picoseconds> compute;  // by compute_key()
+  std::map<std::string, double> spreads;       // of those: the standard deviation of repeats, as a share
   std::vector<LinkFit> links;
-  double copy_bandwidth = 0;  // bytes read plus bytes written a second; 0: not measured
+  TimedSizes copies;          // by bytes read plus bytes written
+  double copy_bandwidth = 0;  // bytes read plus bytes written a second, of large copies; 0: not measured
   Picoseconds launch{0};      // fixed time of an instruction that only copies or adds; 0: not measured
   Picoseconds adamw{0};       // of a million elements; 0: not measured
   Picoseconds norm{0};        // of a million elements: reading gradients for their norm; 0: not measured
   double slowdown = 0;        // as Cluster::slowdown; 0: not measured
-  double spread = 0;          // by how much repeats of the whole measurement differed, as a share
+  double spread = 0;          // the standard deviation of repeats of the whole measurement, as a share
+  double unexplained = 0;     // by how much layers that ran as a whole differ from the sum of their figures, as a share
 
   std::string fingerprint() const;  // of `machine`; 16 hex digits
 };
@@ -132,8 +145,11 @@ class TRELLIS_API Prices {
   Basis basis() const;
 
  private:
-  Picoseconds bounded(Picoseconds, Basis) const;  // the end of its interval that was asked for; notes the basis
+  // The end of its interval that was asked for; notes the basis. `off`: what the measurement says about it.
+  Picoseconds bounded(Picoseconds, Basis, double off) const;
+  double measured_off(double spread) const;
   Picoseconds launch() const;
+  Picoseconds call_with_copy(Bytes read_and_written) const;
   Picoseconds kernel(const StageProgram&, const Instruction&) const;
   Picoseconds roofline(const StageProgram&, const Instruction&) const;
   Picoseconds inner(const StageProgram&, const Instruction&, const DeriveContext&, Location) const;
