@@ -134,7 +134,7 @@ struct BiasAt final : OpKernel {
     if (!gradient.defined()) return;
     const at::Tensor& dy = output_gradient(c);
     if (const auto [first, count] = local_rows(c, dy.size(1)); count > 0)
-      gradient.add_(at::sum(dy.narrow(1, first, count), {0, 1}, false, gradient.scalar_type()));
+      gradient.add_(at::sum(dy.narrow(1, first, count), at::IntArrayRef{0, 1}, false, gradient.scalar_type()));
   }
 };
 
