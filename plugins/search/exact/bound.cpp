@@ -60,7 +60,7 @@ Bound::Bound(const Task& task, const Weights& weights, Stages how, const std::ve
       table_[static_cast<std::size_t>(i) * stages_.size() + static_cast<std::size_t>(s)] =
           possible(i, s) ? fill(i, s) : stage(s).nothing(i);
   // The first stage's last backward is rounded down, too.
-  total_ = stage(0).begin(0, values(0, 0)) + real(task.overhead()) - (task.slowdown().beyond_one() > 0 ? 1 : 0);
+  total_ = stage(0).begin(0, depth(0, 0), values(0, 0)) + real(task.overhead()) - (task.slowdown().beyond_one() > 0 ? 1 : 0);
 }
 
 bool Bound::possible(int layer, int stage) const {
@@ -68,6 +68,10 @@ bool Bound::possible(int layer, int stage) const {
   if (how_ != Stages::given) return true;
   const auto s = static_cast<std::size_t>(stage);
   return layer <= (*ends_)[s] && (stage == 0 || layer > (*ends_)[s - 1]);
+}
+int Bound::depth(int layer, int stage) const {
+  if (how_ == Stages::given) return (*ends_)[static_cast<std::size_t>(stage)] - layer;
+  return stages_.size() == 1 ? task_.layers() - 1 - layer : MemoryPrice::kWithin;
 }
 bool Bound::may_stay(int layer, int stage) const { return layer + 1 < task_.layers() && possible(layer + 1, stage); }
 bool Bound::may_leave(int layer, int stage) const {
@@ -79,9 +83,9 @@ StageWalk::Values Bound::fill(int layer, int stage) const {
   const StageWalk& walk = this->stage(stage);
   StageWalk::Values best = walk.nothing(layer);
   if (layer + 1 == task_.layers() && stage + 1 == static_cast<int>(stages_.size())) walk.end(layer, best);
-  if (may_stay(layer, stage)) walk.stay_all(layer, values(layer + 1, stage), best);
+  if (may_stay(layer, stage)) walk.stay_all(layer, depth(layer, stage), values(layer + 1, stage), best);
   if (may_leave(layer, stage))
-    walk.leave_all(layer, this->stage(stage + 1).begins(layer + 1, values(layer + 1, stage + 1)), best);
+    walk.leave_all(layer, this->stage(stage + 1).begins(layer + 1, depth(layer + 1, stage + 1), values(layer + 1, stage + 1)), best);
   return best;
 }
 
@@ -116,7 +120,7 @@ Choice Bound::path() const {
   int stage = 0, gather = 0, option = 0;
   double best = kInfinite;
   for (int o = 0; o < static_cast<int>(task_.kind(0).options.size()); ++o)
-    if (const double sum = this->stage(0).node(0, o, true) + after(0, 0, 0, o); sum < best) best = sum, option = o;
+    if (const double sum = this->stage(0).node(0, depth(0, 0), o, true) + after(0, 0, 0, o); sum < best) best = sum, option = o;
   choice.options.push_back(option);
   for (int i = 0; i + 1 < task_.layers(); ++i) {
     const StageWalk& walk = this->stage(stage);
@@ -126,12 +130,12 @@ Choice Bound::path() const {
     for (int to = 0; to < static_cast<int>(task_.kind(i + 1).options.size()); ++to) {
       if (may_stay(i, stage)) {
         const double sum =
-            walk.stay(i, gather, option, to) + walk.node(i + 1, to, false) + after(i + 1, stage, mine, to);
+            walk.stay(i, depth(i, stage), gather, option, to) + walk.node(i + 1, depth(i + 1, stage), to, false) + after(i + 1, stage, mine, to);
         if (sum < best) best = sum, next = to, next_stage = stage;
       }
       if (may_leave(i, stage)) {
         const double sum =
-            walk.leave(i, gather, option, to) + this->stage(stage + 1).node(i + 1, to, true) + after(i + 1, stage + 1, 0, to);
+            walk.leave(i, gather, option, to) + this->stage(stage + 1).node(i + 1, depth(i + 1, stage + 1), to, true) + after(i + 1, stage + 1, 0, to);
         if (sum < best) best = sum, next = to, next_stage = stage + 1;
       }
     }

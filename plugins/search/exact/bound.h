@@ -38,6 +38,8 @@ class Bound {
 
   // That a stage's times and memory have.
   const StageWalk& stage(int s) const { return stages_[static_cast<std::size_t>(s)]; }
+  // How many layers of the stage follow, where that is known; prices of memory are at last layers where it is not.
+  int depth(int layer, int stage) const;
   // No plan's step is below this; infinite where the cut leaves no plan.
   double total() const { return total_; }
   // The path of the bound.

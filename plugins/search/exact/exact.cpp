@@ -31,8 +31,11 @@ struct Settings {
   std::optional<double> seconds;
 };
 
+enum class Round { price, bound, labels };
+
 // One choice with one set of shapes, and what is known of it.
 struct Open {
+  Round round = Round::price;  // the next one
   const GlobalChoice* choice = nullptr;
   SharedShapes shapes;
   double lower_bound = 0;  // picoseconds a step
@@ -49,15 +52,14 @@ class Exact {
     begin_with_start();
     std::vector<Open> open = choices();
     log_.counts["choices"] = static_cast<std::int64_t>(open.size());
-    // Each round is dearer than the one before, and begins with what promises most. A few are bounded as soon as they
-    // are priced: the plans met on the way spare many others their pricing.
+    // Each round is dearer than the one before. What promises most goes a round further, until all that is open has
+    // been through both.
     const auto promising = [&](const Open& a, const Open& b) { return per_sample(a) < per_sample(b); };
-    for (std::span<Open> rest(open); !rest.empty(); rest = rest.subspan(std::min(kTogether, rest.size()))) {
-      const std::span<Open> few = rest.first(std::min(kTogether, rest.size()));
-      price(few);
-      std::ranges::stable_sort(few, promising);
-      for (std::span<Open> pair(few); !pair.empty(); pair = pair.subspan(std::min(kBounded, pair.size())))
-        bound(pair.first(std::min(kBounded, pair.size())));
+    for (;;) {
+      const std::vector<Open*> few = most_promising(open);
+      if (few.empty()) break;
+      if (few.front()->round == Round::price) price(few);
+      else bound(few);
     }
     std::erase_if(open, [&](const Open& o) { return closed(o); });
     std::ranges::stable_sort(open, promising);
@@ -74,7 +76,7 @@ class Exact {
   static constexpr std::size_t kTogether = 16, kBounded = 2;
   static constexpr std::int64_t kNarrow = 50'000;
 
-  double per_sample(const Open& o) const { return o.lower_bound / static_cast<double>(o.choice->batch); }
+  static double per_sample(const Open& o) { return o.lower_bound / static_cast<double>(o.choice->batch); }
 
   // A step of this choice that would be no better than what is known.
   Picoseconds known(const GlobalChoice& choice) const {
@@ -102,6 +104,20 @@ class Exact {
     if (!cost || !objection(problem_, *problem_.start, *cost).empty()) return;
     best_ = problem_.start;
     score_ = score(*best_, *cost);
+  }
+
+  // Of the round that the most promising choice comes to next, those that are no less promising than any of another.
+  static std::vector<Open*> most_promising(std::vector<Open>& open) {
+    std::vector<Open*> waiting;
+    for (Open& o : open)
+      if (o.round != Round::labels) waiting.push_back(&o);
+    std::ranges::stable_sort(waiting, [](const Open* a, const Open* b) { return per_sample(*a) < per_sample(*b); });
+    if (waiting.empty()) return {};
+    const Round round = waiting.front()->round;
+    const auto other = std::ranges::find_if(waiting, [&](const Open* o) { return o->round != round; });
+    waiting.erase(other, waiting.end());
+    waiting.resize(std::min(waiting.size(), round == Round::price ? kTogether : kBounded));
+    return waiting;
   }
 
   // Ordered by what the layers compute, were they spread perfectly.
@@ -197,12 +213,14 @@ class Exact {
   }
 
   // Out of time, one by one until some plan is found: see bound().
-  void price(std::span<Open> few) {
+  void price(std::span<Open* const> few) {
     in_parallel(few.size(), [&](std::size_t i) {
-      if (!hopeless(few[i]) && !out_of_time()) make_task(few[i]);
+      if (!hopeless(*few[i]) && !out_of_time()) make_task(*few[i]);
     });
-    for (Open& o : few)
-      if (o.task) count_task(o), note(o);
+    for (Open* o : few) {
+      o->round = Round::bound;
+      if (o->task) count_task(*o), note(*o);
+    }
   }
 
   void make_task(Open& o) const {
@@ -216,15 +234,17 @@ class Exact {
     log_.counts["candidates dominated"] += o.task->candidates_dominated;
   }
 
-  void bound(std::span<Open> few) {
-    for (Open& o : few)
-      if (!o.task && !hopeless(o) && !best_) make_task(o), count_task(o), note(o);
+  void bound(std::span<Open* const> few) {
+    for (Open* o : few) {
+      o->round = Round::labels;
+      if (!o->task && !hopeless(*o) && !best_) make_task(*o), count_task(*o), note(*o);
+    }
     if (out_of_time() && best_) return;
     in_parallel(few.size(), [&](std::size_t i) {
-      if (few[i].task && !hopeless(few[i])) relax(*few[i].task, known(*few[i].choice), few[i].relaxed);
+      if (few[i]->task && !hopeless(*few[i])) relax(*few[i]->task, known(*few[i]->choice), few[i]->relaxed);
     });
-    for (Open& o : few)
-      if (o.task) note(o);
+    for (Open* o : few)
+      if (o->task) note(*o);
   }
 
   void note(Open& o) {

@@ -1,10 +1,12 @@
 #include "labels.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <tuple>
 
 #include "dominance.h"
+#include "in_parallel.h"
 #include "reals.h"
 
 namespace trellis::exact_search {
@@ -73,9 +75,12 @@ class Labels {
           label.sum.layers > 1 ? label.sum.reduced - label.sum.backward : last.reduce_last - last.reduce_each;
       time += w.reduce * real(label.sum.reducing + last.reduce_last) + w.late * std::max(0.0, real(late)) - 1;
     }
-    const Bytes kept = label.sum.kept + last.kept;
-    const StageShape& shape = task_.stage(stage);
-    return time - bound.stage(stage).memory_price(shape.budget - label.sum.states - kept * shape.in_flight);
+    const MemoryPrice& price = w.memory;
+    const int depth = bound.depth(layer, stage);
+    return time - bound.stage(stage).budget() + price.total() * real(label.sum.states) +
+           price.kept(depth, task_.stage(stage).in_flight) * real(label.sum.kept + last.kept) +
+           price.early() * real(label.sum.early) + price.behind(depth) * real(label.sum.peak) +
+           price.last_behind(depth) * real(label.sum.last_peak + last.pending);
   }
 
   // Which options later layers have to know of: equal numbers, equal options and stages of all owners so far.
@@ -157,7 +162,7 @@ class Labels {
       for (int g = 0; g < gathers; ++g) {
         std::vector<double> all;
         for (int o = 0; o < static_cast<int>(next.options.size()); ++o)
-          all.push_back(b->stage(stage).node(layer_ + 1, o, first) + b->after(layer_ + 1, stage, g, o));
+          all.push_back(b->stage(stage).node(layer_ + 1, b->depth(layer_ + 1, stage), o, first) + b->after(layer_ + 1, stage, g, o));
         least.push_back(StageWalk::least_of(*ends.classes, all));
         values.push_back(std::move(all));
       }
@@ -175,7 +180,7 @@ class Labels {
       const Ends inside = stays ? ends_of(s, false) : Ends{}, beyond = leaves ? ends_of(s + 1, true) : Ends{};
       for (std::size_t l = 0; l < labels.size(); ++l) {
         if (hopeless(labels[l].bound)) continue;
-        if (out_of_time() && has_successor(s)) {
+        if (out_of_time(asked_) && has_successor(s)) {
           give_up(labels[l]);
           continue;
         }
@@ -192,8 +197,8 @@ class Labels {
     return !next_[static_cast<std::size_t>(stage)].empty() ||
            (stage + 1 < stages_ && !next_[static_cast<std::size_t>(stage) + 1].empty());
   }
-  bool out_of_time() {
-    if (!late_ && ++asked_ % kPatience == 0) late_ = limit_.out_of_time();
+  bool out_of_time(int& asked) {
+    if (!late_ && ++asked % kPatience == 0 && limit_.out_of_time()) late_ = true;
     return late_;
   }
   void give_up(const Label& label) {
@@ -212,7 +217,7 @@ class Labels {
       for (std::size_t b = 0; b < bounds_.size() && !all; ++b) {
         const int to = ends.classes->first[c];
         here[b] = behind[b] + (leaves ? bounds_[b]->stage(stage).leave(layer_, label.gather, label.option, to)
-                                      : bounds_[b]->stage(stage).stay(layer_, label.gather, label.option, to));
+                                      : bounds_[b]->stage(stage).stay(layer_, bounds_[b]->depth(layer_, stage), label.gather, label.option, to));
         all = hopeless(here[b] + ends.least[b][mine][c]);
       }
       if (all) {
@@ -284,34 +289,19 @@ class Labels {
     std::int64_t alive = 0;
     for (auto& labels : next_) {
       std::ranges::stable_sort(labels, {}, &Label::bound);
-      struct Group {
-        std::vector<Dominance::Numbers> numbers;
-        std::vector<std::size_t> labels;
-      };
-      std::map<Key, Group> groups;
+      std::map<Key, std::vector<std::size_t>> by_key;
+      for (std::size_t l = 0; l < labels.size(); ++l) by_key[key(labels[l])].push_back(l);
+      std::vector<const std::vector<std::size_t>*> groups;
+      for (const auto& [key, group] : by_key) groups.push_back(&group);
+      std::vector<Fate> fates(labels.size(), Fate::stays);
+      if (labels.size() < kMany)
+        for (const auto* group : groups) settle(labels, *group, fates);
+      else in_parallel(groups.size(), [&](std::size_t g) { settle(labels, *groups[g], fates); });
       std::vector<Label> left;
-      const int layer = static_cast<int>(history_.size());
-      for (Label& label : labels) {
-        if (out_of_time() && !left.empty()) {
-          give_up(label);
-          continue;
-        }
-        Group& group = groups[key(label)];
-        const Dominance::Numbers mine = dominance_.numbers(label);
-        bool dominated = false;
-        for (std::size_t k = 0; k < group.numbers.size() && !dominated; ++k) {
-          if (!Dominance::no_worse(group.numbers[k], mine)) continue;
-          const Label& other = left[group.labels[k]];
-          dominated = task_.no_worse_to_come(layer, other.option, label.option) &&
-                      dominance_.no_worse_behind(other, label, done_);
-        }
-        if (dominated) {
-          ++result_.dominated;
-          continue;
-        }
-        group.numbers.push_back(mine);
-        group.labels.push_back(left.size());
-        left.push_back(std::move(label));
+      for (std::size_t l = 0; l < labels.size(); ++l) {
+        if (fates[l] == Fate::stays) left.push_back(std::move(labels[l]));
+        else if (fates[l] == Fate::late) give_up(labels[l]);
+        else ++result_.dominated;
       }
       labels = std::move(left);
       alive += static_cast<std::int64_t>(labels.size());
@@ -319,6 +309,32 @@ class Labels {
     cut_down(alive);
     history_.push_back(std::move(next_));
     next_.assign(static_cast<std::size_t>(stages_), {});
+  }
+
+  // Of labels with one future those that another one stands for.
+  enum class Fate : char { stays, dominated, late };
+  void settle(const std::vector<Label>& labels, const std::vector<std::size_t>& group, std::vector<Fate>& fates) {
+    const int layer = static_cast<int>(history_.size());
+    std::vector<Dominance::Numbers> numbers;
+    std::vector<std::size_t> left;
+    int asked = 0;
+    for (const std::size_t l : group) {
+      if (!left.empty() && out_of_time(asked)) {
+        fates[l] = Fate::late;
+        continue;
+      }
+      const Label& label = labels[l];
+      const Dominance::Numbers mine = dominance_.numbers(label);
+      bool dominated = false;
+      for (std::size_t k = 0; k < numbers.size() && !dominated; ++k) {
+        if (!Dominance::no_worse(numbers[k], mine)) continue;
+        const Label& other = labels[left[k]];
+        dominated = task_.no_worse_to_come(layer, other.option, label.option) &&
+                    dominance_.no_worse_behind(other, label, done_);
+      }
+      if (dominated) fates[l] = Fate::dominated;
+      else numbers.push_back(mine), left.push_back(l);
+    }
   }
 
   // Over the limit: the least promising go, and what they might have led to is remembered.
@@ -375,11 +391,12 @@ class Labels {
   const Task& task_;
   const std::vector<const Bound*>& bounds_;
   const LabelLimit& limit_;
+  static constexpr std::size_t kMany = 1000;  // labels that are worth several threads
   static constexpr int kPatience = 64;  // labels between two looks at the clock
   Picoseconds known_;
   const int stages_;
   int asked_ = 0;
-  bool late_ = false;
+  std::atomic<bool> late_ = false;
   int layer_ = 0;
   Layer next_;
   std::vector<Layer> history_;

@@ -1,4 +1,4 @@
-// Times as real numbers: bounds are weighted sums of them.
+// Times and sizes as real numbers: bounds are weighted sums of them.
 #pragma once
 
 #include <limits>
@@ -12,5 +12,6 @@ inline constexpr double kInfinite = std::numeric_limits<double>::infinity();
 inline constexpr double kRounding = 1e-9;
 
 inline double real(Picoseconds t) { return static_cast<double>(t.value); }
+inline double real(Bytes b) { return static_cast<double>(b.value); }
 
 }  // namespace trellis::exact_search

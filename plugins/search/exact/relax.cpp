@@ -4,6 +4,8 @@
 #include <cmath>
 #include <set>
 
+#include "ascent.h"
+#include "first_plan.h"
 #include "improve.h"
 #include "reals.h"
 #include "segments.h"
@@ -13,6 +15,7 @@ namespace trellis::exact_search {
 namespace {
 
 constexpr int kHalvings = 9;
+constexpr int kSteps = 60;  // of prices at every layer
 constexpr int kRounds = 4;  // of cuts and the prices that they lead to
 constexpr double kWork = 4e8;       // steps of a bound over all cuts
 constexpr std::size_t kPrices = 4;  // of memory: labels differ in what they have left
@@ -32,9 +35,12 @@ class Relaxation {
       if (hopeless()) return;
       // All stages once, and the slowest of the best balanced cut for the micro-batches that are left.
       const double chain = solve(chain_weights(task_), Stages::one)->total();
-      result_.lower_bound = std::max(result_.lower_bound, (chain + slowest().first) * (1 - kRounding));
+      const auto [most, ends] = slowest();
+      result_.lower_bound = std::max(result_.lower_bound, (chain + most) * (1 - kRounding));
+      if (!hopeless()) meet(first_plan(task_, ends));
       return;
     }
+    meet(first_plan(task_, {task_.layers() - 1}));
     auto free = solve(weights_, Stages::all);
     if (!hopeless()) result_.free_path_fits = meet(free->path());
     // What its reductions take may be more than its backward.
@@ -99,10 +105,27 @@ class Relaxation {
       if (meet(path)) high = middle, small = path;
       else low = middle, large = path;
     }
+    price_places(tried);
+    if (hopeless()) return;
     std::ranges::stable_sort(tried, [](const auto& a, const auto& b) { return a->total() > b->total(); });
     tried.resize(std::min<std::size_t>(tried.size(), kPrices));
     result_.bounds.insert(result_.bounds.begin(), tried.begin(), tried.end());
     if (!small.options.empty() && small.ends == large.ends) mix(large, small);
+  }
+
+  // On from the best price at the last layer to prices at every one.
+  void price_places(std::vector<std::shared_ptr<const Bound>>& tried) {
+    if (hopeless()) return;
+    const auto highest = std::ranges::max_element(tried, {}, [](const auto& b) { return b->total(); });
+    Weights from = weights_;
+    from.front().memory = (*highest)->stage(0).weights().memory;
+    const Ascent ascent = ascend(task_, from, {task_.layers() - 1}, kSteps, [&](const Weights& w) {
+      if (hopeless()) return std::shared_ptr<const Bound>();
+      auto bound = solve(w, Stages::all);
+      meet(bound->path());
+      return bound;
+    });
+    tried.insert(tried.end(), ascent.tried.begin(), ascent.tried.end());
   }
 
   void make_better() {
@@ -187,10 +210,17 @@ class Relaxation {
     std::set<std::vector<int>> seen;
     for (int round = 0; round < kRounds; ++round) {
       result_.solved += segments.price(prices) / task_.layers();
+      segments.enumerate();
+      result_.lower_bound = std::max(result_.lower_bound, segments.least_limit(result_.lower_bound) * (1 - kRounding));
+      if (!hopeless()) result_.lower_bound = std::max(result_.lower_bound, segments.replayed());
       const Segments::Best best = segments.best();
       result_.lower_bound = std::max(result_.lower_bound, best.bound * (1 - kRounding));
       if (hopeless() || best.ends.empty()) return;
       if (!seen.insert(best.ends).second && round > 1) return;
+      if (const std::optional<Choice> plan = segments.fastest(best.ends)) {
+        meet(*plan);
+        if (round > 0) return;
+      }
       prices = solve_cut(best.ends);
       if (std::ranges::all_of(prices, [](double price) { return price == 0; })) return;
     }
@@ -241,7 +271,7 @@ class Relaxation {
     const auto prices = [&] {
       std::vector<double> all;
       for (std::size_t s = 0; s < w.size(); ++s)
-        all.push_back(w[s].memory * (1 + task_.stage(static_cast<int>(s)).extra_backward) / w[s].backward);
+        all.push_back(w[s].memory.total() * (1 + task_.stage(static_cast<int>(s)).extra_backward) / w[s].backward);
       return all;
     };
     std::vector<double> low(w.size(), 0), high(w.size(), -1);
@@ -256,10 +286,10 @@ class Relaxation {
       bool all_cheap = true;
       for (std::size_t s = 0; s < w.size(); ++s) {
         const bool fits = value.memory[s] <= task_.stage(static_cast<int>(s)).budget;
-        if (fits && w[s].memory == 0) continue;
+        if (fits && w[s].memory.total() == 0) continue;
         all_cheap = false;
-        (fits ? high : low)[s] = w[s].memory;
-        w[s].memory = high[s] < 0   ? std::max(first_price(), w[s].memory * 4)
+        (fits ? high : low)[s] = w[s].memory.total();
+        w[s].memory = high[s] < 0   ? std::max(first_price(), w[s].memory.total() * 4)
                       : low[s] == 0 ? high[s] / 4
                                     : std::sqrt(low[s] * high[s]);
       }

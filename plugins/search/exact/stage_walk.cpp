@@ -43,30 +43,33 @@ StageWalk StageWalk::over_all(const Task& task, const StageWeights& weights) {
   return walk;
 }
 
-double StageWalk::node(int layer, int option, bool first) const {
+double StageWalk::node(int layer, int depth, int option, bool first) const {
   double least = kInfinite;
-  if (!all_) least = node_of(task_.cost(layer, option, stage_), first);
+  if (!all_) least = node_of(task_.cost(layer, option, stage_), depth, first);
   else
     for (const LayerCost& c : task_.kind(layer).options[static_cast<std::size_t>(option)].costs)
-      least = std::min(least, node_of(c, first));
+      least = std::min(least, node_of(c, depth, first));
   // What it shares with an earlier layer may be counted there.
   const Saving saving = task_.most_saved(layer, option);
-  return least - weights_.update * real(saving.update) - memory_price(saving.states);
+  return least - weights_.update * real(saving.update) - weights_.memory.total() * real(saving.states);
 }
 
-double StageWalk::node_of(const LayerCost& c, bool first) const {
-  double sum = weights_.update * real(c.update) + memory_price(c.states + c.kept * in_flight_);
-  sum += weights_.reduce * real(c.reduce_last);
+double StageWalk::node_of(const LayerCost& c, int depth, bool first) const {
+  const MemoryPrice& price = weights_.memory;
+  double sum = weights_.update * real(c.update) + weights_.reduce * real(c.reduce_last);
+  sum += price.total() * real(c.states) + price.kept(depth, in_flight_) * real(c.kept) + price.early() * real(c.early) +
+         price.last_behind(depth) * real(c.pending);
   if (first)
     sum += weights_.forward * real(c.forward.gather) + weights_.backward * real(c.reduce_each) +
-           weights_.late * std::max(0.0, real(c.reduce_last - c.reduce_each)) - memory_price(budget_);
+           weights_.late * std::max(0.0, real(c.reduce_last - c.reduce_each)) - budget();
   return sum;
 }
 
-double StageWalk::stay(int layer, int gather, int from, int to) const {
+double StageWalk::stay(int layer, int depth, int gather, int from, int to) const {
   const StayTable& t = task_.steps().stay(layer, variant_);
   const std::size_t at = entry(task_.kind(layer), from, task_.kind(layer + 1).arriving, to);
-  return weights_.forward * t.forward[at] + weights_.backward * t.backward[static_cast<std::size_t>(gather)][at];
+  return weights_.forward * t.forward[at] + weights_.backward * t.backward[static_cast<std::size_t>(gather)][at] +
+         peak(t.peaks, at, task_.steps().gathered_before(layer, gather), depth);
 }
 
 double StageWalk::leave(int layer, int gather, int from, int to) const {
@@ -76,12 +79,20 @@ double StageWalk::leave(int layer, int gather, int from, int to) const {
                                 : entry(kind, from, task_.kind(layer + 1).beginning, to);
   return weights_.forward * t.forward[at] +
          (weights_.backward + weights_.last) * t.backward[static_cast<std::size_t>(gather)][at] + t.sends[at] +
-         extra(layer, from);
+         peak(t.peaks, at, task_.steps().gathered_before(layer, gather), 0);
 }
 
-// The price of the stage's peak above its states and what is kept, if it ends here.
-double StageWalk::extra(int layer, int from) const {
-  return all_ ? 0 : memory_price(task_.last_extra(layer, from, stage_));
+// What a layer has for a while, beside parameters that the one before it has gathered.
+double StageWalk::peak(const PeakTable& peaks, std::size_t at, double gathered, int depth) const {
+  return weights_.memory.passes(depth) * std::max(peaks.forward[at], peaks.backward[at] + gathered) +
+         weights_.memory.last_backward(depth) * (peaks.last[at] + gathered);
+}
+
+// To each class of options from which a step begins, the steps to one of those where it ends.
+void StageWalk::add_peaks(const PeakTable& peaks, std::size_t row, double gathered, int depth,
+                          std::vector<double>& ahead) const {
+  if (weights_.memory.passes(depth) == 0 && weights_.memory.last_backward(depth) == 0) return;
+  for (std::size_t f = 0; f < ahead.size(); ++f) ahead[f] += peak(peaks, row + f, gathered, depth);
 }
 
 StageWalk::Values StageWalk::nothing(int layer) const {
@@ -97,11 +108,11 @@ void StageWalk::end(int layer, Values& best) const {
     }
 }
 
-void StageWalk::stay_all(int layer, const Values& next_values, Values& best) const {
+void StageWalk::stay_all(int layer, int depth, const Values& next_values, Values& best) const {
   const Kind &kind = task_.kind(layer), &next = task_.kind(layer + 1);
   const std::size_t from = kind.leaving.first.size(), to = next.arriving.first.size();
   std::vector<double> nodes(next.options.size()), values(next.options.size());
-  for (std::size_t o = 0; o < nodes.size(); ++o) nodes[o] = node(layer + 1, static_cast<int>(o), false);
+  for (std::size_t o = 0; o < nodes.size(); ++o) nodes[o] = node(layer + 1, depth - 1, static_cast<int>(o), false);
   std::vector<std::vector<double>> arriving(task_.gathers().size());  // [gather][arriving class]
   for (const int g : task_.steps().levels_before(layer + 1)) {
     for (std::size_t o = 0; o < nodes.size(); ++o)
@@ -109,7 +120,7 @@ void StageWalk::stay_all(int layer, const Values& next_values, Values& best) con
     arriving[static_cast<std::size_t>(g)] = least_of(next.arriving, values);
   }
   const StayTable& steps = task_.steps().stay(layer, variant_);
-  std::vector<double> ahead(from * to);
+  std::vector<double> ahead(from * to), row(from);
   for (std::size_t f = 0; f < from; ++f) {
     const Option& option = kind.options[static_cast<std::size_t>(kind.leaving.first[f])];
     const std::vector<double>& mine = arriving[static_cast<std::size_t>(option.gather)];
@@ -117,39 +128,41 @@ void StageWalk::stay_all(int layer, const Values& next_values, Values& best) con
   }
   for (const int gather : task_.steps().levels_before(layer)) {
     const auto g = static_cast<std::size_t>(gather);
-    for (std::size_t t = 0; t < to; ++t)
-      take_least(&best[g * from], &ahead[t * from], weights_.backward, &steps.backward[g][t * from], from);
+    for (std::size_t t = 0; t < to; ++t) {
+      row.assign(ahead.begin() + static_cast<std::ptrdiff_t>(t * from), ahead.begin() + static_cast<std::ptrdiff_t>((t + 1) * from));
+      add_peaks(steps.peaks, t * from, task_.steps().gathered_before(layer, gather), depth, row);
+      take_least(&best[g * from], row.data(), weights_.backward, &steps.backward[g][t * from], from);
+    }
   }
 }
 
 void StageWalk::leave_all(int layer, const std::vector<double>& beginning, Values& best) const {
-  const std::vector<int>& first = task_.kind(layer).leaving.first;
-  const std::size_t from = first.size();
+  const std::size_t from = task_.kind(layer).leaving.first.size();
   const LeaveTable& steps = leave_table(layer);
-  std::vector<double> ahead(from), extras(from);
-  for (std::size_t f = 0; f < from; ++f) extras[f] = extra(layer, first[f]);
+  std::vector<double> ahead(from);
   for (std::size_t t = 0; t < beginning.size(); ++t) {
-    for (std::size_t f = 0; f < from; ++f)
-      ahead[f] = beginning[t] + weights_.forward * steps.forward[t * from + f] + steps.sends[t * from + f] + extras[f];
     for (const int gather : task_.steps().levels_before(layer)) {
       const auto g = static_cast<std::size_t>(gather);
+      for (std::size_t f = 0; f < from; ++f)
+        ahead[f] = beginning[t] + weights_.forward * steps.forward[t * from + f] + steps.sends[t * from + f];
+      add_peaks(steps.peaks, t * from, task_.steps().gathered_before(layer, gather), 0, ahead);
       take_least(&best[g * from], ahead.data(), weights_.backward + weights_.last, &steps.backward[g][t * from], from);
     }
   }
 }
 
-double StageWalk::begin(int layer, const Values& values) const {
+double StageWalk::begin(int layer, int depth, const Values& values) const {
   double least = kInfinite;
   for (int o = 0; o < static_cast<int>(task_.kind(layer).options.size()); ++o)
-    least = std::min(least, node(layer, o, true) + value(values, layer, 0, o));
+    least = std::min(least, node(layer, depth, o, true) + value(values, layer, 0, o));
   return least;
 }
 
-std::vector<double> StageWalk::begins(int layer, const Values& values) const {
+std::vector<double> StageWalk::begins(int layer, int depth, const Values& values) const {
   const Kind& kind = task_.kind(layer);
   std::vector<double> all(kind.options.size());
   for (int o = 0; o < static_cast<int>(all.size()); ++o)
-    all[static_cast<std::size_t>(o)] = node(layer, o, true) + value(values, layer, 0, o);
+    all[static_cast<std::size_t>(o)] = node(layer, depth, o, true) + value(values, layer, 0, o);
   return least_of(kind.beginning, all);
 }
 

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "memory_price.h"
+#include "reals.h"
 #include "task.h"
 
 namespace trellis::exact_search {
@@ -13,7 +15,7 @@ struct StageWeights {
   double reduce = 0;  // of what is reduced in the last micro-batch
   double late = 0;    // of what its last reduction takes longer than the others, which the stage ends with
   double last = 0;    // of the last layer's backward, beside `backward`
-  double memory = 0;  // picoseconds a byte
+  MemoryPrice memory;
 };
 
 class StageWalk {
@@ -28,10 +30,11 @@ class StageWalk {
 
   const StageWeights& weights() const { return weights_; }
 
+  // `depth`: how many layers of the stage follow (MemoryPrice).
   // What pushing a layer adds at once.
-  double node(int layer, int option, bool first) const;
+  double node(int layer, int depth, int option, bool first) const;
   // A step to a further layer of the stage, or out of it (`to` < 0: none is left).
-  double stay(int layer, int gather, int from, int to) const;
+  double stay(int layer, int depth, int gather, int from, int to) const;
   double leave(int layer, int gather, int from, int to) const;
 
   // All infinite.
@@ -40,7 +43,7 @@ class StageWalk {
   // `ahead` tells the costs by class of `beginning`; a further layer, of which `next` tells them.
   void end(int layer, Values&) const;
   void leave_all(int layer, const std::vector<double>& ahead, Values&) const;
-  void stay_all(int layer, const Values& next, Values&) const;
+  void stay_all(int layer, int depth, const Values& next, Values&) const;
 
   double value(const Values& values, int layer, int gather, int option) const {
     const Kind::Classes& classes = task_.kind(layer).leaving;
@@ -48,19 +51,20 @@ class StageWalk {
                   static_cast<std::size_t>(classes.of[static_cast<std::size_t>(option)])];
   }
   // The least of all options with which the stage can begin at this layer.
-  double begin(int layer, const Values&) const;
+  double begin(int layer, int depth, const Values&) const;
   // The same by class of `beginning`.
-  std::vector<double> begins(int layer, const Values&) const;
+  std::vector<double> begins(int layer, int depth, const Values&) const;
 
-  double memory_price(Bytes left) const { return weights_.memory * static_cast<double>(left.value); }
-  Bytes budget() const { return budget_; }
+  // What the budget is worth.
+  double budget() const { return weights_.memory.total() * real(budget_); }
 
   // Of each class of options the least.
   static std::vector<double> least_of(const Kind::Classes&, const std::vector<double>& values);
 
  private:
-  double node_of(const LayerCost&, bool first) const;
-  double extra(int layer, int from) const;
+  double node_of(const LayerCost&, int depth, bool first) const;
+  double peak(const PeakTable&, std::size_t at, double gathered, int depth) const;
+  void add_peaks(const PeakTable&, std::size_t row, double gathered, int depth, std::vector<double>& ahead) const;
   const LeaveTable& leave_table(int layer) const { return task_.steps().leave(layer, stage_, variant_); }
 
   const Task& task_;

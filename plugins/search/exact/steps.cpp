@@ -24,12 +24,22 @@ void lower(std::vector<double>& least, const std::vector<double>& other) {
 template <class Table>
 void lower_passes(Table& least, const Table& other) {
   lower(least.forward, other.forward);
+  lower(least.peaks.forward, other.peaks.forward);
+  lower(least.peaks.backward, other.peaks.backward);
+  lower(least.peaks.last, other.peaks.last);
   for (std::size_t g = 0; g < least.backward.size(); ++g) lower(least.backward[g], other.backward[g]);
 }
 void lower(StayTable& least, const StayTable& other) { lower_passes(least, other); }
 void lower(LeaveTable& least, const LeaveTable& other) {
   lower_passes(least, other);
   lower(least.sends, other.sends);
+}
+
+// Beside what the next layer has gathered, or holds.
+void push_peaks(PeakTable& peaks, const LayerCost& c, const EdgeCost& edge, Bytes next_gathered, Bytes next_held) {
+  peaks.forward.push_back(real(std::max(c.forward_peak + next_gathered, c.kept + edge.bytes) - c.kept));
+  peaks.backward.push_back(real(c.backward_peak + next_held - c.kept));
+  peaks.last.push_back(real(c.last_peak + next_held - c.kept));
 }
 
 template <class Table>
@@ -52,6 +62,13 @@ Steps::Steps(const Task& task) : task_(task) {
     for (const Option& o : kind.options) levels.push_back(o.gather);
     std::ranges::sort(levels);
     levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
+    auto& gathered = gathered_.emplace_back(task.gathers().size(), kInfinite);
+    gathered.front() = 0;  // also where a stage begins
+    for (const Option& o : kind.options)
+      for (const LayerCost& c : o.costs) {
+        double& least = gathered[static_cast<std::size_t>(o.gather)];
+        least = std::min(least, real(c.gathered));
+      }
   }
   for (int i = 0; i + 1 < task.layers(); ++i) {
     const std::size_t p = pair(i);
@@ -81,6 +98,11 @@ const std::vector<int>& Steps::levels_before(int layer) const {
   return layer == 0 ? none_ : levels_[static_cast<std::size_t>(task_.kind_number(layer - 1))];
 }
 
+double Steps::gathered_before(int layer, int level) const {
+  if (layer == 0) return 0;
+  return gathered_[static_cast<std::size_t>(task_.kind_number(layer - 1))][static_cast<std::size_t>(level)];
+}
+
 // Few stages differ in what leaving them costs.
 void Steps::make_leaving(int layer, std::size_t p) {
   for (int s = 0; s + 1 < task_.stages(); ++s) {
@@ -103,6 +125,7 @@ StayTable Steps::stay_table(int layer, int stage) const {
       const EdgeCost& e = task_.edge(layer, from, to, stage);
       table.forward.push_back(
           overlap(real(c.forward.busy + e.forward), real(c.forward.link + e.forward), real(n.forward.gather)));
+      push_peaks(table.peaks, c, e, n.gathered, n.held);
       for (std::size_t g = 0; g < table.backward.size(); ++g)
         table.backward[g].push_back(overlap(real(c.backward.busy + e.backward), real(c.backward.link + e.backward),
                                             real(n.reduce_each) + real(task_.gathers()[g])));
@@ -121,6 +144,7 @@ LeaveTable Steps::leave_table(int layer, int stage, int edge_of) const {
       const LayerCost& c = task_.cost(layer, from, stage);
       const EdgeCost& e = edge_of < 0 ? none : task_.stage_edge(layer, from, to, edge_of);
       table.forward.push_back(real(c.forward.busy + e.forward));
+      push_peaks(table.peaks, c, e, {}, {});
       table.sends.push_back(real(e.send_forward) + real(e.send_backward));
       for (std::size_t g = 0; g < table.backward.size(); ++g)
         table.backward[g].push_back(overlap(real(c.backward.busy + e.backward), real(c.backward.link + e.backward),

@@ -10,14 +10,22 @@ namespace trellis::exact_search {
 
 class Task;
 
+// The most that the layer has above what it keeps: in forward and on the edge; in backward and in the last one, but for
+// parameters that the layer before it has gathered.
+struct PeakTable {
+  std::vector<double> forward, backward, last;
+};
+
 // From a class of `leaving` to one of `arriving`: [to * from classes + from].
 struct StayTable {
+  PeakTable peaks;
   std::vector<double> forward;
   std::vector<std::vector<double>> backward;  // by the level of the gather of the layer before (Task::gathers)
 };
 
 // From a class of `leaving` to one of the next layer's `beginning`, in another stage; or to none, at the model's end.
 struct LeaveTable {
+  PeakTable peaks;
   std::vector<double> forward, sends;
   std::vector<std::vector<double>> backward;  // likewise
 };
@@ -33,6 +41,9 @@ class Steps {
   const LeaveTable& end(int variant) const { return end_[number(variant)]; }
   // The levels that the layer before can have; 0, as at the beginning of a stage, is among them.
   const std::vector<int>& levels_before(int layer) const;
+
+  // The least that the layer before has gathered in backward, by level.
+  double gathered_before(int layer, int level) const;
 
   static constexpr int kLeast = -1;  // entry by entry the least of all variants
 
@@ -53,6 +64,7 @@ class Steps {
   std::vector<std::vector<std::size_t>> leaving_;   // [pair of kinds][stage, and the least]: which of leave_
   std::vector<LeaveTable> end_;                     // [variant, and the least]
   std::vector<std::vector<int>> levels_;            // [kind]: that its options have, with 0
+  std::vector<std::vector<double>> gathered_;       // [kind][level]
   std::vector<int> none_{0};
 };
 

@@ -15,12 +15,14 @@ namespace {
 StageShape shape_of(const std::vector<Action>& actions, bool flushes) {
   StageShape shape;
   shape.in_flight = in_flight(actions);
-  int forwards = 0, backwards = 0, after_first_backward = 0;
+  int forwards = 0, backwards = 0, after_first_backward = 0, before_last_forward = 0;
   for (const Action& a : actions) {
-    if (a.kind == ActionKind::forward) ++forwards, after_first_backward += backwards > 0;
+    if (a.kind == ActionKind::forward) ++forwards, after_first_backward += backwards > 0, before_last_forward = backwards;
     if (a.kind == ActionKind::backward) ++backwards;
   }
   shape.extra_backward = std::max(0, backwards - 1);
+  shape.turns = before_last_forward > 0;
+  shape.turn_forward = std::max(0, after_first_backward - 1), shape.turn_backward = std::max(0, before_last_forward - 1);
   // Where all forwards of the last stage come before its backwards, the last forward is on the way of the first
   // backward.
   shape.extra_forward = flushes ? std::max(0, forwards - 1) : after_first_backward;
@@ -307,12 +309,6 @@ Saving Task::most_saved(int layer, int option) const {
   return mine.empty() ? Saving{} : mine[static_cast<std::size_t>(option)];
 }
 
-Bytes Task::last_extra(int layer, int option, int stage) const {
-  const LayerCost& c = cost(layer, option, stage);
-  const Bytes passes = std::max(c.forward_peak, c.backward_peak);
-  return (this->stage(stage).in_flight == 1 ? std::max(passes, c.last_peak) : passes) - c.kept;
-}
-
 // Of a layer whose neighbor is not known yet, the sums have all but these.
 void Task::compare_to_come() {
   const auto open = [](const LayerCost& c) {
@@ -362,11 +358,12 @@ void Task::make_classes() {
                     c.backward.busy.value,
                     c.backward.link.value,
                     c.backward.gather.value,
-                    (std::max(c.forward_peak, c.backward_peak) - c.kept).value,
-                    (std::max({c.forward_peak, c.backward_peak, c.last_peak}) - c.kept).value};
+                    (c.forward_peak - c.kept).value,
+                    (c.backward_peak - c.kept).value,
+                    (c.last_peak - c.kept).value};
     });
     kind.arriving = classes(kind.options, [](const LayerCost& c) {
-      return Values{c.entry, c.forward.gather.value, c.reduce_each.value};
+      return Values{c.entry, c.forward.gather.value, c.reduce_each.value, c.gathered.value, c.held.value};
     });
     kind.beginning = classes(kind.options, [](const LayerCost& c) { return Values{c.entry}; });
   }

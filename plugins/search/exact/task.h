@@ -37,6 +37,11 @@ struct StageShape {
   int variant = 0;
   int in_flight = 1;
   double extra_forward = 0, extra_backward = 0;
+  // What this stage does between its first backward and its last forward, where it has them in that order. In front of
+  // it a micro-batch goes from here to the last stage and back, and after it another one does:
+  // step >= earlier stages' (forward + backward) + 2 (this one's and all later ones') + turns of this stage.
+  bool turns = false;
+  double turn_forward = 0, turn_backward = 0;
   Bytes budget{0};
 };
 
@@ -106,9 +111,6 @@ class Task {
   const TieCost& tie(std::size_t pair, int owner_option, int use_option, bool same_stage) const;
   Saving most_saved(int layer, int option) const;
   bool has_savings(int layer) const { return !savings_[static_cast<std::size_t>(layer)].empty(); }
-
-  // What the peak of a stage has at the least above its states and what is kept, if this is its last layer.
-  Bytes last_extra(int layer, int option, int stage) const;
 
   // Whether, as the last layer so far, option a of a layer's kind is nowhere worse for what comes than b.
   bool no_worse_to_come(int layer, int a, int b) const {
