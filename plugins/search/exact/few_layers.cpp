@@ -122,6 +122,7 @@ EdgeCost FewLayers::cheapest_leaving(int layer, int option) const {
       least->send_forward = std::min(least->send_forward, e.send_forward);
       least->send_backward = std::min(least->send_backward, e.send_backward);
       least->bytes = std::min(least->bytes, e.bytes), least->sent = std::min(least->sent, e.sent);
+      least->kept = std::min(least->kept, e.kept);
     }
   return *least;
 }
