@@ -12,10 +12,12 @@ namespace trellis::test {
 // Costs drawn at random. Whatever is asked for twice is the same.
 class MadeUp final : public CostOracle {
  public:
+  enum class Shape { any, deep };  // deep: 2 to 4 stages of few layers, all of which gather and carry values
   // Times are multiples of `grain`: the coarser, the more plans take as long as others.
-  explicit MadeUp(unsigned seed, int grain = 1) : random_(seed), grain_(grain), slowdown_(number(0, 2) == 0 ? 1 : 1 + number(0, 100) / 100.0) {
-    const int kinds = number(1, 3), layers = number(1, 4), options = number(1, kinds == 1 ? 4 : 3);
-    devices = 1 << number(0, 2);
+  explicit MadeUp(unsigned seed, int grain = 1, Shape shape = Shape::any) : random_(seed), grain_(grain), deep_(shape == Shape::deep), slowdown_(number(0, 2) == 0 ? 1 : 1 + number(0, 100) / 100.0) {
+    const int kinds = number(1, 3), layers = deep_ ? number(3, 5) : number(1, 4);
+    const int options = deep_ ? number(2, 3) : number(1, kinds == 1 ? 4 : 3);
+    devices = deep_ ? 12 : 1 << number(0, 2);
     std::vector<std::shared_ptr<const LayerSpec>> types;
     const bool tied = layers > 1 && number(0, 3) == 0;
     for (int k = 0; k < kinds; ++k) {
@@ -85,7 +87,7 @@ class MadeUp final : public CostOracle {
     LayerCost c;
     c.forward.busy = time(900), c.backward.busy = time(1800);
     c.forward.link = std::min(c.forward.busy, time(300)), c.backward.link = std::min(c.backward.busy, time(600));
-    if (number(0, 2) == 0) c.forward.gather = time(900), c.backward.gather = time(900);
+    if (deep_ || number(0, 2) == 0) c.forward.gather = time(900), c.backward.gather = time(900);
     if (number(0, 2) == 0) c.reduce_each = time(900), c.held = size(40);
     if (number(0, 1) == 0) c.reduce_last = time(2500), c.pending = size(40), c.early = size(9);
     c.update = Picoseconds(50) + time(500);
@@ -113,7 +115,10 @@ class MadeUp final : public CostOracle {
         table.resize(at(classes), std::vector<EdgeCost>(at(classes)));
         for (int a = 0; a < classes; ++a)
           for (int b = 0; b < classes; ++b)
-            if (a != b || !mild) table[at(a)][at(b)] = {.forward = time(400), .backward = time(400), .bytes = size(90)};
+            if (a != b || !mild) {
+              table[at(a)][at(b)] = {.forward = time(400), .backward = time(400), .bytes = size(90)};
+              if (deep_) table[at(a)][at(b)].kept = size(40);
+            }
       }
     ties_.resize(at(options), std::vector<std::vector<TieCost>>(at(options), std::vector<TieCost>(2)));
     for (auto& row : ties_)
@@ -129,10 +134,12 @@ class MadeUp final : public CostOracle {
 
   void draw_problem() {
     const int layers = static_cast<int>(model.layers.size());
-    for (int stages = 1; stages <= std::min({devices, layers, 3}); stages *= 2)
-      for (const int m : {1, 2, 5})
+    std::vector<int> stage_counts{1, 2};
+    if (deep_) stage_counts = {2, 3, 4};
+    for (const int stages : stage_counts)
+      for (const int m : deep_ ? std::vector{2, 4, 5} : std::vector{1, 2, 5})
         for (const char* schedule : {"1f1b", "gpipe"})
-          if ((stages > 1 || schedule[0] == '1') && number(0, 2) > 0)
+          if (stages <= std::min(devices, layers) && (stages > 1 || schedule[0] == '1') && number(0, 2) > 0)
             problem.choices.push_back({.batch = number(0, 3) == 0 ? 12 : 10,
                                        .micro_batches = m,
                                        .atoms = std::vector<int>(devices / stages > 1 ? 1 : 0, devices / stages),
@@ -157,6 +164,7 @@ class MadeUp final : public CostOracle {
 
   std::mt19937 random_;
   int grain_;
+  bool deep_;
   Slowdown slowdown_;
   std::vector<std::vector<LayerCost>> layers_;
   std::vector<std::vector<std::vector<std::vector<EdgeCost>>>> edges_;

@@ -36,6 +36,24 @@ TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
   CHECK(differing > 50);
 }
 
+TEST_CASE("exact equals trying all on 1000 pipelines of few layers a stage") {
+  int with_answer = 0, deep = 0;
+  for (unsigned seed = 1; seed <= 1000; ++seed) {
+    CAPTURE(seed);
+    const MadeUp made(seed, 1, MadeUp::Shape::deep);
+    SearchLog log;
+    const auto plan = test::search("exact")->solve(made.problem, made, Options::empty(), log);
+    const std::optional<Score> best = by_trying_all(made.problem, made);
+    REQUIRE(plan.has_value() == best.has_value());
+    if (!plan) continue;
+    REQUIRE(score(*plan, made.step(*plan)) == *best);
+    CHECK(log.status == "optimal, proven");
+    ++with_answer, deep += plan->stages.size() > 2;
+  }
+  CHECK(with_answer > 500);
+  CHECK(deep > 100);
+}
+
 TEST_CASE("exact equals trying all on 500 problems of real programs") {
   int with_answer = 0, pipelines = 0, mixed = 0;
   std::mt19937 random(11);
