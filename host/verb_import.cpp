@@ -34,7 +34,8 @@ void make_parent(const std::filesystem::path& file) {
 // As the files have them: without padding.
 std::int64_t parameters_of(const WeightReader& weights) {
   std::int64_t count = 0;
-  for (const WeightPiece& piece : weights.map().pieces()) count += elements(piece.extent);
+  for (const WeightPiece& piece : weights.map().pieces())
+    if (weights.has(piece.parameter)) count += elements(piece.extent);
   return count;
 }
 

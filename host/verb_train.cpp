@@ -16,6 +16,7 @@
 #include "plan/weights/export.h"
 #include "plan/weights/import.h"
 #include "trellis/plan/files.h"
+#include "trellis/plan/logging.h"
 #include "trellis/plan/run_file.h"
 #include "trellis/run/train.h"
 
@@ -63,7 +64,8 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
   compile_file(plan_of(run, model, dimensions, ranks, args.plan), model, dimensions, ops, run.train.dtype,
                args.plan.empty() ? run.parallelism.plan : args.plan);
   data::check_data(run, model);
-  open_weights(run, model, catalog);
+  if (const auto weights = open_weights(run, model, catalog))
+    for (const std::string& change : changes(*weights)) log().info("weights: {}", change);
   check_export(run, catalog);
 }
 

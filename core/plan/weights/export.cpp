@@ -79,11 +79,13 @@ std::vector<std::vector<TensorDeclaration>> cut(const std::vector<TensorDeclarat
   return shards;
 }
 
+// Those that have a dtype: of a head that is not there nothing is written.
 std::vector<TensorDeclaration> tensors_of(const WeightMap& map, const std::map<std::string, std::string>& dtypes) {
   std::vector<TensorDeclaration> result;
   std::set<std::string> known;
   for (const WeightPiece& piece : map.pieces())
-    if (known.insert(piece.tensor).second) result.push_back({piece.tensor, dtypes.at(piece.tensor), piece.shape});
+    if (dtypes.contains(piece.tensor) && known.insert(piece.tensor).second)
+      result.push_back({piece.tensor, dtypes.at(piece.tensor), piece.shape});
   return result;
 }
 
@@ -215,7 +217,7 @@ void convert(const TensorView& from, const std::string& dtype, std::span<std::by
 }  // namespace
 
 std::string exported_config(const PublicWeights& family, const Options& options, const CanonicalFolder* original,
-                            const std::string& dtype) {
+                            const std::string& dtype, bool new_head) {
   const Json now = Json::parse(family.write_config(options));
   if (!original) {
     Json config = now;
@@ -228,7 +230,7 @@ std::string exported_config(const PublicWeights& family, const Options& options,
   const Json before = config;
   const Json then = Json::parse(family.write_config(read_config(text, name, family, *original).options));
   for (const auto& [key, value] : now.items())
-    if (!then.contains(key) || then.at(key) != value) config[key] = value;
+    if (!then.contains(key) || then.at(key) != value || (new_head && key == "architectures")) config[key] = value;
   const std::string word = dtype_word(dtype);
   const bool same_dtype = config.value("torch_dtype", word) == word && config.value("dtype", word) == word;
   if (!same_dtype) set_dtype(config, dtype);
@@ -255,7 +257,7 @@ std::unique_ptr<WeightExport> begin_export(const RunFile& run, const ModelSpec& 
   for (const WeightPiece& piece : map.pieces()) dtypes[piece.tensor] = dtype_name(dtype);
   auto target = std::make_unique<WeightExport>(run.export_folder, map, dtypes);
   target->add_file(kConfigFile, exported_config(weights, run.model.options, start ? &start->folder() : nullptr,
-                                                std::string(dtype_name(dtype))));
+                                                std::string(dtype_name(dtype)), start && !start->fresh().empty()));
   if (start) target->copy_files(run.weights);
   return target;
 }
@@ -265,8 +267,10 @@ void export_folder(const WeightReader& weights, const PublicWeights& family, con
   std::map<std::string, std::string> dtypes;
   std::map<std::string, std::size_t> bytes;
   for (const WeightPiece& piece : weights.map().pieces()) {
-    const std::string& own = weights.folder().at(piece.tensor).view->dtype;
-    const std::string& chosen = dtypes[piece.tensor] = dtype.empty() ? own : dtype;
+    if (weights.fresh().contains(piece.head)) continue;
+    const std::string& own = weights.folder().dtype_in_file(piece.tensor);
+    const bool is_made = weights.resampled().contains(piece.tensor) && own == "F16";  // F16 is copied, not written
+    const std::string& chosen = dtypes[piece.tensor] = !dtype.empty() ? dtype : is_made ? "F32" : own;
     bytes[chosen] += bytes_of(piece, chosen);
   }
   const auto most = std::max_element(bytes.begin(), bytes.end(), [](auto& a, auto& b) { return a.second < b.second; });

@@ -56,9 +56,11 @@ class TRELLIS_API WeightExport {
 };
 
 // A config.json for a model: the one that it came with (`original`, may be empty), with what has changed since. Where
-// nothing has, it is the original, byte for byte. `dtype` is that of most tensors.
+// nothing has, it is the original, byte for byte. `dtype` is that of most tensors. `new_head`: the model has one that the
+// original has not, so it is of another class of the public library.
 TRELLIS_API std::string exported_config(const PublicWeights& family, const Options& options,
-                                        const CanonicalFolder* original, const std::string& dtype);
+                                        const CanonicalFolder* original, const std::string& dtype,
+                                        bool new_head = false);
 
 // Before hours of work: throws Error (placed at `export`) where begin_export would, for want of a folder or of a public
 // model type for the model. Nothing where the run exports nothing.
@@ -69,7 +71,7 @@ TRELLIS_API void check_export(const RunFile&, const Catalog&);
 TRELLIS_API std::unique_ptr<WeightExport> begin_export(const RunFile&, const ModelSpec&, const Catalog&,
                                                        const WeightReader* start, Dtype dtype);
 
-// An imported folder written anew: canonical names, one copy of what is tied, no buffers. `dtype` ("F32", "BF16",
+// An imported folder written anew: canonical names, one copy of what is tied, no buffers, no head that it has not. `dtype` ("F32", "BF16",
 // "F64") for all tensors; empty: each in its own.
 TRELLIS_API void export_folder(const WeightReader& weights, const PublicWeights& family, const Options& options,
                                const std::filesystem::path& to, const std::string& dtype, const ExportOptions&);

@@ -153,6 +153,29 @@ const FoundTensor& CanonicalFolder::at(std::string_view tensor) const {
   return found->second;
 }
 
+void CanonicalFolder::rename(const std::string& tensor, const std::string& to) {
+  auto node = tensors_.extract(tensor);
+  renamed_[node.mapped().view->name] = to;
+  node.key() = to;
+  tensors_.insert(std::move(node));
+}
+
+void CanonicalFolder::copy(const std::string& tensor, const std::string& to) { tensors_.emplace(to, tensors_.at(tensor)); }
+
+void CanonicalFolder::replace(const std::string& tensor, Shape shape, std::vector<std::byte> bytes) {
+  FoundTensor& found = tensors_.at(tensor);
+  auto made = std::make_shared<Made>(Made{std::move(bytes), *found.view});
+  made->view.dtype = "F64";
+  made->view.shape = std::move(shape);
+  made->view.bytes = made->bytes;
+  found.view = &made->view;
+  made_.push_back(std::move(made));
+}
+
+const std::string& CanonicalFolder::dtype_in_file(std::string_view tensor) const {
+  return folder_.tensors().at(at(tensor).view->name).view->dtype;
+}
+
 Shape CanonicalFolder::shape(std::string_view tensor) const { return at(tensor).view->shape; }
 
 bool CanonicalFolder::equal(std::string_view tensor, std::string_view other) const {

@@ -1,6 +1,7 @@
 // A folder of public weights: config.json, and model.safetensors or its shards with their index.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -58,11 +59,21 @@ class TRELLIS_API CanonicalFolder final : public WeightTensors {
   Shape shape(std::string_view tensor) const override;
   bool equal(std::string_view tensor, std::string_view other) const override;
   const FoundTensor& at(std::string_view tensor) const;  // Error where there is none
+  void rename(const std::string& tensor, const std::string& to);  // a canonical name that this model has otherwise
+  void copy(const std::string& tensor, const std::string& to);  // the same tensor by a second name
+  // Other elements for a tensor, made from those of the file, in float64.
+  void replace(const std::string& tensor, Shape shape, std::vector<std::byte> bytes);
+  const std::string& dtype_in_file(std::string_view tensor) const;
 
  private:
+  struct Made {
+    std::vector<std::byte> bytes;
+    TensorView view;
+  };
   WeightFolder folder_;
   std::map<std::string, FoundTensor, std::less<>> tensors_;
   std::map<std::string, std::string> dropped_, renamed_;
+  std::vector<std::shared_ptr<const Made>> made_;
 };
 
 // "a, b, c and 4 more"

@@ -129,6 +129,7 @@ ImportedModel import_model(const std::filesystem::path& path, const Catalog& cat
     result.options.finish();
     result.weights =
         std::make_shared<const WeightReader>(std::move(canonical), weights.map(result.options, result.model));
+    for (std::string& change : changes(*result.weights)) result.notes.push_back(std::move(change));
     return result;
   }
   std::sort(known.begin(), known.end());
@@ -148,6 +149,14 @@ std::string model_file(const ImportedModel& imported, const std::filesystem::pat
   for (const std::string& note : imported.notes) notes += fmt::format("# {}\n", note);
   return fmt::format("# {}, imported: the base of a run file.\n{}model:\n  use: {}\n{}weights: \"{}\"\n",
                      imported.model.summary, notes, imported.family, indented(imported.options.to_yaml()), path);
+}
+
+std::vector<std::string> changes(const WeightReader& weights) {
+  std::vector<std::string> result;
+  for (const auto& [head, why] : weights.fresh())
+    result.push_back(fmt::format("the {} is new and starts from initial weights: {}", head, why));
+  for (const auto& [tensor, change] : weights.resampled()) result.push_back(fmt::format("{}: {}", tensor, change));
+  return result;
 }
 
 std::shared_ptr<const WeightReader> open_weights(const RunFile& run, const ModelSpec& model, const Catalog& catalog) {

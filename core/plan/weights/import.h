@@ -32,6 +32,9 @@ TRELLIS_API ConfigReading read_config(const std::string& text, const std::string
 // A run file's part: `model` with all options, and `weights`.
 TRELLIS_API std::string model_file(const ImportedModel&, const std::filesystem::path& weights);
 
+// What reading weights made of them beside taking them: heads that are new, positions resampled; a sentence each.
+TRELLIS_API std::vector<std::string> changes(const WeightReader&);
+
 // The run file's weights for its model; null where it names none. Errors are placed at `weights`.
 TRELLIS_API std::shared_ptr<const WeightReader> open_weights(const RunFile&, const ModelSpec&, const Catalog&);
 

@@ -32,6 +32,14 @@ std::size_t row_dims(const LayerSpec& layer, ParameterId id) {
              : parameter.dims.size();
 }
 
+ParameterId find(const LayerSpec& spec, int layer, std::string_view name) {
+  const auto found = std::find_if(spec.parameters.begin(), spec.parameters.end(),
+                                  [&](const Parameter& parameter) { return parameter.name == name; });
+  if (found == spec.parameters.end())
+    fail(ExitCode::failure, "weights: layer {} ({}) has no parameter '{}'", layer, spec.type, name);
+  return static_cast<ParameterId>(found - spec.parameters.begin());
+}
+
 // Strides of dims flattened into one, whose last one has the stride `inner`.
 void flatten(const Shape& shape, std::size_t begin, std::size_t end, std::int64_t inner, Shape& strides) {
   for (std::size_t d = end; d-- > begin;) {
@@ -55,23 +63,36 @@ WeightMap::WeightMap(const ModelSpec& model) : layers_(model.layers) {
       shapes_[full_name(static_cast<int>(i), parameter)] = layers_[i]->shape(parameter.dims, 0);
 }
 
+void WeightMap::add_reshaped(int layer, std::string_view name, std::string tensor, Shape shape) {
+  const LayerSpec& spec = *layers_.at(static_cast<std::size_t>(layer));
+  const Parameter& parameter = spec.parameters[static_cast<std::size_t>(find(spec, layer, name))];
+  WeightPiece piece;
+  piece.parameter = full_name(layer, parameter);
+  piece.extent = spec.shape(parameter.dims, 0);
+  piece.begin.assign(piece.extent.size(), 0);
+  piece.tensor = std::move(tensor);
+  piece.shape = std::move(shape);
+  piece.strides.resize(piece.extent.size());
+  flatten(piece.extent, 0, piece.extent.size(), 1, piece.strides);
+  add(std::move(piece));
+}
+
 void WeightMap::add(int layer, std::string_view name, std::string tensor, const WeightForm& form) {
   const LayerSpec& spec = *layers_.at(static_cast<std::size_t>(layer));
-  const auto found = std::find_if(spec.parameters.begin(), spec.parameters.end(),
-                                  [&](const Parameter& parameter) { return parameter.name == name; });
-  if (found == spec.parameters.end())
-    fail(ExitCode::failure, "weights: layer {} ({}) has no parameter '{}'", layer, spec.type, name);
-  const Shape whole = spec.shape(found->dims, 0);
-  const std::size_t split = row_dims(spec, static_cast<ParameterId>(found - spec.parameters.begin()));
+  const ParameterId id = find(spec, layer, name);
+  const Parameter& parameter = spec.parameters[static_cast<std::size_t>(id)];
+  const Shape whole = spec.shape(parameter.dims, 0);
+  const std::size_t split = row_dims(spec, id);
 
   WeightPiece piece;
-  piece.parameter = full_name(layer, *found);
+  piece.parameter = full_name(layer, parameter);
   piece.begin.assign(whole.size(), 0);
   piece.extent = whole;
   if (form.rows > 0) piece.extent.at(0) = form.rows;
   const std::int64_t rows = product(piece.extent, 0, split), columns = product(whole, split, whole.size());
   const std::int64_t all_rows = form.of > 0 ? form.of : rows;
   const bool is_matrix = split < whole.size();
+  piece.head = form.head;
   piece.tensor = std::move(tensor);
   piece.strides.resize(whole.size());
   if (form.transposed) {
@@ -111,6 +132,10 @@ void WeightMap::add(WeightPiece piece) {
 void WeightMap::duplicate(std::string name, std::string tensor) {
   duplicates_.emplace(std::move(name), std::move(tensor));
 }
+
+void WeightMap::unused(std::string prefix, std::string why) { unused_.emplace(std::move(prefix), std::move(why)); }
+
+void WeightMap::grid(std::string tensor, std::int64_t before) { grids_.emplace(std::move(tensor), before); }
 
 void WeightMap::check() const {
   std::set<std::string> there;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "plan/weights/elements.h"
+#include "plan/weights/grid.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -73,9 +74,12 @@ const PublicWeights& public_weights(const ModelFamily& family, const std::string
 
 WeightReader::WeightReader(CanonicalFolder folder, WeightMap map) : folder_(std::move(folder)), map_(std::move(map)) {
   map_.check();
-  for (const WeightPiece& piece : map_.pieces()) pieces_[piece.parameter].push_back(piece);
   dropped_ = folder_.dropped();
   drop_duplicates();
+  find_heads();
+  drop_unused();
+  resample_grids();
+  take_pieces();
   check_tensors();
 }
 
@@ -86,9 +90,20 @@ std::shared_ptr<const WeightReader> WeightReader::open(const std::filesystem::pa
                                               weights.map(options, model));
 }
 
+// A tensor of which the files have only one of its names is taken by that.
 void WeightReader::drop_duplicates() {
   for (const auto& [name, tensor] : map_.duplicates()) {
+    const auto is_written = [&, &name = name](const WeightPiece& piece) { return piece.tensor == name; };
+    if (std::any_of(map_.pieces().begin(), map_.pieces().end(), is_written)) {
+      if (folder_.has(name) && !folder_.has(tensor)) folder_.copy(name, tensor);
+      if (folder_.has(tensor) && !folder_.has(name)) folder_.copy(tensor, name);
+      continue;
+    }
     if (!folder_.has(name)) continue;
+    if (!folder_.has(tensor)) {
+      folder_.rename(name, tensor);
+      continue;
+    }
     if (!folder_.equal(name, tensor))
       reject(folder_, fmt::format("'{}' differs from '{}', and in the model they are one", name, tensor),
              "a model whose tables are not tied has both");
@@ -96,11 +111,60 @@ void WeightReader::drop_duplicates() {
   }
 }
 
+// A head is new as a whole: one of which files have a part is a damaged one.
+void WeightReader::find_heads() {
+  std::map<std::string, std::vector<const WeightPiece*>> heads;
+  for (const WeightPiece& piece : map_.pieces())
+    if (!piece.head.empty()) heads[piece.head].push_back(&piece);
+  for (const auto& [head, pieces] : heads) {
+    const auto is_there = [&](const WeightPiece* piece) { return folder_.has(piece->tensor); };
+    if (std::none_of(pieces.begin(), pieces.end(), is_there)) fresh_[head] = "the folder has none";
+    if (!std::all_of(pieces.begin(), pieces.end(), is_there)) continue;
+    for (const WeightPiece* piece : pieces) {
+      Shape found = folder_.shape(piece->tensor);
+      if (found == piece->shape || found.size() != piece->shape.size()) continue;
+      const std::string theirs = bracketed(found);
+      found.front() = piece->shape.front();
+      if (found == piece->shape)
+        fresh_.try_emplace(head, fmt::format("the folder has {} {}, not {}", piece->tensor, theirs, bracketed(piece->shape)));
+    }
+  }
+  for (const WeightPiece& piece : map_.pieces())
+    if (fresh_.contains(piece.head) && folder_.has(piece.tensor))
+      dropped_[folder_.at(piece.tensor).view->name] = fmt::format("the {} is new, for another number of rows", piece.head);
+}
+
+void WeightReader::drop_unused() {
+  std::set<std::string> needed;
+  for (const WeightPiece& piece : map_.pieces()) needed.insert(piece.tensor);
+  for (const auto& [name, found] : folder_.tensors())
+    for (const auto& [prefix, why] : map_.unused())
+      if (name.starts_with(prefix) && !needed.contains(name)) dropped_.try_emplace(found.view->name, why);
+}
+
+void WeightReader::resample_grids() {
+  for (const WeightPiece& piece : map_.pieces()) {
+    const auto grid = map_.grids().find(piece.tensor);
+    if (grid == map_.grids().end() || !folder_.has(piece.tensor)) continue;
+    const TensorView& view = *folder_.at(piece.tensor).view;
+    if (view.shape == piece.shape) continue;
+    std::optional<ResampledGrid> made = resample(view, piece.shape, grid->second);
+    if (!made) continue;  // check_tensors has the words
+    resampled_[piece.tensor] = fmt::format("{0}x{0} positions resampled to {1}x{1}", made->from, made->to);
+    folder_.replace(piece.tensor, piece.shape, std::move(made->bytes));
+  }
+}
+
+void WeightReader::take_pieces() {
+  for (const WeightPiece& piece : map_.pieces())
+    if (!fresh_.contains(piece.head)) pieces_[piece.parameter].push_back(piece);
+}
+
 void WeightReader::check_tensors() const {
   std::vector<std::string> missing, surplus;
   std::set<std::string> needed;
   for (const WeightPiece& piece : map_.pieces()) {
-    if (!needed.insert(piece.tensor).second) continue;
+    if (fresh_.contains(piece.head) || !needed.insert(piece.tensor).second) continue;
     if (!folder_.has(piece.tensor)) missing.push_back(piece.tensor);
   }
   for (const auto& [name, found] : folder_.tensors())
@@ -114,6 +178,7 @@ void WeightReader::check_tensors() const {
     reject(folder_, fmt::format("{} tensors are no parameters of the model: {}", surplus.size(), some_of(surplus)),
            "has the model fewer layers, or other options, than the folder?");
   for (const WeightPiece& piece : map_.pieces()) {
+    if (fresh_.contains(piece.head)) continue;
     const TensorView& view = *folder_.at(piece.tensor).view;
     if (view.shape != piece.shape)
       reject(folder_,

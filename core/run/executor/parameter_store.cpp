@@ -50,7 +50,7 @@ ParameterStore::ParameterStore(const StageProgram& stage, int line_rank, int bas
       const CountMemory scope(Purpose::optimizer);
       state.master = zeros_of(bucket, bucket.split_optimizer, gradient);
     }
-    if (weights) read(stage, state, line_rank, *weights);
+    if (weights) read(stage, state, line_rank, *weights, seed);
     else initialize(stage, state, line_rank, seed);
   }
   // After the initial weights, which are made in f64: so they are no peak beyond that of a step.
@@ -87,7 +87,8 @@ void ParameterStore::initialize(const StageProgram& stage, BucketState& state, i
 }
 
 // Of a bucket whose storage is split only the shard is read: nobody else's bytes leave the files.
-void ParameterStore::read(const StageProgram& stage, BucketState& state, int line_rank, const WeightReader& weights) {
+void ParameterStore::read(const StageProgram& stage, BucketState& state, int line_rank, const WeightReader& weights,
+                          std::uint64_t seed) {
   const Bucket& bucket = *state.bucket;
   const LayerSpec& spec = *stage.specs[static_cast<std::size_t>(bucket.layer)];
   const std::int64_t begin = bucket.split_storage ? state.shard_index * bucket.shard() : 0;
@@ -95,12 +96,19 @@ void ParameterStore::read(const StageProgram& stage, BucketState& state, int lin
   at::Tensor held = at::zeros({end - begin}, at::kDouble);
   for (std::size_t p = 0; p < bucket.parameters.size(); ++p) {
     const Parameter& parameter = spec.parameters[static_cast<std::size_t>(bucket.parameters[p])];
-    const Box box = local_box(spec.shape(parameter.dims, 0), bucket.layouts[p], stage.line, line_rank);
+    const Shape global = spec.shape(parameter.dims, 0);
+    const Box box = local_box(global, bucket.layouts[p], stage.line, line_rank);
     const std::int64_t offset = bucket.offsets[p];
     const std::int64_t first = std::max(begin, offset), last = std::min(end, offset + elements(box));
-    if (first < last)
-      weights.read(full_name(stage.first_layer + bucket.layer, parameter), box, first - offset, last - offset,
-                   held.data_ptr<double>() + (first - begin));
+    if (first >= last) continue;
+    const std::string name = full_name(stage.first_layer + bucket.layer, parameter);
+    if (weights.has(name)) {
+      weights.read(name, box, first - offset, last - offset, held.data_ptr<double>() + (first - begin));
+      continue;
+    }
+    const at::Tensor whole = at::zeros({elements(box)}, at::kDouble);
+    fill_initial(parameter, name, seed, global, box, whole);
+    held.narrow(0, first - begin, last - first).copy_(whole.narrow(0, first - offset, last - first));
   }
   state.storage.copy_(held);
   if (!state.master.defined()) return;

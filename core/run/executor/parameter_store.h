@@ -33,7 +33,7 @@ struct BucketState {
 
 class ParameterStore {
  public:
-  // Starts from `weights`, or from initial weights by the seed where there are none.
+  // Starts from `weights`, or from initial weights by the seed where there are none, as for a new head.
   ParameterStore(const StageProgram&, int line_rank, int base, Dtype, const at::TensorOptions& device, CommWorld&,
                  std::uint64_t seed, const WeightReader* weights = nullptr);
 
@@ -48,7 +48,7 @@ class ParameterStore {
 
  private:
   void initialize(const StageProgram&, BucketState&, int line_rank, std::uint64_t seed);
-  void read(const StageProgram&, BucketState&, int line_rank, const WeightReader&);
+  void read(const StageProgram&, BucketState&, int line_rank, const WeightReader&, std::uint64_t seed);
   Dtype dtype_;
   std::vector<BucketState> buckets_;
 };

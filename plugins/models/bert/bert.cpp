@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "options.h"
+#include "public_weights.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/plugin.h"
 
@@ -93,6 +94,12 @@ class Bert final : public ModelFamily {
   }
 
   Options shrink(const Options& options) const override { return BertOptions::read(options).shrunk().written(); }
+
+  const void* extension(std::string_view id) const override {
+    return id == kPublicWeights ? static_cast<const PublicWeights*>(&weights_) : nullptr;
+  }
+
+  BertWeights weights_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "options.h"
+#include "public_weights.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/plugin.h"
 
@@ -121,6 +122,12 @@ class T5 final : public ModelFamily {
   }
 
   Options shrink(const Options& options) const override { return T5Options::read(options).shrunk().written(); }
+
+  const void* extension(std::string_view id) const override {
+    return id == kPublicWeights ? static_cast<const PublicWeights*>(&weights_) : nullptr;
+  }
+
+  T5Weights weights_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "options.h"
+#include "public_weights.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/plugin.h"
 
@@ -71,6 +72,12 @@ class Vit final : public ModelFamily {
   }
 
   Options shrink(const Options& options) const override { return VitOptions::read(options).shrunk().written(); }
+
+  const void* extension(std::string_view id) const override {
+    return id == kPublicWeights ? static_cast<const PublicWeights*>(&weights_) : nullptr;
+  }
+
+  VitWeights weights_;
 };
 
 }  // namespace

@@ -213,7 +213,7 @@ TEST_CASE("what a config.json asks for and cannot be is refused by name") {
   CHECK(contains(llama(R"("quantization_config": {"bits": 4})"), "quantization_config: not supported"));
   CHECK(contains(llama(R"("hidden_act": "silu")"), "the key 'hidden_act' is written twice"));
   CHECK(contains(told_of_config(llama_config("phi3"), llama_tensors()),
-                 "F/config.json: model_type 'phi3' is not supported\n    supported: gpt2, llama, mistral, qwen2"));
+                 "F/config.json: model_type 'phi3' is not supported\n    supported: bert, gpt2, llama, mistral, qwen2, t5, vit"));
   CHECK(contains(told_of_config("{}", llama_tensors()), "there is no model_type"));
   CHECK(contains(told_of_config("[1", llama_tensors()), "not JSON"));
   const auto gpt2 = [](const std::string& old, const std::string& other) {

@@ -35,6 +35,7 @@ struct TRELLIS_API WeightPiece {
   Shape shape;              // of the tensor
   std::int64_t offset = 0;  // in the tensor, of the box's first element
   Shape strides;            // in the tensor, by the parameter's dims, in elements
+  std::string head;         // not empty: the part of the model that files may lack, see WeightForm
 };
 
 // How a tensor has a parameter. The tensor has at most two dims: [rows, columns] for a table or a product's weight,
@@ -44,6 +45,9 @@ struct WeightForm {
   bool transposed = false;  // the tensor is [columns, rows] (GPT-2's Conv1D)
   std::int64_t first = 0;   // where several parameters are one tensor: the first of its rows that is this one's,
   std::int64_t of = 0;      // and how many there are; 0: it is this parameter's alone
+  // Not empty: the tensor is of a head so called ("classifier"). Where files have none of its tensors, or have it with
+  // another number of rows, all of the head is new: it starts from initial weights.
+  std::string head = {};
 };
 
 // Where all parameters of a model are in the files. Errors here are the family's mistakes (ExitCode::failure).
@@ -53,13 +57,23 @@ class TRELLIS_API WeightMap {
 
   // A parameter of a layer by its name within the layer. A parameter that several layers share is added once.
   void add(int layer, std::string_view parameter, std::string tensor, const WeightForm& form = {});
+  // The same where the tensor has other dims, and its elements lie in the same order.
+  void add_reshaped(int layer, std::string_view parameter, std::string tensor, Shape shape);
   void add(WeightPiece piece);  // any other form
-  // Files may have `tensor` a second time under another name, equal bit for bit: a tied head, written out.
+  // Files may have `tensor` a second time under another name, equal bit for bit: a tied head, written out. Where `name`
+  // is a tensor of the model, too, files may have either, or both, and then they may differ.
   void duplicate(std::string name, std::string tensor);
+  // Files may have tensors whose names begin so, and this model does not use them: why ("the head of another task").
+  void unused(std::string prefix, std::string why);
+  // Of a tensor's rows (its last dim but one) those after the first `before` are a square grid of positions, row by row.
+  // Files may have the grid in another size; then it is resampled, bicubically, as the public library does.
+  void grid(std::string tensor, std::int64_t before);
 
   // In the order added, which is that of tensors in files that are written.
   const std::vector<WeightPiece>& pieces() const { return pieces_; }
   const std::map<std::string, std::string>& duplicates() const { return duplicates_; }
+  const std::map<std::string, std::string>& unused() const { return unused_; }     // by prefix
+  const std::map<std::string, std::int64_t>& grids() const { return grids_; }      // by tensor
   const std::map<std::string, Shape>& parameters() const { return shapes_; }  // of the model; shapes are unsplit
   // Throws Error unless every parameter has a piece and every tensor consists of its pieces, element for element.
   void check() const;
@@ -68,7 +82,8 @@ class TRELLIS_API WeightMap {
   std::vector<std::shared_ptr<const LayerSpec>> layers_;
   std::map<std::string, Shape> shapes_;
   std::vector<WeightPiece> pieces_;
-  std::map<std::string, std::string> duplicates_;
+  std::map<std::string, std::string> duplicates_, unused_;
+  std::map<std::string, std::int64_t> grids_;
 };
 
 // What a family may ask about the tensors of a folder, by canonical name.
