@@ -89,11 +89,22 @@ std::string shrink_problem(const ModelFamily& family, const ModelSpec& whole) {
   return checks::chain_problem(model);
 }
 
-// A folder that is not there yet.
-struct NoTensors final : WeightTensors {
-  bool has(std::string_view) const override { return false; }
-  Shape shape(std::string_view tensor) const override { fail("there is no tensor '{}'", tensor); }
-  bool equal(std::string_view, std::string_view) const override { return false; }
+// Of a folder as an export would write it.
+class MappedTensors final : public WeightTensors {
+ public:
+  explicit MappedTensors(const WeightMap& map) {
+    for (const WeightPiece& piece : map.pieces()) shapes_.emplace(piece.tensor, piece.shape);
+  }
+  bool has(std::string_view tensor) const override { return shapes_.contains(tensor); }
+  Shape shape(std::string_view tensor) const override {
+    const auto found = shapes_.find(tensor);
+    if (found == shapes_.end()) fail("there is no tensor '{}'", tensor);
+    return found->second;
+  }
+  bool equal(std::string_view tensor, std::string_view other) const override { return tensor == other; }
+
+ private:
+  std::map<std::string, Shape, std::less<>> shapes_;
 };
 
 // Names that are written are those that are read, and a config.json means what it was made of.
@@ -108,7 +119,7 @@ std::string public_weights_problem(const ModelFamily& family, const PublicWeight
     if (const CanonicalName name = weights.canonical(piece.tensor); name.name != piece.tensor || !name.dropped.empty())
       return fmt::format("tensor '{}' is read as '{}'{}", piece.tensor, name.name,
                          name.dropped.empty() ? "" : ", and dropped");
-  const ConfigReading reading = read_config(weights.write_config(options), "config.json", weights, NoTensors());
+  const ConfigReading reading = read_config(weights.write_config(options), "config.json", weights, MappedTensors(map));
   return fingerprint(family.describe(reading.options)) == fingerprint(model)
              ? ""
              : "the model of its config.json is another one";
