@@ -36,9 +36,9 @@ TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
   CHECK(differing > 50);
 }
 
-TEST_CASE("exact equals trying all on 1000 pipelines of few layers a stage") {
+TEST_CASE("exact equals trying all on 300 pipelines of few layers a stage") {
   int with_answer = 0, deep = 0;
-  for (unsigned seed = 1; seed <= 1000; ++seed) {
+  for (unsigned seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
     const MadeUp made(seed, 1, MadeUp::Shape::deep);
     SearchLog log;
@@ -50,8 +50,8 @@ TEST_CASE("exact equals trying all on 1000 pipelines of few layers a stage") {
     CHECK(log.status == "optimal, proven");
     ++with_answer, deep += plan->stages.size() > 2;
   }
-  CHECK(with_answer > 500);
-  CHECK(deep > 100);
+  CHECK(with_answer > 150);
+  CHECK(deep > 30);
 }
 
 TEST_CASE("exact equals trying all on 500 problems of real programs") {
