@@ -14,6 +14,12 @@ void OptionFields::size(std::string_view key, std::int64_t& value, std::int64_t 
   if (value < 1) from_->reject(key, fmt::format("found {}; expected 1 or more", value));
 }
 
+void OptionFields::count(std::string_view key, std::int64_t& value, std::int64_t otherwise) {
+  if (to_) return to_->set(key, fmt::format("{}", value));
+  value = from_->get(key, otherwise);
+  if (value < 0) from_->reject(key, fmt::format("found {}; expected 0 or more", value));
+}
+
 void OptionFields::positive(std::string_view key, double& value, double otherwise) {
   if (to_) return to_->set(key, fmt::format("{}", value));
   value = from_->get(key, otherwise);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "trellis/plan/model.h"
-#include "trellis/plan/options.h"
+#include "trellis/plan/option_fields.h"
 #include "trellis/plan/rotary.h"
 
 namespace trellis::gpt {
@@ -50,6 +50,9 @@ struct GptOptions {
   std::string activation() const;
   std::int64_t padded_vocab() const;
   std::vector<Dim> dims() const;
+
+ private:
+  void each(OptionFields);
 };
 
 }  // namespace trellis::gpt

@@ -6,49 +6,19 @@
 
 #include "public_weights.h"
 #include "trellis/plan/error.h"
+#include "trellis/plan/public_config.h"
 
 namespace trellis::gpt {
 namespace {
 
+using namespace public_config;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kTied = "tie_word_embeddings";
 
-// Products of a few sizes must not overflow, and layers are made one by one.
-constexpr std::int64_t kMostSize = 1 << 22, kMostPositions = 1 << 24, kMostHeads = 1 << 12, kMostLayers = 10'000;
-
-std::int64_t in_range(const Options& config, std::string_view key, std::int64_t value, std::int64_t most = kMostSize) {
-  if (value < 1 || value > most) config.reject(key, fmt::format("found {}; expected 1 to {}", value, most));
-  return value;
-}
-
-std::int64_t size(const Options& config, std::string_view key, std::int64_t most = kMostSize) {
-  return in_range(config, key, config.required<std::int64_t>(key), most);
-}
-
-// A setting that has to be as it usually is.
-void require(const Options& config, std::string_view key, bool wanted) {
-  if (config.get(std::string(key), wanted) != wanted)
-    config.reject(key, fmt::format("{} is not supported", !wanted), fmt::format("supported: {}", wanted));
-}
-
-std::string word(const Options& config, std::string_view key, const std::string& otherwise,
-                 const std::vector<std::string>& known) {
-  const std::string value = config.get(std::string(key), otherwise);
-  if (std::find(known.begin(), known.end(), value) == known.end())
-    config.reject(key, fmt::format("'{}' is not supported", value),
-                  fmt::format("supported: {}", fmt::join(known, ", ")));
-  return value;
-}
-
-// What the tensors say counts: a head that differs from the table is a head of its own, whatever the file says.
 bool read_tied(const Options& config, bool otherwise, const std::string& table, const WeightTensors& tensors,
                std::vector<std::string>& notes) {
-  const bool said = config.get(kTied, otherwise);
-  const std::string head = "lm_head.weight";
-  if (!said || !tensors.has(head) || !tensors.has(table) || tensors.equal(head, table)) return said;
-  notes.push_back(fmt::format("{} differs from {}: the tables are not tied, though config.json says so", head, table));
-  return false;
+  return tied(config.get(kTied, otherwise), "lm_head.weight", table, tensors, notes);
 }
 
 void read_gpt2(const Options& config, const WeightTensors& tensors, GptOptions& o, std::vector<std::string>& notes) {
@@ -61,7 +31,7 @@ void read_gpt2(const Options& config, const WeightTensors& tensors, GptOptions& 
   if (o.hidden % o.heads != 0)
     config.reject("n_head", fmt::format("{} heads do not divide n_embd {}", o.heads, o.hidden));
   o.head_dim = o.hidden / o.heads;
-  o.ffn = in_range(config, "n_inner", config.get("n_inner", 4 * o.hidden));
+  o.ffn = size_or(config, "n_inner", 4 * o.hidden);
   o.gelu_exact = word(config, "activation_function", "gelu_new", {"gelu_new", "gelu_pytorch_tanh", "gelu"}) == "gelu";
   o.dropout = config.get("resid_pdrop", 0.1);
   o.embedding_dropout = config.get("embd_pdrop", 0.1);
@@ -152,12 +122,12 @@ void read_llama(const Options& config, const std::string& type, const WeightTens
   o.hidden = size(config, "hidden_size");
   o.layers = size(config, "num_hidden_layers", kMostLayers);
   o.heads = size(config, "num_attention_heads", kMostHeads);
-  o.kv_heads = in_range(config, "num_key_value_heads", config.get("num_key_value_heads", o.heads));
+  o.kv_heads = size_or(config, "num_key_value_heads", o.heads);
   if (o.heads % o.kv_heads != 0)
     config.reject("num_key_value_heads", fmt::format("{} kv heads do not divide {} heads", o.kv_heads, o.heads));
   if (!config.has("head_dim") && o.hidden % o.heads != 0)
     config.reject("num_attention_heads", fmt::format("{} heads do not divide hidden_size {}", o.heads, o.hidden));
-  o.head_dim = in_range(config, "head_dim", config.get("head_dim", o.hidden / o.heads), kMostHeads);
+  o.head_dim = size_or(config, "head_dim", o.hidden / o.heads, kMostHeads);
   o.ffn = size(config, "intermediate_size");
   o.sequence = o.max_positions = size(config, "max_position_embeddings", kMostPositions);
   o.norm_eps = config.get("rms_norm_eps", 1e-6);

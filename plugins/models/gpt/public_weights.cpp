@@ -6,6 +6,7 @@
 #include <array>
 
 #include "trellis/plan/error.h"
+#include "trellis/plan/public_block.h"
 
 namespace trellis::gpt {
 namespace {
@@ -16,33 +17,14 @@ bool starts_with_any(std::string_view text, std::initializer_list<std::string_vi
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view p) { return text.starts_with(p); });
 }
 
-// One block, by names within it: ours and the files'.
-class Block {
- public:
-  Block(WeightMap& map, int layer, std::string prefix) : map_(map), layer_(layer), prefix_(std::move(prefix)) {}
-  void add(std::string_view ours, std::string_view theirs, const WeightForm& form = {}) const {
-    map_.add(layer_, ours, prefix_ + std::string(theirs), form);
-  }
-  void product(std::string_view ours, std::string_view theirs, bool bias, WeightForm form = {}) const {
-    add(fmt::format("{}.weight", ours), fmt::format("{}.weight", theirs), form);
-    form.transposed = false;
-    if (bias) add(fmt::format("{}.bias", ours), fmt::format("{}.bias", theirs), form);
-  }
-
- private:
-  WeightMap& map_;
-  int layer_;
-  std::string prefix_;
-};
-
 // Products are stored as [in, out]; queries, keys and values are one.
 void map_gpt2(const GptOptions& o, WeightMap& map) {
   const int head = static_cast<int>(o.layers) + 1;
   map.add(0, "token.weight", "transformer.wte.weight", {.rows = o.vocab});
   map.add(0, "position.weight", "transformer.wpe.weight");
   for (int i = 0; i < o.layers; ++i) {
-    const Block block(map, i + 1, fmt::format("transformer.h.{}.", i));
-    block.product("ln_1", "ln_1", true);
+    const PublicBlock block(map, i + 1, fmt::format("transformer.h.{}.", i));
+    block.linear("ln_1", "ln_1", true);
     constexpr std::array kParts = {"attn.q", "attn.k", "attn.v"};
     for (int part = 0; part < 3; ++part)
       block.add(fmt::format("{}.weight", kParts[part]), "attn.c_attn.weight",
@@ -50,12 +32,12 @@ void map_gpt2(const GptOptions& o, WeightMap& map) {
     for (int part = 0; part < 3; ++part)
       block.add(fmt::format("{}.bias", kParts[part]), "attn.c_attn.bias",
                 {.first = part * o.hidden, .of = 3 * o.hidden});
-    block.product("attn.out", "attn.c_proj", true, {.transposed = true});
-    block.product("ln_2", "ln_2", true);
-    block.product("mlp.up", "mlp.c_fc", true, {.transposed = true});
-    block.product("mlp.down", "mlp.c_proj", true, {.transposed = true});
+    block.linear("attn.out", "attn.c_proj", true, {.transposed = true});
+    block.linear("ln_2", "ln_2", true);
+    block.linear("mlp.up", "mlp.c_fc", true, {.transposed = true});
+    block.linear("mlp.down", "mlp.c_proj", true, {.transposed = true});
   }
-  Block(map, head, "transformer.").product("ln_f", "ln_f", true);
+  PublicBlock(map, head, "transformer.").linear("ln_f", "ln_f", true);
   if (o.tied) map.duplicate(std::string(kHead), "transformer.wte.weight");
   else map.add(head, "lm_head.weight", std::string(kHead), {.rows = o.vocab});
 }
@@ -64,14 +46,14 @@ void map_llama(const GptOptions& o, WeightMap& map) {
   const int head = static_cast<int>(o.layers) + 1;
   map.add(0, "token.weight", "model.embed_tokens.weight", {.rows = o.vocab});
   for (int i = 0; i < o.layers; ++i) {
-    const Block block(map, i + 1, fmt::format("model.layers.{}.", i));
-    block.product("attn.q", "self_attn.q_proj", o.qkv_bias);
-    block.product("attn.k", "self_attn.k_proj", o.qkv_bias);
-    block.product("attn.v", "self_attn.v_proj", o.qkv_bias);
-    block.product("attn.out", "self_attn.o_proj", o.out_bias);
-    block.product("mlp.gate", "mlp.gate_proj", o.mlp_bias);
-    block.product("mlp.up", "mlp.up_proj", o.mlp_bias);
-    block.product("mlp.down", "mlp.down_proj", o.mlp_bias);
+    const PublicBlock block(map, i + 1, fmt::format("model.layers.{}.", i));
+    block.linear("attn.q", "self_attn.q_proj", o.qkv_bias);
+    block.linear("attn.k", "self_attn.k_proj", o.qkv_bias);
+    block.linear("attn.v", "self_attn.v_proj", o.qkv_bias);
+    block.linear("attn.out", "self_attn.o_proj", o.out_bias);
+    block.linear("mlp.gate", "mlp.gate_proj", o.mlp_bias);
+    block.linear("mlp.up", "mlp.up_proj", o.mlp_bias);
+    block.linear("mlp.down", "mlp.down_proj", o.mlp_bias);
     block.add("ln_1.weight", "input_layernorm.weight");
     block.add("ln_2.weight", "post_attention_layernorm.weight");
   }

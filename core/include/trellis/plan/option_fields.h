@@ -20,6 +20,7 @@ class TRELLIS_API OptionFields {
   static OptionFields writing(Options& options) { return {nullptr, &options}; }
 
   void size(std::string_view key, std::int64_t& value, std::int64_t otherwise);          // 1 or more
+  void count(std::string_view key, std::int64_t& value, std::int64_t otherwise);         // 0 or more
   void positive(std::string_view key, double& value, double otherwise);                  // more than 0
   void probability(std::string_view key, double& value, double otherwise = 0);           // 0 or more, less than 1
   void flag(std::string_view key, bool& value, bool otherwise);
