@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "plan/base/words.h"
+
 namespace trellis::host {
 namespace {
 
@@ -53,8 +55,8 @@ std::string in_words(const Plan& plan, const ModelSpec& model) {
     before = g.type;
   }
   const std::size_t stages = plan.stages.size();
-  return fmt::format("{} x {} devices, {} micro-batch{}{}; {}", stages, plan.line().size(), plan.micro_batches,
-                     plan.micro_batches == 1 ? "" : "es", stages > 1 ? " " + plan.schedule : "",
+  return fmt::format("{} x {}, {}{}; {}", stages, number_of(plan.line().size(), "device"),
+                     number_of(plan.micro_batches, "micro-batch"), stages > 1 ? " " + plan.schedule : "",
                      fmt::join(types, "; "));
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "plan/base/words.h"
 #include "plan/plugin/calls.h"
 #include "trellis/plan/logging.h"
 
@@ -145,20 +146,15 @@ Found run_search(const Planning& p, const std::string& name) {
   return solve(p, problem, oracle, name, options_of(p, name));
 }
 
-namespace {
-
-std::string counted(std::size_t n, std::string_view noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
-
-}  // namespace
-
 void print(const Planning& p, const Found& found) {
   const Plan& plan = *found.plan;
   fmt::print("{}\n{}", p.model.summary, plan_table(plan, p.model));
   std::vector<std::string> stages;
   for (const StageRange& s : plan.stages) stages.push_back(format(Range{s.first, s.last}));
   fmt::print("{} of {} (layers {}), atoms [{}], batch {} in {}, schedule {}\n",
-             counted(plan.stages.size(), "stage"), counted(static_cast<std::size_t>(plan.line().size()), "device"), fmt::join(stages, ", "), fmt::join(plan.atoms, ", "), plan.batch,
-             plan.micro_batches == 1 ? "1 micro-batch" : fmt::format("{} micro-batches", plan.micro_batches), plan.schedule);
+             number_of(std::ssize(plan.stages), "stage"), number_of(plan.line().size(), "device"),
+             fmt::join(stages, ", "), fmt::join(plan.atoms, ", "), plan.batch,
+             number_of(plan.micro_batches, "micro-batch"), plan.schedule);
   const auto estimated = p.prices->estimated().size();
   const std::string tokens =
       p.objective() == Objective::tokens

@@ -42,7 +42,7 @@ TEST_CASE("a plan over the budget is refused, with stage, need and budget") {
 TEST_CASE("a plan outside the space is refused, with what is outside") {
   const Reckless reckless;
   reckless.refused("search.breaks=choice",
-                   "batch 24, 7 micro-batches, 1 stages and schedule 1f1b are not among the choices");
+                   "batch 24, 7 micro-batches, 1 stage, schedule 1f1b and atoms [");
   reckless.refused("search.breaks=devices", "it is for 4 devices, the problem has 2");
   reckless.refused("search.breaks=stages", "its stages have 5 layers, the model has 6");
   reckless.refused("search.breaks=overlap",

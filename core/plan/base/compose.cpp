@@ -16,6 +16,28 @@ bool is_another_plugin(const Node& base, const Node& over) {
   return !are_names || old_use->value->text != new_use->value->text;
 }
 
+// Keys of a section that belong to the run, whatever `use` names there.
+const std::vector<std::string_view>& common_keys(std::string_view section) {
+  static const std::vector<std::string_view> none,
+      search{"batch", "tokens_per_step", "objective", "micro_batches", "stages", "schedules",
+             "atoms", "budget", "margin", "fix", "forbid", "start_from"},
+      data{"files", "sources", "tokenizer", "end_of_document", "restart_positions", "held_out"};
+  return section == "search" ? search : section == "data" ? data : none;
+}
+
+// `section` with another `use`: of what was there only the common keys stay.
+NodePtr replaced(const Node& section, const Entry& over) {
+  NodePtr result = make_map(over.value->mark);
+  const std::vector<std::string_view>& common = common_keys(over.key);
+  for (const Entry& entry : section.entries)
+    if (std::ranges::count(common, entry.key) > 0) result->entries.push_back(entry);
+  for (const Entry& entry : over.value->entries) {
+    if (Entry* old = result->find(entry.key)) *old = entry;
+    else result->entries.push_back(entry);
+  }
+  return result;
+}
+
 // The command line has no places, so everything there is marked as a whole.
 void mark_all(Node& node, const Mark& mark) {
   node.mark = mark;
@@ -90,7 +112,7 @@ class Loader {
 }  // namespace
 
 void merge(Node& base, const Node& over) {
-  if (base.kind != Kind::map || over.kind != Kind::map || is_another_plugin(base, over)) {
+  if (base.kind != Kind::map || over.kind != Kind::map) {
     base = over;
     return;
   }
@@ -99,7 +121,8 @@ void merge(Node& base, const Node& over) {
   for (const Entry& entry : over.entries) {
     if (Entry* old = base.find(entry.key)) {
       old->mark = entry.mark;
-      merge(*old->value, *entry.value);
+      if (is_another_plugin(*old->value, *entry.value)) old->value = replaced(*old->value, entry);
+      else merge(*old->value, *entry.value);
     } else {
       base.entries.push_back(entry);
     }

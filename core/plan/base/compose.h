@@ -10,7 +10,8 @@
 
 namespace trellis::yaml {
 
-// Lays `over` over `base`: mappings key by key, anything else replaced; see Options::load_run_file.
+// Lays `over` over `base`: mappings key by key, anything else replaced, and so what a section
+// says beside `use` where that names another plugin, but for the keys that belong to the run; see Options::load_run_file.
 void merge(Node& base, const Node& over);
 
 // "key.path" and "value" in YAML, set in `root` for good: nothing is merged. `name` is the file of all marks.

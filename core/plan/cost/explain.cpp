@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "plan/base/words.h"
 #include "plan/cost/explain_program.h"
 #include "plan/cost/timeline.h"
 #include "trellis/plan/cost.h"
@@ -152,8 +153,9 @@ std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const 
   std::string out;
   if (!options.layer) {
     const DetailedCost cost = price_plan(compiled, schedule, prices);
-    out += fmt::format("{} devices, batch {} in {} micro-batches of {}, schedule {}: {} a step, {:.4g} samples/s\n",
-                       plan.devices, plan.batch, plan.micro_batches, compiled.context.micro_batch, plan.schedule,
+    out += fmt::format("{}, batch {} in {} of {}, schedule {}: {} a step, {:.4g} samples/s\n",
+                       number_of(plan.devices, "device"), plan.batch, number_of(plan.micro_batches, "micro-batch"),
+                       compiled.context.micro_batch, plan.schedule,
                        cost.step, cost.samples_per_second);
     out += stage_lines(compiled, cost);
   }

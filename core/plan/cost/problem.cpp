@@ -1,9 +1,11 @@
 // The space that a search goes over, and the checks of what it returns.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "plan/base/words.h"
 #include "plan/cost/pinned_space.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
@@ -191,8 +193,9 @@ Picoseconds Score::step_of_batch(std::int64_t other) const {
 std::string objection(const Problem& problem, const Plan& plan, const PlanCost& cost) {
   const GlobalChoice* choice = problem.find_choice(plan);
   if (!choice || plan.devices != problem.devices)
-    return fmt::format("batch {}, {} micro-batches, {} stages and schedule {} are not among the choices of the problem",
-                       plan.batch, plan.micro_batches, plan.stages.size(), plan.schedule);
+    return fmt::format("batch {}, {}, {}, schedule {} and atoms [{}] of {} are not among the choices of the problem", plan.batch,
+                       number_of(plan.micro_batches, "micro-batch"), number_of(std::ssize(plan.stages), "stage"),
+                       plan.schedule, fmt::join(plan.atoms, ", "), number_of(plan.devices, "device"));
   if (plan.layers.size() != problem.model->layers.size())
     return fmt::format("it has {} layers, the model has {}", plan.layers.size(), problem.model->layers.size());
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {

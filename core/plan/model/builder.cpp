@@ -345,7 +345,8 @@ ValueId LayerBuilder::scale(std::string name, ValueId x, double factor) {
 
 ValueId LayerBuilder::multiply(std::string name, ValueId x, ValueId y) {
   const auto dims = dims_of(spec_, name, x);
-  if (dims_of(spec_, name, y) != dims) reject(spec_, name, "its inputs have different dims");
+  if (const auto other = dims_of(spec_, name, y); other != dims)
+    reject(spec_, name, fmt::format("its inputs have different dims, {} and {}", names(spec_, dims), names(spec_, other)));
   return op({.kind = "multiply",
              .name = std::move(name),
              .region = region_of(spec_, x),
@@ -356,7 +357,8 @@ ValueId LayerBuilder::multiply(std::string name, ValueId x, ValueId y) {
 
 ValueId LayerBuilder::add(std::string name, ValueId x, ValueId y) {
   const auto dims = dims_of(spec_, name, x);
-  if (dims_of(spec_, name, y) != dims) reject(spec_, name, "its inputs have different dims");
+  if (const auto other = dims_of(spec_, name, y); other != dims)
+    reject(spec_, name, fmt::format("its inputs have different dims, {} and {}", names(spec_, dims), names(spec_, other)));
   return op({.kind = "add",
              .name = std::move(name),
              .region = region_of(spec_, x),

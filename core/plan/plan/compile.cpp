@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "plan/base/words.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/plan_file.h"
 #include "trellis/plan/program.h"
@@ -37,7 +38,8 @@ void check_shape(const Plan& plan, const ModelSpec& model) {
   if (next != static_cast<int>(plan.layers.size())) fail("layers {} and later are in no stage", next);
   const auto stages = static_cast<int>(plan.stages.size());
   if (plan.line().size() * stages != plan.devices)
-    fail("{} stages of {} devices are not {} devices", stages, plan.line().size(), plan.devices);
+    fail("{} of {} are not {}", number_of(stages, "stage"), number_of(plan.line().size(), "device"),
+         number_of(plan.devices, "device"));
 }
 
 class Compiler {

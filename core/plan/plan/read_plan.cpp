@@ -85,7 +85,7 @@ void read_stages(const Options& pipeline, int layers, Plan& plan) {
   }
   if (next != layers)
     pipeline.reject("stages", fmt::format("no stage has {}", layers_in_words({next, layers - 1})),
-                    plan.stages.empty() ? "" : fmt::format("the last stage ends at layer {}", layers - 1));
+                    plan.stages.empty() ? "" : fmt::format("the stages end at layer {}; the model's last one is {}", next - 1, layers - 1));
 }
 
 // --- global ---

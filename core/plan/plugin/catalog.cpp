@@ -5,6 +5,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "plan/base/words.h"
 #include "plan/plugin/enroll.h"
 #include "plan/plugin/folders.h"
 #include "plan/plugin/manifest.h"
@@ -75,7 +76,7 @@ std::string Catalog::State::found_hint(PluginType type, std::string_view wrong,
   std::vector<std::string> paths;
   for (const auto& folder : folders)
     paths.push_back(folder.lexically_proximate(std::filesystem::current_path()).string());
-  const std::string searched = fmt::format("(searched {} folder{}{}{})", paths.size(), paths.size() == 1 ? "" : "s",
+  const std::string searched = fmt::format("(searched {}{}{})", number_of(std::ssize(paths), "folder"),
                                            paths.empty() ? "" : ": ", fmt::join(paths, ", "));
   if (names.empty()) return fmt::format("no {} plugin was found   {}", noun_of(type), searched);
   const std::string near = suggest(wrong, names);

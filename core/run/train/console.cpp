@@ -55,18 +55,15 @@ std::string clock_time(double seconds) {
                    : fmt::format("{}:{:02}", minutes, total % 60);
 }
 
-std::string verdict(double last_loss, std::optional<double> held_out, double unigram_entropy) {
+std::string verdict(double last_loss, std::optional<double> held_out, const data::Baseline& base) {
   const double loss = held_out.value_or(last_loss);
-  const std::string what = held_out ? "on the held-out text" : "in the last step";
-  const std::string text =
-      fmt::format("loss {}: {:.3f} nats a token (perplexity {:.2f}); unigram entropy of the text: {:.3f}", what, loss,
-                  std::exp(loss), unigram_entropy);
-  if (loss < unigram_entropy)
-    return fmt::format("{}\nThe model learned more than frequencies: {:.3f} nats a token below the unigram entropy.",
-                       text, unigram_entropy - loss);
-  return fmt::format(
-      "{}\nThe model has not yet learned more than frequencies: {:.3f} nats a token above the unigram entropy.", text,
-      loss - unigram_entropy);
+  const std::string what = held_out ? "on the held-out " + base.data : "in the last step";
+  const std::string text = fmt::format("loss {}: {:.3f} nats a {} (perplexity {:.2f}); {} of the {}: {:.3f}", what, loss,
+                                       base.item, std::exp(loss), base.name, base.data, base.entropy);
+  const bool is_below = loss < base.entropy;
+  return fmt::format("{}\nThe model {} more than frequencies: {:.3f} nats a {} {} the {}.", text,
+                     is_below ? "learned" : "has not yet learned", std::abs(loss - base.entropy), base.item,
+                     is_below ? "below" : "above", base.name);
 }
 
 }  // namespace trellis::train

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "run/data/run_samples.h"
 #include "run/train/metrics.h"
 #include "trellis/plan/export.h"
 
@@ -35,7 +36,7 @@ class TRELLIS_API Console {
 // "1:05:09", "3:20"
 TRELLIS_API std::string clock_time(double seconds);
 
-// How a run ended: the losses against the text's unigram entropy. `held_out` is nothing where no text was held out.
-TRELLIS_API std::string verdict(double last_loss, std::optional<double> held_out, double unigram_entropy);
+// How a run ended: the loss against that of frequencies alone. `held_out` is nothing where nothing was held out.
+TRELLIS_API std::string verdict(double last_loss, std::optional<double> held_out, const data::Baseline& base);
 
 }  // namespace trellis::train

@@ -39,7 +39,7 @@ std::string result_json(const Setup& setup, const History& history, const std::v
   result["batch"] = plan.batch;
   result["final_loss"] = history.steps.empty() ? Json() : Json(history.steps.back().loss);
   result["held_out_loss"] = history.held_out.empty() ? Json() : Json(history.held_out.back().second);
-  result["unigram_entropy"] = setup.text.unigram_entropy;
+  result["unigram_entropy"] = setup.samples.baseline.entropy;
   result["step_seconds"] = seconds;
   result["tokens_per_second"] =
       history.steps.empty() || seconds == 0 ? 0 : static_cast<double>(history.steps.back().tokens) / seconds;

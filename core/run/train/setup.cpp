@@ -34,7 +34,7 @@ const PipelineSchedule& schedule_of(const Dimensions& dimensions, const std::str
 Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run), kernels(request.run.devices.kind) {
   if (!run.train.steps) run.document.section("train").reject("steps", "required, and not given");
   plan(request, world.size());
-  read_text();
+  samples = data::open_samples(run, model, ops, compiled.plan.batch);
   weights = open_weights(run, model, *request.catalog);
   const CountMemory counting(memory, Purpose::transient);
   executor = std::make_unique<Executor>(compiled, model, *schedule, kernels, ops, world, executor_options());
@@ -50,28 +50,6 @@ void Setup::plan(const TrainRequest& request, int devices) {
   const Plan plan = plan_of(run, model, dimensions, devices, request.plan_file);
   compiled = compile(plan, model, dimensions, ops, run.train.dtype);
   schedule = &schedule_of(dimensions, plan.schedule);
-}
-
-void Setup::read_text() {
-  const auto tokenizer = data::tokenizer_of(run, model);
-  text = data::Text::read(run.data, tokenizer.get());
-  data::TextOptions options{.sequence = model.sequence, .batch = compiled.plan.batch, .seed = run.seed, .vocab = model.vocab};
-  if (run.data.restart_positions) options.restart_behind = text.end_of_document;
-  if (run.data.is_masked())
-    options.masking = data::Masking{.share = run.data.mask_share,
-                                    .mask_id = data::mask_token(run, model, *tokenizer),
-                                    .vocab = tokenizer->vocab()};
-  try {
-    auto source = std::make_unique<data::TextSource>(text.training, options);
-    for (const auto& [name, field] : fields_of(model, ops)) source->field({.name = name});  // or it says what it has
-    training = std::move(source);
-    options.order = data::Order::in_turn;
-    if (run.data.held_out > 0 && run.train.evaluate_batches > 0)
-      held_out = std::make_unique<data::TextSource>(text.held_out, options);
-  } catch (const Error& error) {
-    const std::string part = training ? "held-out text" : "training text";
-    throw Error(error.code(), fmt::format("data: {}: {}", part, error.message()), error.hint(), run.data.mark);
-  }
 }
 
 std::filesystem::path Setup::products_file() const { return run.output / "products.txt"; }

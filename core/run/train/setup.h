@@ -1,11 +1,11 @@
 // All that a run needs before its first step, made in the order in which mistakes are cheapest to find: model and plan
-// first, then the text, groups and weights last.
+// first, then the data, groups and weights last.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "run/data/text_source.h"
+#include "run/data/run_samples.h"
 #include "run/memory/memory_counter.h"
 #include "trellis/plan/schedule.h"
 #include "trellis/run/comm.h"
@@ -30,9 +30,7 @@ class TRELLIS_API Setup {
   Dimensions dimensions;
   CompiledPlan compiled;
   const PipelineSchedule* schedule = nullptr;
-  data::Text text;
-  std::unique_ptr<data::TextSource> training;
-  std::unique_ptr<data::TextSource> held_out;  // null: no text is held out
+  data::RunSamples samples;
   std::shared_ptr<const WeightReader> weights;  // to start from; null: initial weights by the seed
   std::unique_ptr<Executor> executor;
 
@@ -43,7 +41,6 @@ class TRELLIS_API Setup {
 
  private:
   void plan(const TrainRequest& request, int devices);
-  void read_text();
   void take_products();
   ExecutorOptions executor_options() const;
 };

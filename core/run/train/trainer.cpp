@@ -9,6 +9,7 @@
 #include <numeric>
 #include <system_error>
 
+#include "plan/base/words.h"
 #include "plan/weights/export.h"
 #include "run/comm/cuda_room.h"
 #include "run/kernels/matmul.h"
@@ -22,19 +23,6 @@ namespace {
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// "1.23 M parameters"
-std::string count_of(std::int64_t n, std::string_view noun) {
-  const auto value = static_cast<double>(n);
-  if (n >= 1'000'000'000) return fmt::format("{:.2f} G {}", value / 1e9, noun);
-  if (n >= 1'000'000) return fmt::format("{:.2f} M {}", value / 1e6, noun);
-  return fmt::format("{:.1f} k {}", value / 1e3, noun);
-}
-
-// "1 rank", "4 ranks"
-std::string number_of(std::size_t n, std::string_view noun) {
-  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
 }
 
 // "layers 0-3: tp 2, zero 1; layers 4-5: -", or what all of them have.
@@ -79,17 +67,14 @@ void Trainer::open_folder() {
 
 void Trainer::introduce() {
   const Plan& plan = setup_.compiled.plan;
-  const data::Text& text = setup_.text;
-  const std::size_t stages = plan.stages.size();
+  const data::RunSamples& samples = setup_.samples;
+  const auto stages = static_cast<std::int64_t>(plan.stages.size());
   const double epochs =
-      static_cast<double>(setup_.steps() * plan.batch) / static_cast<double>(setup_.training->samples());
+      static_cast<double>(setup_.steps() * plan.batch) / static_cast<double>(samples.training_samples);
   console_->say(
       fmt::format("model   {}, {}", setup_.model.summary, count_of(parameter_elements(setup_.model), "parameters")));
-  console_->say(fmt::format("text    {} in {}, {:.3g} % of them held out; unigram entropy {:.3f} nats",
-                            count_of(text.tokens, "tokens"),
-                            number_of(text.files, "file"), 100 * setup_.run.data.held_out,
-                            text.unigram_entropy));
-  console_->say(fmt::format("plan    {} on {}, {}{}: {}", number_of(static_cast<std::size_t>(plan.devices), "rank"),
+  console_->say(fmt::format("{:<7} {}", samples.baseline.data, samples.summary));
+  console_->say(fmt::format("plan    {} on {}, {}{}: {}", number_of(plan.devices, "rank"),
                             setup_.run.devices.kind, number_of(stages, "stage"),
                             stages == 1 ? "" : ", " + plan.schedule, strategies_of(plan)));
   console_->say(fmt::format(
@@ -140,7 +125,7 @@ StepMetrics Trainer::step(std::int64_t number) {
   metrics.learning_rate = learning_rate(setup_.run.train, index);
   metrics.tokens = setup_.compiled.plan.batch * setup_.model.sequence;
   const auto start = std::chrono::steady_clock::now();
-  const StepResult result = setup_.executor->train_step(*setup_.training, index, metrics.learning_rate);
+  const StepResult result = setup_.executor->train_step(*setup_.samples.training, index, metrics.learning_rate);
   if (setup_.run.devices.kind == "cuda") cuda_room().synchronize();  // the update is not waited for
   metrics.seconds = seconds_since(start);
   metrics.loss = result.loss;
@@ -164,13 +149,13 @@ void Trainer::tell(const StepMetrics& metrics) {
 }
 
 void Trainer::evaluate(std::int64_t after) {
-  if (!setup_.held_out) return;
-  const std::int64_t batches = std::min(setup_.run.train.evaluate_batches, setup_.held_out->steps_in_turn());
+  if (!setup_.samples.held_out) return;
+  const std::int64_t batches = std::min(setup_.run.train.evaluate_batches, setup_.samples.held_out_steps);
   double sum = 0;
   std::int64_t tokens = 0;
   for (std::int64_t batch = 0; batch < batches; ++batch) {
-    const std::int64_t counted = setup_.held_out->counted_items(batch, "labels");
-    sum += setup_.executor->evaluate(*setup_.held_out, batch) * static_cast<double>(counted);
+    const std::int64_t counted = setup_.samples.held_out->counted_items(batch, "labels");
+    sum += setup_.executor->evaluate(*setup_.samples.held_out, batch) * static_cast<double>(counted);
     tokens += counted;
   }
   const double loss = sum / static_cast<double>(tokens);
@@ -203,7 +188,7 @@ void Trainer::conclude() {
   if (!request_.json_file.empty()) write_file_atomically(request_.json_file, result);
   std::optional<double> held_out;
   if (!history_.held_out.empty()) held_out = history_.held_out.back().second;
-  console_->say("\n" + verdict(last.loss, held_out, setup_.text.unigram_entropy));
+  console_->say("\n" + verdict(last.loss, held_out, setup_.samples.baseline));
 }
 
 }  // namespace trellis::train

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "plan/base/words.h"
 #include "plan/plugin/calls.h"
 #include "plan/run/compile_file.h"
 #include "run/kernels/matmul.h"
@@ -102,8 +103,8 @@ void VerifySession::introduce() const {
   fmt::print("verify  {}{}, {} layers, {} parameters, {}\n", request_.full ? "" : "shrunk to ", model_.summary,
              model_.layers.size(), parameter_elements(model_), name_of(dtype_));
   if (request_.plans > 0)
-    fmt::print("        {} random plans for {} {} ranks, seed {}, from number {}\n", request_.plans, request_.ranks,
-               world_ ? "process" : "thread", request_.seed, request_.first);
+    fmt::print("        {} for {}, seed {}, from number {}\n", number_of(request_.plans, "random plan"),
+               number_of(request_.ranks, world_ ? "process rank" : "thread rank"), request_.seed, request_.first);
   std::fflush(stdout);
 }
 
@@ -142,7 +143,7 @@ void VerifySession::judge(const PlanCheck& check, const std::string& name) {
 
 void VerifySession::conclude() const {
   const VerifySummary& s = summary_;
-  fmt::print("{} plans, {} failures (the gate is {:.0e})\n", s.plans, s.failures, options_.gate());
+  fmt::print("{}, {} (the gate is {:.0e})\n", number_of(s.plans, "plan"), number_of(s.failures, "failure"), options_.gate());
   std::vector<std::string> counts;
   for (const auto& [name, count] : s.dimensions) counts.push_back(fmt::format("{} in {}", name, count));
   if (!counts.empty()) fmt::print("        on in plans: {}\n", fmt::join(counts, ", "));

@@ -91,6 +91,17 @@ TEST_CASE("another plugin replaces the whole section, the same one is merged") {
   CHECK(folder.load("silent.yaml").to_yaml() == "search:\n  use: beam\n  width: 8\n  depth: 2\n");
 }
 
+TEST_CASE("what belongs to the run stays when its section names another plugin") {
+  Folder folder;
+  folder.add("run.yaml",
+             "search: {use: beam, width: 8, budget: 1GiB, margin: 20%, fix: {all: {tp: on}}, micro_batches: [4]}\n"
+             "data: {use: text, files: [a], mask_share: 10%}\n");
+  CHECK(folder.load("run.yaml", {"search.use=exact", "search.budget=2GiB"}).to_yaml() ==
+        "search:\n  budget: 2GiB\n  margin: 20%\n  fix:\n    all:\n      tp: on\n  micro_batches: [4]\n  use: exact\n"
+        "data:\n  use: text\n  files: [a]\n  mask_share: 10%\n");
+  CHECK(folder.load("run.yaml", {"data.use=indexed"}).section("data").to_yaml() == "files: [a]\nuse: indexed\n");
+}
+
 TEST_CASE("on the command line another plugin drops the options of the section, in any order") {
   Folder folder;
   folder.add("run.yaml", "search: {use: beam, width: 8}\nseed: 1\n");

@@ -21,7 +21,7 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 TEST_CASE("an explanation tells time, memory and communication of each group of layers, and because of what") {
   const std::string text = told("{tp: {degree: 2}, megatron_sp: on, zero: {stage: 2}}", {});
   CAPTURE(text);
-  CHECK(has(text, "4 devices, batch 8 in 1 micro-batches of 8, schedule 1f1b"));
+  CHECK(has(text, "4 devices, batch 8 in 1 micro-batch of 8, schedule 1f1b"));
   CHECK(has(text, "layers 1-4  block  "));
   CHECK(has(text, "2 x all_gather among 2"));
   CHECK(has(text, "because the gradient is Partial over the devices"));

@@ -134,7 +134,7 @@ TEST_CASE("mistakes of a layer are named") {
   CHECK(layer([](LayerBuilder& b, ValueId x) { b.embedding("a", x, "vocab", "linear", 1); }) ==
         "layer 'layer', op 'a': 'hidden' is a real value; expected an integer field");
   CHECK(layer([](LayerBuilder& b, ValueId x) { b.add("a", x, b.linear("up", x, {"ffn"}, false, 1)); }) ==
-        "layer 'layer', op 'a': its inputs have different dims");
+        "layer 'layer', op 'a': its inputs have different dims, [batch sequence hidden] and [batch sequence ffn]");
   CHECK(layer([](LayerBuilder& b, ValueId x) { b.loss(x); }) ==
         "layer 'layer': the loss has dims [batch sequence hidden]; expected a scalar");
   CHECK(layer([](LayerBuilder& b, ValueId x) { b.output("memory", x); }) ==

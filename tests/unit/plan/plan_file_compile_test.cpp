@@ -98,5 +98,5 @@ TEST_CASE("a plan that was not made for the model is an error") {
   CHECK(error([&] { compiled(wrong); }) == "layers 5 and later are in no stage");
   wrong.stages = {{0, 5}};
   wrong.devices = 8;
-  CHECK(error([&] { compiled(wrong); }) == "1 stages of 4 devices are not 8 devices");
+  CHECK(error([&] { compiled(wrong); }) == "1 stage of 4 devices are not 8 devices");
 }

@@ -159,7 +159,7 @@ TEST_CASE("stages follow one another and cover the model") {
         "    stages follow one another without gap or overlap, from layer 0 on");
   CHECK(staged("0-12, 13-24") ==
         "plan.yaml:4:20: pipeline.stages: no stage has layer 25\n"
-        "    the last stage ends at layer 25");
+        "    the stages end at layer 24; the model's last one is 25");
   CHECK(staged("") == "plan.yaml:4:20: pipeline.stages: no stage has layers 0-25");
   CHECK(staged("0-5, 6-12, 13-25") ==
         "plan.yaml:3:48: global.devices: 8 devices cannot be shared by 3 stages: all "

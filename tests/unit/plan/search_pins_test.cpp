@@ -181,6 +181,10 @@ TEST_CASE("what a pin says wrongly is told with its place and the likely fix") {
         "run.yaml:3:13: search.fix.pp: no pipeline schedule named '1f2b'\n    did you mean '1f1b'?");
   CHECK(error_of("  fix: {dp: {degree: 2}}\n") ==
         "run.yaml:3:13: search.fix.dp: not a choice: it takes the devices that the others leave");
+  CHECK(error_of("  fix: {0,3: {tp: {degree: 2}}}\n") ==
+        "run.yaml:3:9: search.fix.0: nothing is said of 0\n"
+        "    inside braces a comma ends a key: write \"0,3\": {...} in quotes");
+  CHECK(error_of("  fix: {0: []}\n").find("nothing is said of 0") != std::string::npos);
   CHECK(error_of("  forbid: [{layers: 0-3}]\n").find("search.forbid[0]: names no dimension") != std::string::npos);
   CHECK(error_of("  forbid: [[tp]]\n").find("expected a word or a mapping") != std::string::npos);
 }

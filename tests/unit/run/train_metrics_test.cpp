@@ -96,10 +96,11 @@ TEST_CASE("time is told as on a clock") {
 }
 
 TEST_CASE("a run says whether it learned more than frequencies") {
-  CHECK(verdict(1.9, 2.0, 3.25) ==
+  const data::Baseline base{3.25, "text", "token", "unigram entropy"};
+  CHECK(verdict(1.9, 2.0, base) ==
         "loss on the held-out text: 2.000 nats a token (perplexity 7.39); unigram entropy of the text: 3.250\n"
         "The model learned more than frequencies: 1.250 nats a token below the unigram entropy.");
-  CHECK(verdict(4.0, std::nullopt, 3.25) ==
+  CHECK(verdict(4.0, std::nullopt, base) ==
         "loss in the last step: 4.000 nats a token (perplexity 54.60); unigram entropy of the text: 3.250\n"
         "The model has not yet learned more than frequencies: 0.750 nats a token above the unigram entropy.");
 }

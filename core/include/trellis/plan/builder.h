@@ -15,7 +15,8 @@ namespace trellis {
 struct AttentionOptions {
   bool causal = false;          // a query sees no key after its own position
   double dropout = 0;           // of the probabilities
-  ValueId mask = -1;            // integer field b t: keys where it is 0 are seen by nobody
+  ValueId mask = -1;            // integer field over batch and sequence of k as it is given (not "keys"): where it is
+                                // 0, nobody sees the key
   double scale = 0;             // of the scores; 0: 1 / sqrt(head_dim)
   // A trainable bias by distance from query to key (Raffel et al. 2020, T5): a table [buckets heads]. Half of the buckets
   // are for exact distances, the rest grow logarithmically up to max_distance. Empty: none.

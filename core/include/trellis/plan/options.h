@@ -1,5 +1,6 @@
 // Options: one mapping of a YAML file, read strictly. Whoever takes options reads each key by name and type and then
-// calls finish(): what nobody read is a mistake of the user's, and is reported with its place and a suggestion.
+// calls finish(): what nobody read is a mistake of the user's, and is reported with its place and a suggestion. (A model
+// family reads and does not call it: who asked for the model does.)
 //
 //   const Options tp = options.section("tp").with_owner("parallelism 'tp'");
 //   const int degree = tp.get("degree", 1);

@@ -50,7 +50,7 @@ class TRELLIS_API Placement {
   void substitute(std::string_view kind, std::string_view by);  // another contract for ops of a kind
 
   // Atoms that split dims of a role in a region: batch outermost first, every other role innermost first, so that a
-  // changed degree between two layers is one balanced exchange (DESIGN rule 3).
+  // changed degree between two layers is one balanced exchange (docs/derivation.md, Order of atoms in a dim).
   AxisList axes(std::string_view role, std::string_view region) const;
   // What the size of a role's dims must be a multiple of: the least common multiple of their degrees in all regions.
   std::int64_t multiple(std::string_view role) const;

@@ -77,7 +77,7 @@ TRELLIS_API std::vector<Candidate> candidates(const LayerSpec&, const SpaceConte
                                               const std::function<bool(const Strategy&)>& keep);
 
 // Samples in one micro-batch: ceil(batch / micro_batches) rounded up to a multiple of every layer's batch degree
-// (derivation.md rule 18), and the multiple that every sequence dim is padded to.
+// (docs/derivation.md, Edges), and the multiple that every sequence dim is padded to.
 TRELLIS_API std::int64_t micro_batch_size(const Plan&, const std::vector<Placement>&);
 TRELLIS_API std::int64_t sequence_multiple(const std::vector<Placement>&, const ModelSpec&);
 

@@ -32,7 +32,7 @@ TRELLIS_API GlobalChoice choice_of(const Plan&);
 // A plan under this choice, whose stages and layers are still to be filled in.
 TRELLIS_API Plan plan_under(const GlobalChoice&);
 
-// The shapes that all layers of a plan decide together (docs/derivation.md, rule 18).
+// The shapes that all layers of a plan decide together (docs/derivation.md, Edges).
 struct SharedShapes {
   std::int64_t micro_batch = 1;        // samples, padded to a multiple of every layer's batch degree
   std::int64_t sequence_multiple = 1;  // every sequence dim is padded to a multiple of it

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <set>
 
+#include "plan/base/words.h"
 #include "plan/plugin/conformance/conformance.h"
 #include "plan/plugin/conformance/samples.h"
 #include "plan/plugin/conformance/schedules.h"
@@ -16,7 +17,7 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
 }
 
 std::string where(const LayerSpec& layer, const DeviceLine& line) {
-  return fmt::format("layer '{}' on {} device{}", layer.type, line.size(), line.size() == 1 ? "" : "s");
+  return fmt::format("layer '{}' on {}", layer.type, number_of(line.size(), "device"));
 }
 
 bool same(const Traits& a, const Traits& b) {
