@@ -106,7 +106,7 @@ extern "C" void tell_crash(int signal) {
     number[0] = static_cast<char>('0' + signal / 10 % 10), number[1] = static_cast<char>('0' + signal % 10);
     put("trellis: crashed in "), put(running.noun), put(" '"), put(running.name), put("' (signal ");
     put(number[0] == '0' ? number + 1 : number), put(")\n    a defect of the plugin; trellis plugins check ");
-    put(running.name), put(" tries the rules of its kind\n");
+    put(running.name), put(" (or its folder) tries the rules of its kind\n");
   }
   raise(signal);  // by its default action, which SA_RESETHAND has restored
 }

@@ -75,7 +75,7 @@ std::string false_claim(const SearchLog& log, const std::optional<double>& reach
 
 [[noreturn]] void refuse(const std::string& name, const std::string& what) {
   throw Error(ExitCode::plugin, fmt::format("search '{}' {}", name, what),
-              fmt::format("a defect of the plugin; trellis plugins check {} tries the rules of its kind", name));
+              plugin::defect_hint(name));
 }
 
 // search.start_from is the answer where a search that does not know it finds nothing better.

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,14 +20,15 @@ namespace {
 struct VerifyArgs {
   std::filesystem::path run_file;
   std::vector<std::string> overrides;
-  int plans = -1, first = 0, ranks = 8;
+  int plans = -1, first = 0;
+  std::optional<int> ranks;
   std::uint64_t seed = 1;
   std::filesystem::path plan, json;
   bool full = false, processes = false, gloo = false;
   std::string dtype;
 };
 
-constexpr int kUsualPlans = 20;
+constexpr int kUsualPlans = 20, kUsualRanks = 8;
 
 std::optional<Dtype> read_dtype(const std::string& text) {
   if (text.empty()) return std::nullopt;
@@ -39,7 +41,7 @@ VerifyRequest request_of(const VerifyArgs& args, const RunFile& run, const Catal
   VerifyRequest request{.run = run, .catalog = &catalog};
   request.plans = args.plans >= 0 ? args.plans : args.plan.empty() ? kUsualPlans : 0;
   request.first = args.first;
-  request.ranks = args.ranks;
+  request.ranks = args.ranks.value_or(kUsualRanks);
   request.seed = args.seed;
   request.plan_file = args.plan;
   request.full = args.full;
@@ -51,18 +53,26 @@ VerifyRequest request_of(const VerifyArgs& args, const RunFile& run, const Catal
   return request;
 }
 
-// One world of processes has one size.
+// Of the processes to be started: one world has one size.
 int ranks_of(const VerifyArgs& args) {
-  if (args.plan.empty()) return args.ranks;
-  const int devices = devices_of_plan(args.plan);
-  if (args.plans > 0 && devices != args.ranks)
-    throw Error(ExitCode::usage, fmt::format("--processes: the plan is for {} devices, --ranks says {}", devices, args.ranks),
+  return args.plan.empty() ? args.ranks.value_or(kUsualRanks) : devices_of_plan(args.plan);
+}
+
+void check_ranks(const VerifyArgs& args) {
+  if (args.ranks && *args.ranks < 1)
+    throw Error(ExitCode::usage, fmt::format("--ranks: expected at least 1, found {}", *args.ranks));
+  if (args.plan.empty()) return;
+  const int devices = devices_of_plan(args.plan), ranks = args.ranks.value_or(kUsualRanks);
+  if (args.processes && args.plans > 0 && devices != ranks)
+    throw Error(ExitCode::usage, fmt::format("--processes: the plan is for {} devices, --ranks says {}", devices, ranks),
                 fmt::format("--ranks {}, or leave out --random", devices));
-  return devices;
+  if (args.ranks && args.plans <= 0 && devices != ranks)
+    throw Error(ExitCode::usage, fmt::format("--ranks: the plan is for {} devices, --ranks says {}", devices, ranks),
+                "leave out --ranks: it is of random plans");
 }
 
 ExitCode verify(const Context& context, const VerifyArgs& args) {
-  if (args.ranks < 1) throw Error(ExitCode::usage, fmt::format("--ranks: expected at least 1, found {}", args.ranks));
+  check_ranks(args);
   try_writing(args.json);
   if (!args.plan.empty()) refuse_parallelism("--plan", args.overrides);
   const RunFile run = RunFile::load(args.run_file, args.overrides);

@@ -149,7 +149,7 @@ std::vector<Setting> settings_of(const Dimension& dimension, const LayerSpec& la
       plugin::call(PluginType::parallelism, name, [&] { return dimension.plugin->settings(layer, space); });
   if (std::none_of(settings.begin(), settings.end(), [](const Setting& s) { return !s.on(); }))
     throw Error(ExitCode::plugin, fmt::format("dimension '{}' offers no setting 'off' for layer '{}'", name, layer.type),
-                fmt::format("a defect of the plugin; trellis plugins check {} tries the rules of its kind", name));
+                plugin::defect_hint(name));
   return settings;
 }
 

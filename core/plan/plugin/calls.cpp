@@ -13,9 +13,13 @@ Running running() noexcept { return current; }
 RunningNote::RunningNote(Running next) noexcept : before_(std::exchange(current, next)) {}
 RunningNote::~RunningNote() { current = before_; }
 
+std::string defect_hint(const std::string& name) {
+  return fmt::format("a defect of the plugin; trellis plugins check {} (or its folder) tries the rules of its kind", name);
+}
+
 void blame(PluginType type, const std::string& name, const std::string& what) {
   throw Error(ExitCode::plugin, fmt::format("{} '{}' threw: {}", noun_of(type), name, what),
-              fmt::format("a defect of the plugin; trellis plugins check {} tries the rules of its kind", name));
+              defect_hint(name));
 }
 
 }  // namespace trellis::plugin

@@ -29,6 +29,9 @@ class TRELLIS_API RunningNote {
   Running before_;
 };
 
+// What to do about a plugin that broke a rule.
+TRELLIS_API std::string defect_hint(const std::string& name);
+
 // Throws Error (plugin): "search 'anneal' threw: ..."
 [[noreturn]] TRELLIS_API void blame(PluginType, const std::string& name, const std::string& what);
 

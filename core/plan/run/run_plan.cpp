@@ -109,12 +109,13 @@ ModelSpec describe_model(const RunFile& run, const Catalog& catalog) {
     if (error.code() != ExitCode::bad_input || !error.mark().file.empty()) throw;
     // Of a layer, not of an option: the family has let an option pass, or declares the layer wrongly.
     throw Error(error.code(), fmt::format("model '{}': {}", name, error.message()),
-                error.hint().empty() ? "look at the options of section 'model'" : error.hint(), options.mark());
+                error.hint().empty() ? "look at the options of section 'model'; where they are right, " + plugin::defect_hint(name)
+                                             : error.hint(), options.mark());
   }
   options.finish();
   if (!problem.empty())
     throw Error(ExitCode::plugin, fmt::format("model '{}' cannot be trained: {}", name, problem),
-                fmt::format("a defect of the plugin; trellis plugins check {} tries the rules of its kind", name));
+                plugin::defect_hint(name));
   return model;
 }
 

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <system_error>
 
+#include "data/tokenizer/tokenizer.h"
 #include "plan/base/words.h"
 #include "plan/weights/export.h"
 #include "run/comm/cuda_room.h"

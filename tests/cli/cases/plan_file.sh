@@ -45,6 +45,7 @@ refuse 4 "layer 0 (embedding) can have here: tp off" explain "$work/plan.yaml" -
 refuse 4 "plan.yaml:6:" verify $quick model.vocab_multiple=64 --plan "$work/plan.yaml"
 refuse 2 "contradict" train $quick --plan "$work/plan.yaml" parallelism.uniform.tp.degree=2
 refuse 2 "contradict" verify $quick --plan "$work/plan.yaml" parallelism.uniform.tp.degree=2
+refuse 2 "--ranks: the plan is for 3 devices, --ranks says 4" verify $quick --plan "$work/plan.yaml" --ranks 4
 
 plan <<'END'
 global: {batch: 24, micro_batches: 1, devices: 2}
