@@ -235,10 +235,11 @@ std::vector<Pin> read_list(const Options& search, const std::string& key, const 
   for (const std::string& name : section.keys()) {
     if (!reader.knows(name) && reader.names_layers(name)) {
       const std::vector<StageRange> layers = reader.read_layers(section, name, name);
-      if (!section.has(name) || (section.is_list(name) && section.list(name, "on").empty()))
+      const std::vector<Options> entries = section.list(name, "on");
+      if (entries.empty())
         section.reject(name, fmt::format("nothing is said of {}", name),
                        "inside braces a comma ends a key: write \"0,3\": {...} in quotes");
-      for (const Options& entry : section.list(name, "on")) pins.push_back(read_entry(entry, layers, false, reader));
+      for (const Options& entry : entries) pins.push_back(read_entry(entry, layers, false, reader));
       continue;
     }
     Pin pin{.path = section.path(name), .mark = section.mark(name)};
