@@ -162,8 +162,13 @@ CASES = {
     "llama-tied-bias": (lambda: LlamaForCausalLM(LlamaConfig(
         **LLAMA, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, head_dim=6,
         rope_parameters={"rope_theta": 500.0, "rope_type": "default"})), text_batch, causal_loss, {}),
-    "mistral": (lambda: MistralForCausalLM(MistralConfig(**LLAMA, sliding_window=SEQUENCE)), text_batch, causal_loss, {}),
+    "llama3": (lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, rope_parameters={
+        "rope_theta": 500.0, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64})), text_batch, causal_loss, {}),
+    "mistral": (lambda: MistralForCausalLM(MistralConfig(**LLAMA, sliding_window=3)), text_batch, causal_loss, {}),
     "qwen2": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA)), text_batch, causal_loss, {}),
+    "qwen2-windows": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA, use_sliding_window=True, sliding_window=4,
+                                                           max_window_layers=1)), text_batch, causal_loss, {}),
 }
 
 
@@ -185,8 +190,13 @@ def exact_norm(self, x):
 
 def exact_rotary(self, x, position_ids, *_, **__):
     size = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.config.num_attention_heads
-    theta = self.config.rope_parameters["rope_theta"]
-    frequency = theta ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
+    rope = self.config.rope_parameters
+    frequency = rope["rope_theta"] ** -(torch.arange(0, size, 2, dtype=torch.float64) / size)
+    if rope["rope_type"] == "llama3":
+        turns = rope["original_max_position_embeddings"] * frequency / (2 * torch.pi)
+        low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+        share = ((turns - low) / (high - low)).clamp(0, 1)
+        frequency = frequency * (share + (1 - share) / rope["factor"])
     angle = position_ids.double().unsqueeze(-1) * frequency
     angle = torch.cat([angle, angle], -1)
     return angle.cos().to(x.dtype), angle.sin().to(x.dtype)

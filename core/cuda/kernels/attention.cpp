@@ -147,6 +147,8 @@ class Explicit {
     const auto index = at::TensorOptions(at::kLong).device(q_.device());
     const at::Tensor key = at::arange(t_, index);
     if (causal_) result.masked_fill_(key.gt(at::arange(p.query, p.query + p.queries, index).unsqueeze(1)), kNothing);
+    if (const std::int64_t window = c_.op->integer("window"); window > 0)
+      result.masked_fill_(key.le(at::arange(p.query - window, p.query - window + p.queries, index).unsqueeze(1)), kNothing);
     if (const std::int64_t there = real_keys(c_, t_); there < t_ && !causal_) result.masked_fill_(key.ge(there), kNothing);
     if (c_.inputs.size() > 3)
       result.view({p.samples, -1, t_})
@@ -215,7 +217,7 @@ struct Attention final : OpKernel {
   // What LibTorch's flash kernel computes; the rest is explicit. Its causal mask is aligned to the last key.
   static bool flash(const KernelContext& c, const at::Tensor& q, const at::Tensor& k) {
     const std::int64_t d = q.size(4);
-    const bool plain = c.inputs.size() == 3 && c.op->parameters.empty() && c.op->real("scale") == 0 &&
+    const bool plain = c.inputs.size() == 3 && c.op->parameters.empty() && c.op->real("scale") == 0 && c.op->integer("window") == 0 &&
                        (c.op->integer("causal") != 0 || real_keys(c, k.size(1)) == k.size(1));
     return plain && q.is_cuda() && c.dtype == Dtype::bf16 && dropout_of(c) <= 0 && d % 8 == 0 && d <= 256 && q.size(1) > 1 &&
            q.size(1) == k.size(1);

@@ -259,6 +259,11 @@ ValueId LayerBuilder::attention(std::string name, ValueId q, ValueId k, ValueId 
             .inputs = {q, k, v},
             .input_dims = {query, key, key},
             .attributes = {{"causal", std::int64_t{o.causal}}, {"dropout", o.dropout}}};
+  if (o.window < 0 || (o.window > 0 && !o.causal))
+    reject(spec_, name, fmt::format("a window of {} tokens{}", o.window, o.causal ? "" : " without causal"),
+           "a window reaches back from a query: causal = true, window = 1 or more");
+  // One that no sequence exceeds changes nothing: layers are the same with it and without.
+  if (o.window > 0 && o.window < spec_.dims[static_cast<std::size_t>(query[1])].size) result.attributes["window"] = o.window;
   if (o.mask >= 0) {
     if (dims_of(spec_, name, o.mask, ValueKind::integer) != tokens)
       reject(spec_, name,

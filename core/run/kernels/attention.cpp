@@ -21,7 +21,7 @@ double dropout_of(const KernelContext& c) { return c.training ? c.op->real("drop
 
 AttentionShape shape_of(const KernelContext& c, const at::Tensor& q, const at::Tensor& k) {
   return {q.size(0), q.size(1), k.size(1), q.size(2), q.size(3), q.size(4), c.op->integer("causal") != 0,
-          dropout_of(c), real_keys(c, k.size(1)), attention_scale(c, q.size(4))};
+          dropout_of(c), real_keys(c, k.size(1)), attention_scale(c, q.size(4)), c.op->integer("window")};
 }
 
 // The bias of each head laid out by distance, from its table [buckets g r], and its gradient back into the table.
@@ -84,7 +84,7 @@ at::Tensor heads_first(const at::Tensor& t) {
 //
 // A fourth input is a mask of keys, a parameter a bias by distance.
 // f32 and f64 take blocks of queries on BLAS (attention_blocked.h). bf16 takes LibTorch's flash kernel, which has
-// matrix instructions for it; but with dropout, a mask or a bias, which that kernel lacks, and in backward of short sequences, where it
+// matrix instructions for it; but with dropout, a mask, a bias or a window, which that kernel lacks, and in backward of short sequences, where it
 // is slow, bf16 is computed in f32. Backward in ms on one core of a Xeon with AMX, flash and f32 (b s heads, causal):
 //   8 128 4: 9.1 2.3    4 256 8: 12.7 11.1; with a fourth of the key heads 12.4 7.0
 // The contract's scratch (plan/model/ops/attention.cpp) has the same rule.

@@ -139,17 +139,24 @@ constexpr std::int64_t kMostRows = 256;
 // and backward in ms, against LibTorch's flash kernel (b s heads):
 //   causal      8 128 4: 1.1 1.8, flash 1.2 2.5    4 256 8: 3.2 6.2, flash 4.1 9.2    2 1024 8: 20 49, flash 26 60
 //   not causal  8 128 4: 1.1 2.2, flash 1.2 2.5    4 256 8: 3.9 8.9, flash 4.1 9.0    2 1024 8: 29 82, flash 30 76
-// The contract's scratch (plan/model/ops/attention.cpp) has the same rule.
+// The contract's scratch (plan/model/ops/attention.cpp) has the same rule, and that of columns.
 std::int64_t attention_block(std::int64_t keys, bool causal) {
   const std::int64_t rows = !causal ? kMostRows : keys <= 512 ? 32 : 64;
   return std::clamp<std::int64_t>((std::int64_t(1) << 18) / std::max<std::int64_t>(keys, 1), 16, rows);
+}
+
+// Keys that the queries of a block see together, at the most.
+std::int64_t columns_of(const AttentionShape& a) {
+  constexpr std::int64_t kMostCausalRows = 64;
+  return a.window > 0 ? std::min(a.t, a.window + kMostCausalRows - 1) : a.t;
 }
 
 // Where one head of one sample lies.
 struct Geometry {
   Geometry(const AttentionShape& a, const std::int64_t* keys_mask)
       : a(a), mask(keys_mask), reach(static_cast<std::size_t>(a.b), std::min(a.keys, a.t)), holes(reach.size()) {
-    block = attention_block(a.t, a.causal);
+    columns = columns_of(a);
+    block = attention_block(columns, a.causal);
     blocks = (a.s + block - 1) / block;
     for (std::int64_t b = 0; mask && b < a.b; ++b) {
       const std::int64_t* row = mask + b * a.t;
@@ -168,6 +175,8 @@ struct Geometry {
     const std::int64_t end = reach[static_cast<std::size_t>(b)];
     return a.causal ? std::min(end, query + 1) : end;
   }
+  // The first key that a query sees, if any.
+  std::int64_t first(std::int64_t query) const { return a.window > 0 ? std::max<std::int64_t>(0, query + 1 - a.window) : 0; }
   // Of a sample in which keys before the last one that is seen are not; else null.
   const std::int64_t* hidden(std::int64_t b) const {
     return holes[static_cast<std::size_t>(b)] ? mask + b * a.t : nullptr;
@@ -180,22 +189,35 @@ struct Geometry {
   const std::int64_t* mask;
   std::vector<std::int64_t> reach;  // by sample: one more than the last key that is seen
   std::vector<char> holes;          // by sample
-  std::int64_t block, blocks;
+  std::int64_t columns, block, blocks;
 };
 
-// The bias and mask of a query's scores.
+// The keys [from, to) of a block of queries, and those of one of its queries, counted from the block's first.
+struct Seen {
+  Seen(const Geometry& at, std::int64_t b, std::int64_t begin, std::int64_t end)
+      : at(at), b(b), from(std::min(at.first(begin), at.visible(b, end - 1))), width(at.visible(b, end - 1) - from) {}
+  std::int64_t begin_of(std::int64_t query) const { return std::min(at.first(query) - from, end_of(query)); }
+  std::int64_t end_of(std::int64_t query) const { return std::max<std::int64_t>(0, at.visible(b, query) - from); }
+
+  const Geometry& at;
+  std::int64_t b, from, width;
+};
+
+// The bias and mask of a query's scores, which are those of keys [from, from + n).
 template <class T>
 void adjust(const AttentionBias& bias, const Geometry& at, std::int64_t b, std::int64_t head, std::int64_t query,
-            std::int64_t visible, T* row) {
-  const T* distances = bias.by_distance ? static_cast<const T*>(bias.by_distance) + at.distance_at(head, query) : nullptr;
-  if (distances || at.hidden(b)) add_bias(row, distances, at.hidden(b), visible);
+            std::int64_t from, std::int64_t n, T* row) {
+  const T* distances =
+      bias.by_distance ? static_cast<const T*>(bias.by_distance) + at.distance_at(head, query) + from : nullptr;
+  const std::int64_t* hidden = at.hidden(b) ? at.hidden(b) + from : nullptr;
+  if (distances || hidden) add_bias(row, distances, hidden, n);
 }
 
-// Words for the keys of one query of one head.
+// Words for keys [from, from + n) of one query of one head.
 void row_words(const AttentionRandom& random, const AttentionShape& a, std::int64_t b, std::int64_t head,
-               std::int64_t query, std::int64_t n, std::uint32_t* words) {
+               std::int64_t query, std::int64_t from, std::int64_t n, std::uint32_t* words) {
   const std::int64_t whole = (random.first_group + head / a.r) * random.queries + random.first_query + head % a.r;
-  const std::int64_t first = (query * random.heads + whole) * random.keys;
+  const std::int64_t first = (query * random.heads + whole) * random.keys + from;
   philox_words(random.key, static_cast<std::uint64_t>(random.samples[b]), static_cast<std::uint64_t>(first), n, words);
 }
 
@@ -203,10 +225,12 @@ template <class T>
 void forward_block(const AttentionForward& f, const Geometry& at, std::int64_t b, std::int64_t head, std::int64_t begin,
                    T* scores, std::uint32_t* words) {
   const AttentionShape& a = f.shape;
-  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin, width = at.visible(b, end - 1);
+  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin;
+  const Seen seen(at, b, begin, end);
+  const std::int64_t width = seen.width, k_at = at.k_at(b, head / a.r) + seen.from * at.k_stride();
   const Matrix<const T> q{static_cast<const T*>(f.q) + at.q_at(b, head, begin), at.q_stride()};
-  const Matrix<const T> k{static_cast<const T*>(f.k) + at.k_at(b, head / a.r), at.k_stride()};
-  const Matrix<const T> v{static_cast<const T*>(f.v) + at.k_at(b, head / a.r), at.k_stride()};
+  const Matrix<const T> k{static_cast<const T*>(f.k) + k_at, at.k_stride()};
+  const Matrix<const T> v{static_cast<const T*>(f.v) + k_at, at.k_stride()};
   const Matrix<T> output{static_cast<T*>(f.output) + at.q_at(b, head, begin), at.q_stride()};
   T* lse = static_cast<T*>(f.lse) + (b * a.g * a.r + head) * a.s + begin;
   if (width == 0) {
@@ -217,19 +241,22 @@ void forward_block(const AttentionForward& f, const Geometry& at, std::int64_t b
   product<T>(Form::plain, Form::transposed, rows, width, a.d, a.scale, q, k, 0, {scores, width});
   const DropoutRule rule(a.dropout);
   for (std::int64_t i = 0; i < rows; ++i) {
+    const std::int64_t query = begin + i, skipped = seen.begin_of(query), visible = seen.end_of(query) - skipped,
+                       from = seen.from + skipped;
     T* row = scores + i * width;
-    const std::int64_t visible = at.visible(b, begin + i);
-    adjust(f.bias, at, b, head, begin + i, visible, row);
-    const T top = softmax(row, visible, width, sums[i]);
-    if (at.hidden(b)) clear(row, at.hidden(b), visible);
+    std::fill_n(row, skipped, T(0));
+    row += skipped;
+    adjust(f.bias, at, b, head, query, from, visible, row);
+    const T top = softmax(row, visible, width - skipped, sums[i]);
+    if (at.hidden(b)) clear(row, at.hidden(b) + from, visible);
     if (top == -INFINITY) {
-      std::fill_n(row, width, T(0));
+      std::fill_n(row, width - skipped, T(0));
       sums[i] = 1, lse[i] = 0;
       continue;
     }
     lse[i] = top + std::log(sums[i]);
     if (a.dropout > 0) {
-      row_words(f.random, a, b, head, begin + i, visible, words);
+      row_words(f.random, a, b, head, query, from, visible, words);
       mask(row, words, rule.threshold, static_cast<T>(rule.scale), visible);
     }
   }
@@ -241,8 +268,10 @@ template <class T>
 void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t b, std::int64_t head,
                     std::int64_t begin, T* p, T* dp, std::uint32_t* words) {
   const AttentionShape& a = f.shape;
-  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin, width = at.visible(b, end - 1);
-  const std::int64_t q_at = at.q_at(b, head, begin), k_at = at.k_at(b, head / a.r);
+  const std::int64_t end = std::min(a.s, begin + at.block), rows = end - begin;
+  const Seen seen(at, b, begin, end);
+  const std::int64_t width = seen.width;
+  const std::int64_t q_at = at.q_at(b, head, begin), k_at = at.k_at(b, head / a.r) + seen.from * at.k_stride();
   const Matrix<const T> q{static_cast<const T*>(f.q) + q_at, at.q_stride()};
   const Matrix<const T> k{static_cast<const T*>(f.k) + k_at, at.k_stride()};
   const Matrix<const T> v{static_cast<const T*>(f.v) + k_at, at.k_stride()};
@@ -259,19 +288,23 @@ void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t
   product<T>(Form::plain, Form::transposed, rows, width, a.d, 1, d_output, v, 0, {dp, width});
   const DropoutRule rule(a.dropout);
   for (std::int64_t i = 0; i < rows; ++i) {
-    const std::int64_t visible = at.visible(b, begin + i);
-    adjust(f.bias, at, b, head, begin + i, visible, p + i * width);
+    const std::int64_t query = begin + i, skipped = seen.begin_of(query), visible = seen.end_of(query) - skipped,
+                       from = seen.from + skipped;
+    T *p_row = p + i * width, *dp_row = dp + i * width;
+    std::fill_n(p_row, skipped, T(0)), std::fill_n(dp_row, skipped, T(0));
+    p_row += skipped, dp_row += skipped;
+    adjust(f.bias, at, b, head, query, from, visible, p_row);
     if (a.dropout > 0) {
-      row_words(f.random, a, b, head, begin + i, visible, words);
-      mask(dp + i * width, words, rule.threshold, static_cast<T>(rule.scale), visible);
+      row_words(f.random, a, b, head, query, from, visible, words);
+      mask(dp_row, words, rule.threshold, static_cast<T>(rule.scale), visible);
     }
-    gradient(p + i * width, dp + i * width, lse[i], output.data + i * output.stride,
-             d_output.data + i * d_output.stride, a.d, visible, width);
-    if (at.hidden(b)) clear(p + i * width, at.hidden(b), visible), clear(dp + i * width, at.hidden(b), visible);
+    gradient(p_row, dp_row, lse[i], output.data + i * output.stride, d_output.data + i * d_output.stride, a.d, visible,
+             width - skipped);
+    if (at.hidden(b)) clear(p_row, at.hidden(b) + from, visible), clear(dp_row, at.hidden(b) + from, visible);
     if (f.d_by_distance)
-      accumulate(static_cast<T*>(f.d_by_distance) + b * a.g * a.r * at.distances() + at.distance_at(head, begin + i),
-                 dp + i * width, visible);
-    if (a.dropout > 0) mask(p + i * width, words, rule.threshold, static_cast<T>(rule.scale), visible);
+      accumulate(static_cast<T*>(f.d_by_distance) + b * a.g * a.r * at.distances() + at.distance_at(head, query) + from,
+                 dp_row, visible);
+    if (a.dropout > 0) mask(p_row, words, rule.threshold, static_cast<T>(rule.scale), visible);
   }
   product<T>(Form::transposed, Form::plain, width, a.d, rows, 1, {p, width}, d_output, 1, dv);
   product<T>(Form::plain, Form::plain, rows, a.d, width, a.scale, {dp, width}, k, 0, dq);
@@ -282,7 +315,7 @@ void backward_block(const AttentionBackward& f, const Geometry& at, std::int64_t
 template <class T>
 struct Scratch {
   Scratch(const Geometry& at, int tables)
-      : size((at.block * at.a.t + 15) / 16 * 16),
+      : size((at.block * at.columns + 15) / 16 * 16),
         words_size(at.a.dropout > 0 ? at.a.t : 0),
         scores(at::empty({thread_count() * tables * size}, c10::CppTypeToScalarType<T>::value)),
         words(at::empty({thread_count() * words_size}, at::kInt)),

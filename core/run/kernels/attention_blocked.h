@@ -15,6 +15,7 @@ struct AttentionShape {
   double dropout;
   std::int64_t keys;  // that there are; those from there on to t are padding
   double scale;       // of the scores
+  std::int64_t window = 0;  // query i sees keys i - window + 1 to i; 0: all before it
 };
 
 // What is added to scores, and keys that are not seen; nothing by default.

@@ -1,6 +1,10 @@
 // Family gpt: decoder-only transformers with norms before each part, from GPT-2 to LLaMA.
+#include <algorithm>
 #include <cmath>
 #include <memory>
+#include <ranges>
+#include <string>
+#include <vector>
 
 #include "options.h"
 #include "public_weights.h"
@@ -28,10 +32,10 @@ LayerSpec embedding(const GptOptions& o) {
   return b.build();
 }
 
-LayerSpec block(const GptOptions& o) {
+LayerSpec block(const GptOptions& o, const std::string& type, bool windowed) {
   // Products that write to the residual stream start smaller, so that its variance does not grow with depth (GPT-2).
   const double out_std = o.init_std / std::sqrt(2.0 * static_cast<double>(o.layers));
-  LayerBuilder b("block", o.dims());
+  LayerBuilder b(type, o.dims());
   ValueId x = b.input("hidden", {"batch", "sequence", "hidden"});
 
   ValueId h = norm(b, o, "ln_1", x);
@@ -43,7 +47,7 @@ LayerSpec block(const GptOptions& o) {
     q = b.rotary("attn.rotary_q", q, positions, o.rope_theta, o.rope_scaling);
     k = b.rotary("attn.rotary_k", k, positions, o.rope_theta, o.rope_scaling);
   }
-  ValueId a = b.attention("attn.core", q, k, v, {.causal = true, .dropout = o.attention_dropout});
+  ValueId a = b.attention("attn.core", q, k, v, {.causal = true, .window = windowed ? o.window : 0, .dropout = o.attention_dropout});
   a = b.linear("attn.out", a, {"hidden"}, o.out_bias, out_std);
   x = b.add("attn.sum", x, b.dropout("attn.dropout", a, o.dropout));
 
@@ -69,6 +73,28 @@ LayerSpec head(const GptOptions& o) {
   return b.build();
 }
 
+// Blocks with a window and without are of two types where the model has both.
+std::vector<std::shared_ptr<const LayerSpec>> blocks(const GptOptions& o) {
+  std::vector<std::shared_ptr<const LayerSpec>> result;
+  std::shared_ptr<const LayerSpec> full, windowed;
+  const auto with = [&](std::int64_t i) { return o.has_window(i); };
+  const auto all = std::views::iota(std::int64_t{0}, o.layers);
+  const std::string type = std::ranges::all_of(all, with) ? "block" : "window_block";
+  for (const std::int64_t i : all) {
+    std::shared_ptr<const LayerSpec>& kind = with(i) ? windowed : full;
+    if (!kind) kind = std::make_shared<const LayerSpec>(block(o, with(i) ? type : "block", with(i)));
+    result.push_back(kind);
+  }
+  return result;
+}
+
+std::string window_text(const GptOptions& o) {
+  const auto all = std::views::iota(std::int64_t{0}, o.layers);
+  const auto blocks = std::ranges::count_if(all, [&](std::int64_t i) { return o.has_window(i); });
+  if (blocks == 0) return "none";
+  return blocks == o.layers ? fmt::format("{}", o.window) : fmt::format("{} in {} of {} blocks", o.window, blocks, o.layers);
+}
+
 class Gpt final : public ModelFamily {
   ModelSpec describe(const Options& options) const override {
     const GptOptions o = GptOptions::read(options);
@@ -79,8 +105,7 @@ class Gpt final : public ModelFamily {
                     .vocab = o.vocab,
                     .properties = {}};
     model.layers.push_back(std::make_shared<const LayerSpec>(embedding(o)));
-    model.layers.insert(model.layers.end(), static_cast<std::size_t>(o.layers),
-                        std::make_shared<const LayerSpec>(block(o)));
+    for (auto& layer : blocks(o)) model.layers.push_back(std::move(layer));
     model.layers.push_back(std::make_shared<const LayerSpec>(head(o)));
 
     model.properties = {{"heads", fmt::format("{}", o.heads)},
@@ -89,6 +114,7 @@ class Gpt final : public ModelFamily {
                         {"ffn", fmt::format("{}", o.ffn)},
                         {"vocabulary", fmt::format("{}, padded to {}", o.vocab, o.padded_vocab())},
                         {"sequence", fmt::format("{}", o.sequence)},
+                        {"window", window_text(o)},
                         {"parameters", fmt::format("{}", parameter_elements(model))}};
     return model;
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include <fmt/ranges.h>
+
 #include "trellis/plan/error.h"
 
 namespace trellis::gpt {
@@ -36,11 +38,22 @@ void check_positions(const Options& options, const GptOptions& o) {
   if (!o.rotary && o.sequence > o.max_positions)
     options.reject("sequence", fmt::format("{} tokens, and the table of positions has {} rows (max_positions)",
                                            o.sequence, o.max_positions));
-  if (o.window > 0 && o.sequence > o.window)
-    options.reject("window",
-                   fmt::format("attention has no windows yet, and {} tokens are more than one of {}", o.sequence,
-                               o.window),
-                   fmt::format("set sequence to {} or less: within one window it makes no difference", o.window));
+}
+
+void read_window_layers(const Options& options, GptOptions& o) {
+  constexpr const char* kKey = "window_layers";
+  if (!options.has(kKey)) return;
+  if (o.window == 0) options.reject(kKey, "there is no window", "write window: the number of tokens");
+  const std::string text = options.required<std::string>(kKey);
+  if (text == "all") return;
+  try {
+    o.window_layers = parse_ranges(text);
+  } catch (const Error& error) {
+    options.reject(kKey, error.message(), "write all, or blocks from 0 on, like 0-3,6");
+  }
+  for (const Range& range : o.window_layers)
+    if (range.second >= o.layers)
+      options.reject(kKey, fmt::format("there is no block {}; the model has blocks 0-{}", range.second, o.layers - 1));
 }
 
 void read_rope_scaling(const Options& options, GptOptions& o) {
@@ -108,6 +121,7 @@ GptOptions GptOptions::read(const Options& options) {
   check_heads(options, o);
   check_positions(options, o);
   read_rope_scaling(options, o);
+  read_window_layers(options, o);
   return o;
 }
 
@@ -122,7 +136,8 @@ GptOptions GptOptions::shrunk() const {
   o.vocab = 37;  // so that padded rows are there to be masked
   o.vocab_multiple = 8;
   o.sequence = o.max_positions = 12;
-  o.window = 0;
+  if (window > 0) o.window = 5;
+  if (!window_layers.empty()) o.window_layers = {{o.layers - 1, o.layers - 1}};
   o.loss_chunk = 10;  // so that a batch has several, the last one shorter
   return o;
 }
@@ -140,7 +155,19 @@ Options GptOptions::written() const {
     set("rope_scaling.low_freq_factor", rope_scaling.low_turns);
     set("rope_scaling.high_freq_factor", rope_scaling.high_turns);
   }
+  if (!window_layers.empty()) {
+    std::vector<std::string> ranges;
+    for (const Range& range : window_layers) ranges.push_back(format(range));
+    set("window_layers", fmt::format("\"{}\"", fmt::join(ranges, ",")));
+  }
   return options;
+}
+
+bool GptOptions::has_window(std::int64_t block) const {
+  return window > 0 && window < sequence &&
+         (window_layers.empty() || std::ranges::any_of(window_layers, [&](const Range& range) {
+            return range.first <= block && block <= range.second;
+          }));
 }
 
 std::string GptOptions::activation() const { return swiglu ? "swiglu" : gelu_exact ? "gelu_exact" : "gelu"; }

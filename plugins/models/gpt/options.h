@@ -8,6 +8,7 @@
 #include "trellis/plan/model.h"
 #include "trellis/plan/option_fields.h"
 #include "trellis/plan/rotary.h"
+#include "trellis/plan/units.h"
 
 namespace trellis::gpt {
 
@@ -32,6 +33,7 @@ struct GptOptions {
   std::int64_t sequence;
   std::int64_t max_positions;  // rows of a learned table of positions; for rotary ones no more than a note
   std::int64_t window = 0;     // a token sees so many tokens, itself included; 0: all before it
+  std::vector<Range> window_layers;  // that have the window; empty: all
 
   double dropout = 0;  // of what the residual stream receives
   double embedding_dropout = 0;
@@ -48,6 +50,7 @@ struct GptOptions {
   Options written() const;
 
   std::string activation() const;
+  bool has_window(std::int64_t block) const;  // one that is shorter than the sequence
   std::int64_t padded_vocab() const;
   std::vector<Dim> dims() const;
 

@@ -88,29 +88,56 @@ void read_rotary(const Options& config, GptOptions& o) {
   o.rope_theta = theta.value_or(10000.0);
 }
 
-// A window that no sequence exceeds changes nothing.
-void read_window(const Options& config, const std::string& type, GptOptions& o, std::vector<std::string>& notes) {
-  bool used = type == "mistral";
-  if (type == "qwen2") {
-    used = config.get("use_sliding_window", false);
-    config.ignore("max_window_layers");
+// Blocks that have a window, by their types.
+std::vector<Range> windowed_blocks(const Options& config, std::int64_t blocks) {
+  const auto types = config.get("layer_types", std::vector<std::string>{});
+  if (static_cast<std::int64_t>(types.size()) != blocks)
+    config.reject("layer_types", fmt::format("{} types for {} layers", types.size(), blocks));
+  std::vector<Range> ranges;
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    const std::string& type = types[static_cast<std::size_t>(i)];
+    if (type != "full_attention" && type != "sliding_attention")
+      config.reject("layer_types", fmt::format("'{}' is not supported", type),
+                    "supported: full_attention, sliding_attention");
+    if (type == "full_attention") continue;
+    if (!ranges.empty() && ranges.back().second == i - 1) ranges.back().second = i;
+    else ranges.emplace_back(i, i);
   }
-  if (config.has("layer_types")) {
-    const auto types = config.get("layer_types", std::vector<std::string>{});
-    for (const std::string& layer : types)
-      if (layer != "full_attention" && layer != "sliding_attention")
-        config.reject("layer_types", fmt::format("'{}' is not supported", layer),
-                      "supported: full_attention, sliding_attention");
-    used = used && std::find(types.begin(), types.end(), "sliding_attention") != types.end();
+  return ranges;
+}
+
+// Qwen2 has windows from block max_window_layers on, where layer_types does not say it.
+void read_window(const Options& config, const std::string& type, GptOptions& o) {
+  const bool is_qwen2 = type == "qwen2";
+  const bool used = is_qwen2 ? config.get("use_sliding_window", false) : type == "mistral";
+  std::vector<Range> blocks{{0, o.layers - 1}};
+  if (is_qwen2) {
+    const std::int64_t first = config.get<std::int64_t>("max_window_layers", 28);
+    if (first < 0) config.reject("max_window_layers", fmt::format("found {}; expected 0 or more", first));
+    if (first >= o.layers) blocks.clear();
+    else blocks.front().first = first;
   }
+  if (config.has("layer_types")) blocks = windowed_blocks(config, o.layers);
   const auto window = type == "llama" ? std::nullopt : config.find<std::int64_t>("sliding_window");
-  if (!used || !window) return;
+  if (!used || !window || blocks.empty()) return;
   if (*window < 1) config.reject("sliding_window", fmt::format("found {}; expected 1 or more", *window));
   o.window = *window;
-  if (o.sequence <= o.window) return;
-  notes.push_back(
-      fmt::format("attention has no windows yet: sequence is {}, one window, and not {}", o.window, o.sequence));
-  o.sequence = o.window;
+  if (blocks != std::vector<Range>{{0, o.layers - 1}}) o.window_layers = blocks;
+}
+
+// Where a model type has windows in some blocks or in all of them.
+void write_window(const GptOptions& o, const std::string& type, Json& config) {
+  if (type == "mistral") config["sliding_window"] = o.window;
+  if (type != "qwen2") return;
+  config["use_sliding_window"] = o.window > 0;
+  if (o.window == 0) return;
+  std::vector<std::string> types(static_cast<std::size_t>(o.layers),
+                                 o.window_layers.empty() ? "sliding_attention" : "full_attention");
+  for (const Range& range : o.window_layers)
+    std::fill(types.begin() + range.first, types.begin() + range.second + 1, "sliding_attention");
+  config["sliding_window"] = o.window;
+  config["max_window_layers"] = std::find(types.begin(), types.end(), "sliding_attention") - types.begin();
+  config["layer_types"] = types;
 }
 
 void read_llama(const Options& config, const std::string& type, const WeightTensors& tensors, GptOptions& o,
@@ -141,7 +168,7 @@ void read_llama(const Options& config, const std::string& type, const WeightTens
     config.ignore("pretraining_tp");  // how products were once cut: the same numbers but for rounding
   }
   read_rotary(config, o);
-  read_window(config, type, o, notes);
+  read_window(config, type, o);
   o.tied = read_tied(config, false, "model.embed_tokens.weight", tensors, notes);
   if (config.has("pad_token_id"))
     notes.push_back("the row of pad_token_id is trained like any other: mask its labels where it is used");
@@ -199,8 +226,7 @@ Json llama_config(const GptOptions& o, const std::string& type) {
                  {kTied, o.tied}};
   if (type == "llama") config["attention_bias"] = o.qkv_bias, config["mlp_bias"] = o.mlp_bias;
   if (o.rope_type != "default") config["rope_scaling"] = rotary_section(o), config["rope_scaling"].erase("rope_theta");
-  if (type == "mistral") config["sliding_window"] = o.window;
-  if (type == "qwen2") config["use_sliding_window"] = false;
+  write_window(o, type, config);
   return config;
 }
 

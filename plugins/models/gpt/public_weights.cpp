@@ -100,10 +100,9 @@ std::string model_type_of(const GptOptions& o) {
   if (!o.rms_norm) unsupported("rotary positions beside layer_norm");
   if (!o.swiglu) unsupported("rotary positions beside gelu");
   const bool plain = !o.qkv_bias && !o.out_bias && !o.mlp_bias;
-  if (o.window > 0) {
-    if (!plain) unsupported("a window and biases");
-    return "mistral";
-  }
+  const bool qkv_alone = o.qkv_bias && !o.out_bias && !o.mlp_bias;
+  if (o.window > 0 && plain && o.window_layers.empty()) return "mistral";
+  if (o.window > 0 && !qkv_alone) unsupported("a window, and windows in some layers or biases, as these options have them");
   if (o.qkv_bias == o.out_bias) return "llama";
   if (!o.qkv_bias || o.mlp_bias) unsupported("biases where these options have them");
   return "qwen2";

@@ -42,7 +42,7 @@ TEST_CASE("a validation pass on CUDA drops nothing") {
   CHECK(at::equal(gpu.c.output, gpu.c.inputs[0]));
 }
 
-LayerSpec attention_layer(std::int64_t s, bool causal, double dropout) {
+LayerSpec attention_layer(std::int64_t s, bool causal, double dropout, std::int64_t window = 0) {
   auto dims = block_dims();
   dims[1].size = s;
   dims.push_back({"keys", std::string(kSequence), s});
@@ -50,7 +50,7 @@ LayerSpec attention_layer(std::int64_t s, bool causal, double dropout) {
   const ValueId q = b.input("q", {"batch", "seq", "kv_heads", "queries_per_kv", "head_dim"});
   const ValueId k = b.input("k", {"batch", "seq", "kv_heads", "head_dim"}),
                 v = b.input("v", {"batch", "seq", "kv_heads", "head_dim"});
-  b.output("y", b.attention("attention", q, k, v, {.causal = causal, .dropout = dropout}));
+  b.output("y", b.attention("attention", q, k, v, {.causal = causal, .window = window, .dropout = dropout}));
   return b.build();
 }
 Tensors qkv(std::int64_t s) { return {random({2, s, 2, 3, 8}), random({2, s, 2, 8}, 2), random({2, s, 2, 8}, 3)}; }
@@ -76,6 +76,11 @@ TEST_CASE("attention with dropout on CUDA is that on the CPU, over all heads or 
                  one.c.samples = integers({70, 5}, {2});
                },
            .slack = 2});
+}
+
+TEST_CASE("attention with a window on CUDA is that on the CPU, with dropout, too") {
+  for (const double dropout : {0.0, 0.25})
+    compare({.layer = attention_layer(200, true, dropout, 17), .inputs = qkv(200), .slack = 2});
 }
 
 // More scores than are in memory at once: queries, heads and samples are taken in pieces.

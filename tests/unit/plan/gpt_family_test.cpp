@@ -155,12 +155,36 @@ TEST_CASE("a table of positions may have more rows than a sample has tokens, and
         "model.yaml:1:12: sequence: 64 tokens, and the table of positions has 32 rows (max_positions)");
 }
 
-TEST_CASE("a window that a sample does not exceed changes nothing, and another one is refused") {
+TEST_CASE("a window that a sample does not exceed changes nothing") {
   CHECK(fingerprint(described("{shape: llama, sequence: 64, window: 64}")) ==
         fingerprint(described("{shape: llama, sequence: 64}")));
-  CHECK(message_of("{shape: llama, sequence: 64, window: 32}") ==
-        "model.yaml:1:38: window: attention has no windows yet, and 64 tokens are more than one of 32\n"
-        "    set sequence to 32 or less: within one window it makes no difference");
+  CHECK(fingerprint(described("{shape: llama, sequence: 64, window: 64, window_layers: \"3,5-7\"}")) ==
+        fingerprint(described("{shape: llama, sequence: 64}")));
+}
+
+TEST_CASE("blocks with a window and without are of two types, shared by all of each") {
+  const ModelSpec all = described("{layers: 3, sequence: 64, window: 16}");
+  CHECK(all.layers[1]->type == "block");
+  CHECK(all.layers[1] == all.layers[3]);
+  const auto window_of = [](const ModelSpec& model, std::size_t layer) {
+    for (const Op& op : model.layers[layer]->ops)
+      if (op.kind == "attention") return op.integer("window");
+    return std::int64_t{-1};
+  };
+  CHECK(window_of(all, 3) == 16);
+  const ModelSpec some = described("{layers: 4, sequence: 64, window: 16, window_layers: \"1,3\"}");
+  CHECK(some.layers[1]->type == "block");
+  CHECK(some.layers[2]->type == "window_block");
+  CHECK(some.layers[2] == some.layers[4]);
+  CHECK(some.layers[1] == some.layers[3]);
+  CHECK(window_of(some, 1) == 0);
+  CHECK(window_of(some, 2) == 16);
+  CHECK(some.properties.at("window") == "16 in 2 of 4 blocks");
+  CHECK(message_of("{layers: 4, window_layers: 0-3}") ==
+        "model.yaml:1:28: window_layers: there is no window\n    write window: the number of tokens");
+  CHECK(message_of("{layers: 4, window: 8, window_layers: 2-4}") ==
+        "model.yaml:1:39: window_layers: there is no block 4; the model has blocks 0-3");
+  CHECK(message_of("{layers: 4, window: 8, window_layers: last}").find("write all, or blocks from 0 on") != std::string::npos);
 }
 
 TEST_CASE("options that cannot be are rejected at their place") {

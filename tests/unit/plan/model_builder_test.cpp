@@ -135,6 +135,12 @@ TEST_CASE("mistakes of a layer are named") {
         "layer 'layer', op 'a': 'hidden' is a real value; expected an integer field");
   CHECK(layer([](LayerBuilder& b, ValueId x) { b.add("a", x, b.linear("up", x, {"ffn"}, false, 1)); }) ==
         "layer 'layer', op 'a': its inputs have different dims, [batch sequence hidden] and [batch sequence ffn]");
+  CHECK(layer([](LayerBuilder& b, ValueId x) {
+          const ValueId q = b.linear("q", x, {"kv_heads", "queries_per_kv", "head_dim"}, false, 1),
+                        k = b.linear("k", x, {"kv_heads", "head_dim"}, false, 1);
+          b.attention("a", q, k, k, {.window = 4});
+        }) == "layer 'layer', op 'a': a window of 4 tokens without causal\n"
+              "    a window reaches back from a query: causal = true, window = 1 or more");
   CHECK(layer([](LayerBuilder& b, ValueId x) { b.loss(x); }) ==
         "layer 'layer': the loss has dims [batch sequence hidden]; expected a scalar");
   CHECK(layer([](LayerBuilder& b, ValueId x) { b.output("memory", x); }) ==

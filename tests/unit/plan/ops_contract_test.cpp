@@ -157,6 +157,20 @@ TEST_CASE("attention splits over batch and heads only") {
   CHECK(a.flops(Pass::backward) == 10 * 2 * 4 * 12 * 12 * 4 / 2);
 }
 
+TEST_CASE("a window leaves attention what is in it to compute, and no more scores than a block of queries sees") {
+  Asked a("attention");
+  const auto set_window = [&](std::int64_t window) {
+    for (Op& op : a.layer.ops)
+      if (op.kind == "attention") op.attributes["window"] = window;
+  };
+  set_window(4);
+  CHECK(a.flops(Pass::forward) == 2 * 2 * 12 * 4 * 4 * (2 * 4 - 1));
+  a.sizes.size.at(1) = a.sizes.size.at(2) = 1000;  // sequence, keys
+  CHECK(a.scratch(Pass::forward) == 32 * (4 + 63) * 4);
+  set_window(800);
+  CHECK(a.scratch(Pass::forward) == 64 * 863 * 4);
+}
+
 TEST_CASE("an embedding contracts its rows, so a split vocabulary leaves a partial output") {
   const Asked token("token");
   CHECK(token.use("vocab") == DimUse::contracted);

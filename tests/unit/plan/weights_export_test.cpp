@@ -184,6 +184,12 @@ TEST_CASE("a model that was never imported gets a config.json of its type, which
   CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, head_dim: 8, bias: on}") == "llama");
   CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, qkv_bias: on, tied: on}") == "qwen2");
   CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, sequence: 64, window: 64}") == "mistral");
+  CHECK(type_of("{shape: llama, layers: 2, hidden: 16, heads: 4, sequence: 64, window: 8}") == "mistral");
+  CHECK(type_of("{shape: llama, layers: 4, hidden: 16, heads: 4, sequence: 64, qkv_bias: on, window: 8}") == "qwen2");
+  CHECK(type_of("{shape: llama, layers: 4, hidden: 16, heads: 4, sequence: 64, qkv_bias: on, window: 8, "
+                "window_layers: \"0,2\"}") == "qwen2");
+  CHECK_THROWS_WITH(type_of("{shape: llama, layers: 4, hidden: 16, heads: 4, sequence: 64, window: 8, window_layers: 0-1}"),
+                    doctest::Contains("has a window, and windows in some layers"));
   CHECK_THROWS_WITH(type_of("{shape: gpt2, positions: rotary}"),
                     doctest::Contains("no public model type of family gpt has rotary positions beside layer_norm"));
   CHECK_THROWS_WITH(type_of("{shape: gpt2, heads: 12, kv_heads: 4}"), doctest::Contains("fewer kv heads than heads"));

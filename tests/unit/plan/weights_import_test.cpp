@@ -178,17 +178,26 @@ TEST_CASE("a LLaMA 3.1 folder turns slowly, as its rope_scaling says") {
   CHECK(import_model(folder.path(), plugins()).options.section("rope_scaling").get("factor", 0.0) == 2);
 }
 
-TEST_CASE("a Qwen2 folder has biases of queries, keys and values, a Mistral folder a window") {
-  const Scratch qwen, mistral;
+TEST_CASE("a Qwen2 folder has biases of queries, keys and values, and windows in some blocks; a Mistral folder one in all") {
+  const Scratch qwen, mistral, windows;
   write_folder(qwen.path(),
                llama_config("qwen2", R"("use_sliding_window": false, "sliding_window": 4, "max_window_layers": 2)"),
                llama_tensors(true));
   CHECK(import_model(qwen.path(), plugins()).model.layers[1]->parameters.size() == 12);
   write_folder(mistral.path(), llama_config("mistral", R"("sliding_window": 8, "head_dim": 4)"), llama_tensors());
   const ImportedModel imported = import_model(mistral.path(), plugins());
-  CHECK(imported.model.sequence == 8);
-  CHECK(imported.notes ==
-        std::vector<std::string>{"attention has no windows yet: sequence is 8, one window, and not 12"});
+  CHECK(imported.model.sequence == 12);
+  CHECK(imported.options.get<std::int64_t>("window", 0) == 8);
+  CHECK(imported.notes.empty());
+  write_folder(windows.path(),
+               llama_config("qwen2", R"("use_sliding_window": true, "sliding_window": 4, "max_window_layers": 1)"),
+               llama_tensors(true));
+  const Options some = import_model(windows.path(), plugins()).options;
+  CHECK(some.get<std::int64_t>("window", 0) == 4);
+  CHECK(some.get<std::string>("window_layers", "") == "1");
+  CHECK(told_of_config(llama_config("qwen2", R"("use_sliding_window": true, "layer_types": ["full_attention"])"),
+                       llama_tensors(true))
+            .find("layer_types: 1 types for 2 layers") != std::string::npos);
 }
 
 TEST_CASE("what a config.json asks for and cannot be is refused by name") {

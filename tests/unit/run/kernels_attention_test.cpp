@@ -6,7 +6,7 @@
 namespace trellis::test {
 namespace {
 
-LayerSpec attention_layer(std::int64_t s, bool causal, double dropout) {
+LayerSpec attention_layer(std::int64_t s, bool causal, double dropout, std::int64_t window = 0) {
   auto dims = block_dims();
   dims[1].size = s;
   dims.push_back({"keys", std::string(kSequence), s});
@@ -14,16 +14,17 @@ LayerSpec attention_layer(std::int64_t s, bool causal, double dropout) {
   const ValueId q = b.input("q", {"batch", "seq", "kv_heads", "queries_per_kv", "head_dim"});
   const ValueId k = b.input("k", {"batch", "seq", "kv_heads", "head_dim"}),
                 v = b.input("v", {"batch", "seq", "kv_heads", "head_dim"});
-  b.output("y", b.attention("attention", q, k, v, {.causal = causal, .dropout = dropout}));
+  b.output("y", b.attention("attention", q, k, v, {.causal = causal, .window = window, .dropout = dropout}));
   return b.build();
 }
 
 // q: b s g r d, k and v: b t g d; mask multiplies probabilities b g r s t where defined.
-at::Tensor plain(const Tensors& x, bool causal, const at::Tensor& mask = {}) {
+at::Tensor plain(const Tensors& x, bool causal, const at::Tensor& mask = {}, std::int64_t window = 0) {
   at::Tensor scores = at::einsum("bsgrd,btgd->bgrst", {x[0], x[1]}) / std::sqrt(static_cast<double>(x[0].size(-1)));
   if (causal) {
     const auto later = at::ones({scores.size(-2), scores.size(-1)}, at::kBool).triu(1);
     scores = scores.masked_fill(later, -INFINITY);
+    if (window > 0) scores = scores.masked_fill(at::ones_like(later).tril(-window), -INFINITY);
   }
   at::Tensor p = at::softmax(scores, -1);
   if (mask.defined()) p = p * mask;
@@ -41,6 +42,17 @@ TEST_CASE("attention with fewer key heads agrees with autograd, causal or not") 
       CAPTURE(s);
       check_against_autograd(attention_layer(s, causal, 0), 2, random_qkv(s), {},
                              [&](auto& x, auto&) { return plain(x, causal); });
+    }
+}
+
+TEST_CASE("attention with a window agrees with autograd, whether it spans blocks of queries or less than one") {
+  for (const std::int64_t s : {24, 300})
+    for (const std::int64_t window : {1, 5, 23, 150}) {
+      if (window >= s) continue;
+      CAPTURE(s);
+      CAPTURE(window);
+      check_against_autograd(attention_layer(s, true, 0, window), 2, random_qkv(s), {},
+                             [&](auto& x, auto&) { return plain(x, true, {}, window); });
     }
 }
 
@@ -76,6 +88,8 @@ TEST_CASE("attention with dropout agrees with autograd under the mask of its coo
   const at::Tensor mask = mask_of(one, 24, 0.25);
   check_against_autograd(attention_layer(24, true, 0.25), 2, random_qkv(24), {},
                          [&](auto& x, auto&) { return plain(x, true, mask); }, {Dtype::f64});
+  check_against_autograd(attention_layer(24, true, 0.25, 7), 2, random_qkv(24), {},
+                         [&](auto& x, auto&) { return plain(x, true, mask, 7); }, {Dtype::f64});
 }
 
 TEST_CASE("attention with dropout over the second half of the heads is half of the whole") {

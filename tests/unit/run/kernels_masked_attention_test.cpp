@@ -41,12 +41,12 @@ at::Tensor buckets(std::int64_t keys, bool causal, std::int64_t max_distance) {
 }
 
 // A query that sees no key gets zeros. table: [buckets g r]
-at::Tensor plain(const Tensors& x, const at::Tensor& table, bool causal, double scale) {
+at::Tensor plain(const Tensors& x, const at::Tensor& table, bool causal, double scale, std::int64_t window = kQueries) {
   const std::int64_t keys = x[1].size(1);
   at::Tensor scores = at::einsum("bsgrd,btgd->bgrst", {x[0], x[1]}) * scale;
   if (table.defined()) scores = scores + table.index({buckets(keys, causal, 16)}).permute({2, 3, 0, 1});
   at::Tensor seen = x[3].view({2, 1, 1, 1, keys}).ne(0);
-  if (causal) seen = seen.logical_and(at::ones({kQueries, keys}, at::kBool).tril());
+  if (causal) seen = seen.logical_and(at::ones({kQueries, keys}, at::kBool).tril().triu(1 - window));
   const at::Tensor any = seen.any(-1, true);
   const at::Tensor p = at::softmax(scores.masked_fill(seen.logical_not(), -1e300), -1) * any.to(at::kDouble);
   return at::einsum("bgrst,btgd->bsgrd", {p, x[2]});
@@ -85,6 +85,16 @@ TEST_CASE("attention with a bias by distance has the gradient of its table") {
     check_against_autograd(layer, 2, random_qkv(20, mask_of(20, {18, 19}, {4})), {random({kBuckets, 2, 3}, 5)},
                            [&](auto& x, auto& p) { return plain(x, p[0], causal, 1); });
   }
+}
+
+TEST_CASE("attention with a window, masked keys and a bias by distance agrees with autograd") {
+  const auto layer = attention_layer(20, [&](ValueId m) {
+    return AttentionOptions{
+        .causal = true, .window = 6, .mask = m, .scale = 1, .buckets = "buckets", .max_distance = 16};
+  });
+  for (const at::Tensor& mask : {mask_of(20, {18, 19}, {4}), mask_of(20, {3, 4, 5, 6, 7, 8, 9}, {0, 1, 2, 12, 19})})
+    check_against_autograd(layer, 2, random_qkv(20, mask), {random({kBuckets, 2, 3}, 5)},
+                           [&](auto& x, auto& p) { return plain(x, p[0], true, 1, 6); });
 }
 
 TEST_CASE("keys that only pad a sequence are seen by nobody") {

@@ -14,6 +14,7 @@ namespace trellis {
 
 struct AttentionOptions {
   bool causal = false;          // a query sees no key after its own position
+  std::int64_t window = 0;      // of a causal one: so many keys, a query's own included (Beltagy et al. 2020); 0: all
   double dropout = 0;           // of the probabilities
   ValueId mask = -1;            // integer field over batch and sequence of k as it is given (not "keys"): where it is
                                 // 0, nobody sees the key

@@ -26,10 +26,13 @@ class Attention final : public OpContract {
     return {{.name = "lse", .dims = {q.at(0), q.at(2), q.at(3), q.at(1)}}};
   }
 
-  // Forward is two products, backward five (the scores are made again); a causal mask leaves half of each.
+  // Forward is two products, backward five (the scores are made again); a causal mask leaves half of each, a window what is in it.
   Flops flops(const OpSizes& s, Pass pass) const override {
-    const std::int64_t keys = s.elements({Dims(*s.op).key});
-    const std::int64_t product = 2 * output_elements(s) * keys / (s.op->integer("causal") ? 2 : 1);
+    const std::int64_t keys = s.elements({Dims(*s.op).key}), window = s.op->integer("window");
+    const bool cut = window > 0 && window < keys;
+    // Twice the keys that a query sees on an average; in a window the first queries see fewer.
+    const std::int64_t seen = cut ? 2 * window - window * window / keys : s.op->integer("causal") ? keys : 2 * keys;
+    const std::int64_t product = output_elements(s) * seen;
     switch (pass) {
       case Pass::forward:
         return Flops(2 * product);
@@ -43,7 +46,7 @@ class Attention final : public OpContract {
   FieldRange field(const LayerSpec&, const Op&, std::size_t) const override { return {.kind = FieldKind::mask, .values = 2}; }
 
   // fp32 and fp64 work through blocks of scores. bf16 takes a fused kernel, whose results are copied into place; it has
-  // no dropout, mask or bias and is slow in backward of few keys: there everything is widened to fp32 first.
+  // no dropout, mask, bias or window and is slow in backward of few keys: there everything is widened to fp32 first.
   Bytes scratch(const OpSizes& s, Pass pass) const override {
     const bool backward = pass != Pass::forward, dropout = s.op->real("dropout") > 0;
     const std::int64_t queries = output_elements(s), keys = input_elements(s, 1);
@@ -61,12 +64,18 @@ class Attention final : public OpContract {
   // One thread's scores of a block of queries (in backward also their gradients), and the random words of a row. Every
   // further thread takes as much.
   static Bytes blocks(const OpSizes& s, bool backward, bool dropout) {
-    const std::int64_t keys = std::max<std::int64_t>(1, s.elements({Dims(*s.op).key}));
+    const std::int64_t keys = columns(s), all = std::max<std::int64_t>(1, s.elements({Dims(*s.op).key}));
     const std::int64_t most = !s.op->integer("causal") ? 256 : keys <= 512 ? 32 : 64;
     const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 18) / keys, 16, most);
     const std::int64_t scores = (rows * keys + 15) / 16 * 16;
     return size_of(statistics_dtype(s.dtype)) * (scores * (backward ? 2 : 1) + distances(s, backward)) +
-           Bytes(dropout ? 4 * keys : 0);
+           Bytes(dropout ? 4 * all : 0);
+  }
+
+  // Keys that a block of queries sees: under a window those of its first query, too.
+  static std::int64_t columns(const OpSizes& s) {
+    const std::int64_t keys = std::max<std::int64_t>(1, s.elements({Dims(*s.op).key})), window = s.op->integer("window");
+    return window > 0 ? std::min(keys, window + 63) : keys;
   }
 
   // A trainable bias is laid out by distance for each head; in backward each sample gathers its gradient so.
@@ -83,7 +92,8 @@ class Attention final : public OpContract {
 
 bool fused_attention(const LayerSpec& layer, const Op& op, std::int64_t keys, bool backward) {
   const bool padded = layer.dims.at(static_cast<std::size_t>(Dims(op).key)).size < keys && !op.integer("causal");
-  const bool plain = op.inputs.size() == 3 && op.parameters.empty() && op.real("scale") == 0 && !padded;
+  const bool plain = op.inputs.size() == 3 && op.parameters.empty() && op.real("scale") == 0 &&
+                     op.integer("window") == 0 && !padded;
   return plain && op.real("dropout") <= 0 && !(backward && keys <= 256);
 }
 
