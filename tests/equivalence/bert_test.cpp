@@ -13,7 +13,8 @@ const std::string kDropout = "dropout: 0.1\nattention_dropout: 0.1\n";
 // As Devlin et al. 2019 and their code have it.
 at::Tensor encoder(const PlainInputs& in, int layers) {
   const auto heads = [&](const at::Tensor& x) { return x.view({x.size(0), x.size(1), 4, -1}); };
-  at::Tensor x = at::embedding(in(in.p.contains("embedding.weight") ? "embedding.weight" : "layers.0.token.weight"), in.field("ids"));
+  at::Tensor x = at::embedding(in(in.p.contains("embedding.weight") ? "embedding.weight" : "layers.0.token.weight"), in.field("ids"),
+                               /*padding_idx=*/0);
   x = x + at::embedding(in("layers.0.position.weight"), in.field("positions")) +
       at::embedding(in("layers.0.segment.weight"), in.field("segments"));
   x = in.layer_norm(x, "layers.0.norm", 1e-12);

@@ -164,7 +164,7 @@ CASES = {
         rope_parameters={"rope_theta": 500.0, "rope_type": "default"})), text_batch, causal_loss, {}),
     "llama3": (lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, rope_parameters={
         "rope_theta": 500.0, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 64})), text_batch, causal_loss, {}),
+        "original_max_position_embeddings": 64}, pad_token_id=1)), text_batch, causal_loss, {}),
     "mistral": (lambda: MistralForCausalLM(MistralConfig(**LLAMA, sliding_window=3)), text_batch, causal_loss, {}),
     "qwen2": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA)), text_batch, causal_loss, {}),
     "qwen2-windows": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA, use_sliding_window=True, sliding_window=4,

@@ -31,7 +31,9 @@ class Embedding final : public OpKernel {
     const at::Tensor dy = output_gradient(c).view({r.row.numel(), gradient.size(1)}).to(gradient.scalar_type());
     // Sorts, and adds each row's tokens up in their order.
     const c10::List<std::optional<at::Tensor>> rows_of_tokens({r.row});
-    gradient.index_put_(rows_of_tokens, dy.masked_fill(r.elsewhere.unsqueeze(1), 0), true);
+    const std::int64_t untrained = c.op->integer("untrained", -1);
+    const at::Tensor left_out = untrained < 0 ? r.elsewhere : r.elsewhere.logical_or(input(c, 0).view({-1}).eq(untrained));
+    gradient.index_put_(rows_of_tokens, dy.masked_fill(left_out.unsqueeze(1), 0), true);
   }
   void input_gradient(KernelContext&) const override {}  // ids have none
 

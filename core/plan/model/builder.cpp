@@ -119,7 +119,7 @@ void LayerBuilder::loss(ValueId x) {
 }
 
 ValueId LayerBuilder::embedding(std::string name, ValueId ids, std::string rows, std::string region, double init_std,
-                                std::string shared) {
+                                std::string shared, std::int64_t untrained) {
   const auto token_dims = dims_of(spec_, name, ids, ValueKind::integer);
   const auto hidden = spec_.dims_of_role(kHidden);
   if (hidden.empty()) reject(spec_, name, "the layer has no dim of role hidden for the rows of the table");
@@ -128,13 +128,17 @@ ValueId LayerBuilder::embedding(std::string name, ValueId ids, std::string rows,
   out.push_back(h);
   const ParameterId table =
       parameter({.name = name + ".weight", .dims = {dim(rows), h}, .init_std = init_std, .shared = std::move(shared)});
-  return op({.kind = "embedding",
-             .name = std::move(name),
-             .region = std::move(region),
-             .inputs = {ids},
-             .input_dims = {token_dims},
-             .parameters = {table}},
-            std::move(out));
+  if (untrained < -1 || untrained >= spec_.dims[static_cast<std::size_t>(dim(rows))].size)
+    reject(spec_, name, fmt::format("row {} is to be left untrained, and the table has {}", untrained,
+                                    spec_.dims[static_cast<std::size_t>(dim(rows))].size));
+  Op result{.kind = "embedding",
+            .name = std::move(name),
+            .region = std::move(region),
+            .inputs = {ids},
+            .input_dims = {token_dims},
+            .parameters = {table}};
+  if (untrained >= 0) result.attributes["untrained"] = untrained;
+  return op(std::move(result), std::move(out));
 }
 
 ValueId LayerBuilder::layer_norm(std::string name, ValueId x, double eps, bool bias) {

@@ -20,6 +20,12 @@ void OptionFields::count(std::string_view key, std::int64_t& value, std::int64_t
   if (value < 0) from_->reject(key, fmt::format("found {}; expected 0 or more", value));
 }
 
+void OptionFields::index(std::string_view key, std::int64_t& value, std::int64_t most) {
+  if (to_) return to_->set(key, fmt::format("{}", value));
+  value = from_->get<std::int64_t>(key, -1);
+  if (value < -1 || value > most) from_->reject(key, fmt::format("found {}; expected 0 to {}, or -1: none", value, most));
+}
+
 void OptionFields::positive(std::string_view key, double& value, double otherwise) {
   if (to_) return to_->set(key, fmt::format("{}", value));
   value = from_->get(key, otherwise);

@@ -55,6 +55,15 @@ std::int64_t side(const Options& config, std::string_view key, std::int64_t othe
   return in_range(config, key, sides.front(), 1 << 16);
 }
 
+std::int64_t pad_token(const Options& config, std::int64_t vocab, std::int64_t otherwise) {
+  constexpr const char* kKey = "pad_token_id";
+  const auto found = config.find<std::int64_t>(kKey);
+  if (!found) return otherwise;
+  const std::int64_t token = *found < 0 ? vocab + *found : *found;
+  if (token < 0 || token >= vocab) config.reject(kKey, fmt::format("found {}; the vocabulary has {} tokens", *found, vocab));
+  return token;
+}
+
 std::string architecture(const Options& config, const std::vector<std::string>& known) {
   const auto names = config.get("architectures", std::vector<std::string>{});
   if (names.empty()) return {};

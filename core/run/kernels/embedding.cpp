@@ -17,12 +17,13 @@ TRELLIS_INLINE void add_row(G* to, const T* from, std::int64_t n) {
 struct Scatter {
   const std::int64_t* ids;
   std::int64_t tokens, first_row, rows, hidden;
+  std::int64_t untrained;  // the id whose row gets nothing, or -1
 };
 template <class G, class T>
 TRELLIS_INLINE void scatter_range(G* table, const T* dy, const Scatter& s, std::int64_t begin, std::int64_t end) {
   for (std::int64_t token = 0; token < s.tokens; ++token) {
     const std::int64_t row = s.ids[token] - s.first_row;
-    if (s.ids[token] < 0 || row < 0 || row >= s.rows) continue;
+    if (s.ids[token] < 0 || row < 0 || row >= s.rows || s.ids[token] == s.untrained) continue;
     add_row(table + row * s.hidden + begin, dy + token * s.hidden + begin, end - begin);
   }
 }
@@ -42,7 +43,7 @@ struct Embedding final : OpKernel {
       fail(ExitCode::failure, "the ids of op '{}' are not 64-bit integers", c.op->name);
     const auto rows = static_cast<std::size_t>(parameter_dims(c, 0)[0]);
     return {data<std::int64_t>(ids), ids.numel(), rows < c.offset.size() ? c.offset[rows] : 0, table.size(0),
-            table.size(1)};
+            table.size(1), c.op->integer("untrained", -1)};
   }
 
   void forward(KernelContext& c) const override {

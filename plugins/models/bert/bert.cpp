@@ -22,7 +22,7 @@ LayerSpec embedding(const BertOptions& o) {
   LayerBuilder b("embedding", o.dims());
   const bool shared = o.tied && o.task != "classification";
   const ValueId token =
-      b.embedding("token", b.field("ids", kTokens), "vocab", std::string(kLinear), o.init_std, shared ? kTable : "");
+      b.embedding("token", b.field("ids", kTokens), "vocab", std::string(kLinear), o.init_std, shared ? kTable : "", o.pad_token);
   const auto residual = std::string(kResidual);
   const ValueId position = b.embedding("position", b.field("positions", kTokens), "positions", residual, o.init_std);
   const ValueId segment = b.embedding("segment", b.field("segments", kTokens), "segments", residual, o.init_std);

@@ -15,6 +15,7 @@ void BertOptions::each(OptionFields f) {
   f.size("ffn", ffn, 4 * hidden);
   f.size("vocab", vocab, 30522);
   f.size("vocab_multiple", vocab_multiple, 128);
+  f.count("pad_token", pad_token, 0);
   f.size("sequence", sequence, 512);
   f.size("max_positions", max_positions, sequence);
   f.size("segments", segments, 2);
@@ -43,6 +44,7 @@ BertOptions BertOptions::read(const Options& options) {
 BertOptions BertOptions::shrunk() const {
   BertOptions o = *this;
   o.hidden = 16, o.layers = std::min<std::int64_t>(layers, 3), o.heads = 4, o.head_dim = 4, o.ffn = 32;
+  o.pad_token = std::min<std::int64_t>(pad_token, 1);
   o.vocab = 37, o.vocab_multiple = 8;  // so that padded rows are there to be masked
   o.sequence = o.max_positions = 12;
   o.classes = std::min<std::int64_t>(classes, 5);

@@ -16,6 +16,7 @@ struct BertOptions {
   std::string task;
   std::int64_t hidden, layers, heads, head_dim, ffn;
   std::int64_t vocab, vocab_multiple;      // tables have vocab rounded up; the loss masks the surplus
+  std::int64_t pad_token = 0;              // whose look-ups do not train its row
   std::int64_t sequence, max_positions;    // tokens of a sample, rows of the table of positions
   std::int64_t segments;                   // kinds of tokens
   std::int64_t classes;                    // of task classification

@@ -94,9 +94,7 @@ ConfigReading BertWeights::read_config(const Options& config, const WeightTensor
     o.classes = classes(config, "classifier.weight", tensors);
   }
   ignore_unused(config);
-  if (config.has("pad_token_id"))
-    reading.notes.push_back(
-        "look-ups of pad_token_id train its row where the mask shows it; where it is masked, no gradient comes to it");
+  o.pad_token = pad_token(config, o.vocab, 0);
   reading.options = o.written();
   return reading;
 }
@@ -119,6 +117,7 @@ std::string BertWeights::write_config(const Options& options) const {
                  {"type_vocab_size", o.segments},
                  {"layer_norm_eps", o.norm_eps},
                  {"initializer_range", o.init_std},
+                 {"pad_token_id", o.pad_token},
                  {"tie_word_embeddings", o.tied}};
   if (o.task == "classification") add_labels(config, o.classes);
   return config.dump(2) + "\n";

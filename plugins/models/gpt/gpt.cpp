@@ -23,7 +23,8 @@ ValueId norm(LayerBuilder& b, const GptOptions& o, std::string name, ValueId x) 
 LayerSpec embedding(const GptOptions& o) {
   LayerBuilder b("embedding", o.dims());
   const ValueId ids = b.field("ids", {"batch", "sequence"});
-  ValueId x = b.embedding("token", ids, "vocab", std::string(kLinear), o.init_std, o.tied ? kTable : "");
+  ValueId x = b.embedding("token", ids, "vocab", std::string(kLinear), o.init_std, o.tied ? kTable : "",
+                          o.pad_token);
   if (!o.rotary) {
     const ValueId positions = b.field("positions", {"batch", "sequence"});
     x = b.add("sum", x, b.embedding("position", positions, "positions", std::string(kResidual), o.init_std));

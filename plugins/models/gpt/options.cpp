@@ -103,6 +103,7 @@ void GptOptions::each(OptionFields f) {
   f.size("ffn", ffn, llama ? round_up((8 * hidden + 2) / 3, 256) : 4 * hidden);
   f.size("vocab", vocab, llama ? 32000 : 50257);
   f.size("vocab_multiple", vocab_multiple, 128);
+  f.index("pad_token", pad_token, vocab - 1);
   f.size("sequence", sequence, llama ? 4096 : 1024);
   f.size("max_positions", max_positions, sequence);
   f.count("window", window, 0);
@@ -135,6 +136,7 @@ GptOptions GptOptions::shrunk() const {
   o.ffn = 32;
   o.vocab = 37;  // so that padded rows are there to be masked
   o.vocab_multiple = 8;
+  o.pad_token = std::min<std::int64_t>(pad_token, 1);
   o.sequence = o.max_positions = 12;
   if (window > 0) o.window = 5;
   if (!window_layers.empty()) o.window_layers = {{o.layers - 1, o.layers - 1}};

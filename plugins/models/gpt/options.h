@@ -30,6 +30,7 @@ struct GptOptions {
   std::int64_t ffn;       // 4 x hidden; llama: 8/3 x hidden, rounded up to a multiple of 256
   std::int64_t vocab;
   std::int64_t vocab_multiple;  // the tables have vocab rounded up to a multiple of this; the loss masks the surplus
+  std::int64_t pad_token = -1;  // whose look-ups do not train its row; -1: none
   std::int64_t sequence;
   std::int64_t max_positions;  // rows of a learned table of positions; for rotary ones no more than a note
   std::int64_t window = 0;     // a token sees so many tokens, itself included; 0: all before it

@@ -170,8 +170,7 @@ void read_llama(const Options& config, const std::string& type, const WeightTens
   read_rotary(config, o);
   read_window(config, type, o);
   o.tied = read_tied(config, false, "model.embed_tokens.weight", tensors, notes);
-  if (config.has("pad_token_id"))
-    notes.push_back("the row of pad_token_id is trained like any other: mask its labels where it is used");
+  o.pad_token = pad_token(config, o.vocab, -1);
 }
 
 Json gpt2_config(const GptOptions& o) {
@@ -224,6 +223,7 @@ Json llama_config(const GptOptions& o, const std::string& type) {
                  {"attention_dropout", o.attention_dropout},
                  {"initializer_range", o.init_std},
                  {kTied, o.tied}};
+  if (o.pad_token >= 0) config["pad_token_id"] = o.pad_token;
   if (type == "llama") config["attention_bias"] = o.qkv_bias, config["mlp_bias"] = o.mlp_bias;
   if (o.rope_type != "default") config["rope_scaling"] = rotary_section(o), config["rope_scaling"].erase("rope_theta");
   write_window(o, type, config);

@@ -109,9 +109,9 @@ TEST_CASE("with half of the vocabulary, the loss on CUDA joins statistics as the
   }
 }
 
-LayerSpec embedding_layer() {
+LayerSpec embedding_layer(std::int64_t untrained = -1) {
   LayerBuilder b("layer", block_dims());
-  b.output("y", b.embedding("table", b.field("ids", {"batch", "seq"}), "vocab", std::string(kLinear), 0.02));
+  b.output("y", b.embedding("table", b.field("ids", {"batch", "seq"}), "vocab", std::string(kLinear), 0.02, {}, untrained));
   return b.build();
 }
 
@@ -119,8 +119,9 @@ TEST_CASE("an embedding on CUDA is that on the CPU, whole or a piece of the tabl
   const at::Tensor ids = at::arange(48, at::kLong).remainder(30).view({2, 24}), table = random({30, 40});
   ids[0][5] = -1;
   compare({.layer = embedding_layer(), .inputs = {ids}, .parameters = {table}});
+  compare({.layer = embedding_layer(12), .inputs = {ids}, .parameters = {table}});
   for (const std::int64_t begin : {0, 10, 20})
-    compare({.layer = embedding_layer(),
+    compare({.layer = embedding_layer(12),
              .inputs = {ids},
              .parameters = {table.narrow(0, begin, 10).contiguous()},
              .prepare = [begin](OneOp& one) { one.cut("vocab", begin, 10); }});

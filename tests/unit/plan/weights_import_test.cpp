@@ -178,6 +178,27 @@ TEST_CASE("a LLaMA 3.1 folder turns slowly, as its rope_scaling says") {
   CHECK(import_model(folder.path(), plugins()).options.section("rope_scaling").get("factor", 0.0) == 2);
 }
 
+TEST_CASE("look-ups of pad_token_id do not train its row, and a negative one counts from the end") {
+  const auto with = [](const std::string& token) {
+    std::string config = llama_config("llama", "");
+    const std::string usual = R"("pad_token_id": null)";
+    return config.replace(config.find(usual), usual.size(), fmt::format(R"("pad_token_id": {})", token));
+  };
+  const auto untrained = [&](const std::string& token) {
+    const Scratch folder;
+    write_folder(folder.path(), with(token), llama_tensors());
+    const ImportedModel imported = import_model(folder.path(), plugins());
+    const auto embedding = imported.model.layers.front();
+    CHECK(embedding->ops.front().integer("untrained", -1) == imported.options.get<std::int64_t>("pad_token", -1));
+    return imported.options.get<std::int64_t>("pad_token", -1);
+  };
+  CHECK(untrained("null") == -1);
+  CHECK(untrained("3") == 3);
+  const std::int64_t vocab = untrained("-1") + 1;
+  CHECK(told_of_config(with(fmt::format("{}", vocab)), llama_tensors())
+            .find(fmt::format("pad_token_id: found {0}; the vocabulary has {0} tokens", vocab)) != std::string::npos);
+}
+
 TEST_CASE("a Qwen2 folder has biases of queries, keys and values, and windows in some blocks; a Mistral folder one in all") {
   const Scratch qwen, mistral, windows;
   write_folder(qwen.path(),

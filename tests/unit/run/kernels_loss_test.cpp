@@ -62,9 +62,9 @@ TEST_CASE("a label beyond the vocabulary is refused") {
   CHECK_THROWS_WITH_AS(one.forward(), doctest::Contains("label 28 is not below the vocabulary of 27"), Error);
 }
 
-LayerSpec embedding_layer() {
+LayerSpec embedding_layer(std::int64_t untrained = -1) {
   LayerBuilder b("layer", block_dims());
-  b.output("y", b.embedding("table", b.field("ids", {"batch", "seq"}), "vocab", std::string(kLinear), 0.02));
+  b.output("y", b.embedding("table", b.field("ids", {"batch", "seq"}), "vocab", std::string(kLinear), 0.02, {}, untrained));
   return b.build();
 }
 
@@ -72,6 +72,23 @@ TEST_CASE("an embedding agrees with autograd, with repeated ids") {
   const at::Tensor ids = at::arange(48, at::kLong).remainder(19).view({2, 24});
   check_against_autograd(embedding_layer(), 2, {ids}, {random({30, 40})},
                          [&](auto&, auto& p) { return p[0].index({ids}); });
+}
+
+TEST_CASE("look-ups of the row that is left untrained give it no gradient, wherever its table is cut") {
+  const at::Tensor ids = at::arange(48, at::kLong).remainder(19).view({2, 24}), table = random({30, 40});
+  const at::Tensor trained = ids.ne(12).to(at::kDouble).unsqueeze(-1);
+  check_against_autograd(embedding_layer(12), 2, {ids}, {table}, [&](auto&, auto& p) {
+    const at::Tensor rows = p[0].index({ids});
+    return rows * trained + rows.detach() * (1 - trained);
+  });
+  OneOp piece(embedding_layer(12), 2, Dtype::f64);
+  piece.cut("vocab", 10, 10);
+  piece.give({ids}, {table.narrow(0, 10, 10).contiguous()});
+  piece.forward();
+  piece.backward(at::ones({2, 24, 40}));
+  const at::Tensor counts = piece.c.parameter_gradients[0].select(1, 0) - 1;
+  CHECK(counts[2].item<double>() == 0);
+  CHECK(counts[3].item<double>() == (ids == 13).sum().item<double>());
 }
 
 TEST_CASE("pieces of a split table add up to the whole, and negative ids give zero rows") {

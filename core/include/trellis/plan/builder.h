@@ -41,9 +41,10 @@ class TRELLIS_API LayerBuilder {
   void output(std::string name, ValueId);              // leaves over the edge under that name
   void loss(ValueId);                                  // one more term of the model's loss
 
-  // b s -> b s h (table [rows, hidden]); region linear for a vocabulary, residual for positions.
+  // b s -> b s h (table [rows, hidden]); region linear for a vocabulary, residual for positions. Looking up `untrained`
+  // leaves its row no gradient (padding_idx of torch.nn.Embedding); -1: there is none such.
   ValueId embedding(std::string name, ValueId ids, std::string rows, std::string region, double init_std,
-                    std::string shared = {});
+                    std::string shared = {}, std::int64_t untrained = -1);
   ValueId layer_norm(std::string name, ValueId x, double eps, bool bias = true);
   ValueId rms_norm(std::string name, ValueId x, double eps);
   // Contracts all dims of x that are not batch or sequence into the `out` dims. Names never are both contracted and

@@ -21,6 +21,7 @@ class TRELLIS_API OptionFields {
 
   void size(std::string_view key, std::int64_t& value, std::int64_t otherwise);          // 1 or more
   void count(std::string_view key, std::int64_t& value, std::int64_t otherwise);         // 0 or more
+  void index(std::string_view key, std::int64_t& value, std::int64_t most);               // 0 to most, or -1: none
   void positive(std::string_view key, double& value, double otherwise);                  // more than 0
   void probability(std::string_view key, double& value, double otherwise = 0);           // 0 or more, less than 1
   void flag(std::string_view key, bool& value, bool otherwise);

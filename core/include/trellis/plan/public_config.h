@@ -32,6 +32,9 @@ TRELLIS_API std::string architecture(const Options&, const std::vector<std::stri
 // added to `notes`.
 TRELLIS_API bool tied(bool said, const std::string& head, const std::string& table, const WeightTensors&,
                       std::vector<std::string>& notes);
+// pad_token_id, whose row of the table look-ups do not train: below `vocab` (negative ones count from its end).
+// `otherwise` where the file does not say.
+TRELLIS_API std::int64_t pad_token(const Options&, std::int64_t vocab, std::int64_t otherwise);
 // Classes of a head that sorts samples: rows of its tensor `head`, or else as many as id2label has. Refuses heads for
 // numbers, and for several classes at a time.
 TRELLIS_API std::int64_t classes(const Options&, const std::string& head, const WeightTensors&);
