@@ -28,8 +28,8 @@ missing_packages() {
   for pair in g++:g++ cmake:cmake ninja:ninja-build ccache:ccache ${programs_of_tests:-}; do
     command -v "${pair%%:*}" > /dev/null || echo "${pair#*:}"
   done
-  for package in libboost-dev libcli11-dev doctest-dev libfmt-dev libgloo-dev nlohmann-json3-dev libsentencepiece-dev libspdlog-dev \
-    libyaml-cpp-dev; do
+  for package in libboost-dev libcli11-dev doctest-dev libfmt-dev libgloo-dev libjpeg62-turbo-dev nlohmann-json3-dev libpng-dev libsentencepiece-dev \
+    libspdlog-dev libyaml-cpp-dev; do
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || echo "$package"
   done
   if [ -z "${TRELLIS_TORCH:-}" ]; then

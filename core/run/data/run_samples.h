@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -16,9 +17,9 @@ namespace trellis::data {
 // What a model would lose that had learned nothing but how frequent each answer is.
 struct Baseline {
   double entropy = 0;  // nats an item
-  std::string data;    // "text"
-  std::string item;    // "token": what has a label
-  std::string name;    // "unigram entropy"
+  std::string data;    // "text", "images"
+  std::string item;    // "token", "image": what has a label
+  std::string name;    // "unigram entropy", "label entropy"
 };
 
 struct RunSamples {
@@ -28,6 +29,7 @@ struct RunSamples {
   std::int64_t held_out_steps = 0;       // that hold all held-out samples
   std::string summary;                   // "6.4 M tokens in 3 files, 5 % of them held out"
   Baseline baseline;
+  std::map<std::string, std::string> companions;  // files by name that an export has beside the weights
 };
 
 // Reads the files. Error at the section's place where the data lacks a field that the model reads (fields_of), or has

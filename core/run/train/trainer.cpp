@@ -115,6 +115,7 @@ void Trainer::leave_weights() {
   if (!run.data.tokenizer.empty())
     for (const data::TokenizerFile& file : data::tokenizer_files(run.data.tokenizer))
       target->add_file(file.name, read_file(file.path));
+  for (const auto& [name, content] : setup_.samples.companions) target->add_file(name, content);
   target->commit();
   console_->say(fmt::format("weights {}", run.export_folder.string()));
 }
