@@ -15,7 +15,7 @@ namespace {
 // Two classes of gray images of 9 x 6 pixels.
 struct Digits {
   Digits() {
-    for (const char* name : {"0/a.png", "0/b.png", "1/a.png"}) copy("gray.png", folder / "png" / name);
+    for (const char* name : {"0/a.png", "0/b.png", "1/a.png"}) place("gray.png", folder / "png" / name);
     images = put(folder / "i", idx(0x803, {3, 2, 2}, std::vector<int>(12, 7)));
     labels = put(folder / "l", idx(0x801, {3}, {0, 1, 4}));
   }
@@ -83,7 +83,7 @@ TEST_CASE("the preprocessor beside the weights is read and stays as it is, unles
 
 TEST_CASE("images that cannot be used are named and counted, and none is left out") {
   const Digits digits;
-  copy("cut.png", digits.folder / "png/0/cut.png");
+  place("cut.png", digits.folder / "png/0/cut.png");
   put(digits.folder / "png/1/notes.txt", "text");
   CHECK(digits.error("{use: images, folder: png}") ==
         "run.yaml:2:29: data.folder: 2 of 5 images cannot be used: 'png/0/cut.png': a damaged PNG: the file ends too early; "
@@ -115,7 +115,7 @@ TEST_CASE("labels that the model has no class for are refused") {
   put(digits.folder / "l", idx(0x801, {3}, {0, 1, 5}));
   CHECK(digits.error("{use: idx, images: i, labels: l}") ==
         "run.yaml:1:102: model.classes: image 2 of i is labelled 5 ('5'), and the model has 5 classes, from 0 on\n    set model.classes=6");
-  for (int i = 2; i < 7; ++i) copy("gray.png", digits.folder / fmt::format("png/{}/a.png", i));
+  for (int i = 2; i < 7; ++i) place("gray.png", digits.folder / fmt::format("png/{}/a.png", i));
   CHECK(digits.error("{use: images, folder: png}").find("model.classes: png/5/a.png is labelled 5 ('5')") != std::string::npos);
 }
 

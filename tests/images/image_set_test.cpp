@@ -9,10 +9,10 @@ using namespace trellis::test;
 
 TEST_CASE("class folders in byte order are the labels, and all files below them are images") {
   const Scratch folder;
-  copy("gray.png", folder / "b/2.png");
-  copy("color.jpg", folder / "b/1/deep.jpeg");
-  copy("gray.png", folder / "a b/x");
-  copy("color.png", folder / "C/y.PNG");
+  place("gray.png", folder / "b/2.png");
+  place("color.jpg", folder / "b/1/deep.jpeg");
+  place("gray.png", folder / "a b/x");
+  place("color.png", folder / "C/y.PNG");
   put(folder / "README.txt", "not an image");
   put(folder / "b/.hidden", "");
   put(folder / ".cache/z.png", "");
@@ -30,7 +30,7 @@ TEST_CASE("class folders in byte order are the labels, and all files below them 
 
 TEST_CASE("held-out images have the labels of the classes that are trained on") {
   const Scratch folder;
-  copy("gray.png", folder / "c/1.png");
+  place("gray.png", folder / "c/1.png");
   const ImageSetPointer set = open_class_folders(folder.path(), {"a", "b", "c"});
   CHECK(set->label(0) == 2);
   CHECK(error_of([&] { open_class_folders(folder.path(), {"a", "b"}); }) ==
@@ -46,7 +46,7 @@ TEST_CASE("folders without images, and images without a class, are refused") {
                                folder.path().string()));
   std::filesystem::create_directories(folder / "cat");
   CHECK(error() == fmt::format("class folder '{}' has no image", (folder / "cat").string()));
-  copy("gray.png", folder / "dog.JPG");
+  place("gray.png", folder / "dog.JPG");
   CHECK(error() == fmt::format("'{}' is in no class folder\n    FOLDER/CLASS/IMAGE.png: the class is the folder's name",
                                (folder / "dog.JPG").string()));
 }

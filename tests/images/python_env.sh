@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Python environment with the public packages that the tokenizers are compared with, and prints the path of its
+# Makes the Python environment with the packages that images are compared with, and prints the path of its
 # interpreter. It lies outside the clone, in images-venv of the cache folder (TRELLIS_CACHE, see bootstrap.sh). Only
 # agreement.py uses it.
 set -euo pipefail

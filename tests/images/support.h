@@ -55,7 +55,7 @@ inline std::string put(const std::filesystem::path& file, const std::string& con
   return file.string();
 }
 
-inline std::string copy(const std::string& format, const std::filesystem::path& to) {
+inline std::string place(const std::string& format, const std::filesystem::path& to) {
   return put(to, read_file(formats(format)));
 }
 
