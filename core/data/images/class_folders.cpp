@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include "data/images/image_set.h"
-#include "plan/base/words.h"
+#include "data/indexed/mapped_file.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
 
@@ -86,8 +86,9 @@ class ClassFolders final : public ImageSet {
   std::int64_t label(std::int64_t image) const override { return entry(image).label; }
   std::string name(std::int64_t image) const override { return entry(image).file.string(); }
   std::int64_t files() const override { return size(); }
+  // Mapped: of large files only the beginning is read from disk.
   ImageHeader header(std::int64_t image) const override {
-    return read_image_header(bytes_of(read_file(entry(image).file)));
+    return read_image_header(MappedFile(entry(image).file).bytes());
   }
   Image decode(std::int64_t image) const override { return decode_image(bytes_of(read_file(entry(image).file))); }
 

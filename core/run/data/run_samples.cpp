@@ -73,6 +73,7 @@ RunSamples open_images(const RunFile& run, const ModelSpec& model, const OpLibra
   if (data.held_out) split.held_out = Split::draw(held_out->size(), 1, run.seed).held_out;
   RunSamples result{.baseline = {label_entropy(*data.training, split.training), "images", "image", "label entropy"},
                     .companions = {{kPreprocessorFile, data.preprocessor}}};
+  if (run.data.use == "images") result.class_names = data.training->classes();
   result.summary = fmt::format("{} of {} in {}, {}; label entropy {:.3f} nats", data.training->size(),
                                number_of(static_cast<std::int64_t>(data.training->classes().size()), "class"),
                                number_of(data.training->files(), "file"), how_many_held_out(run, data),

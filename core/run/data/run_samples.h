@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "trellis/plan/export.h"
 #include "trellis/plan/model.h"
@@ -30,6 +31,7 @@ struct RunSamples {
   std::string summary;                   // "6.4 M tokens in 3 files, 5 % of them held out"
   Baseline baseline;
   std::map<std::string, std::string> companions;  // files by name that an export has beside the weights
+  std::vector<std::string> class_names;           // by label; empty where they have none
 };
 
 // Reads the files. Error at the section's place where the data lacks a field that the model reads (fields_of), or has

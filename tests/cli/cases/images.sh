@@ -51,6 +51,7 @@ done
 
 # an export says how images are prepared; who starts from it gets that, and passes it on
 grep -qF '"image_processor_type": "ViTImageProcessor"' "$work/weights/preprocessor_config.json" || failed=1
+grep -qF '"cat": 0' "$work/weights/config.json" && grep -qF '"1": "dog"' "$work/weights/config.json" || { echo "no class names"; failed=1; }
 sed -i 's/"resample": 2/"resample":   3/' "$work/weights/preprocessor_config.json"
 accept train "$work/run.yaml" --nproc 1 "output=$work/five" "weights=$work/weights" "export=$work/weights2"
 cmp "$work/weights/preprocessor_config.json" "$work/weights2/preprocessor_config.json" || failed=1
