@@ -76,9 +76,9 @@ TEST_CASE("the preprocessor beside the weights is read and stays as it is, unles
   CHECK(other.preprocessor.find("\"image_mean\": [\n    0.3\n  ]") != std::string::npos);
   put(digits.folder / "weights/preprocessor_config.json", R"({"crop_pct": 1})");
   CHECK(digits.error("{use: images, folder: png, preprocessor: weights}").starts_with(
-      "run.yaml:2:42: data.preprocessor: weights/preprocessor_config.json:1:2: crop_pct: unknown option of preprocessor_config.json"));
+      "run.yaml:2:48: data.preprocessor: weights/preprocessor_config.json:1:2: crop_pct: unknown option of preprocessor_config.json"));
   CHECK(digits.error("{use: images, folder: png, preprocessor: none.json}") ==
-        "run.yaml:2:42: data.preprocessor: cannot read 'none.json': No such file or directory");
+        "run.yaml:2:48: data.preprocessor: cannot read 'none.json': No such file or directory");
 }
 
 TEST_CASE("images that cannot be used are named and counted, and none is left out") {
@@ -100,11 +100,11 @@ TEST_CASE("images of another size are refused where they are not resized") {
   CHECK(digits.error("{use: images, folder: png, resize: off}").find(
             "3 of 3 images cannot be used: 'png/0/a.png': 9 x 6 pixels, and the model takes 8 x 8; ") != std::string::npos);
   CHECK(digits.error("{use: images, folder: png, size: 7}") ==
-        "run.yaml:2:34: data.size: 7 pixels are fewer than the model takes: 8");
+        "run.yaml:2:40: data.size: 7 pixels are fewer than the model takes: 8");
   CHECK(digits.error("{use: images, folder: png, resize: off, size: 8}") ==
-        "run.yaml:2:47: data.size: images are not resized");
+        "run.yaml:2:53: data.size: images are not resized");
   CHECK(digits.error("{use: images, folder: png, mean: [0, 0, 0]}") ==
-        "run.yaml:2:34: data.mean: 3 numbers, and the model's images have 1 channels\n    one number, or one a channel");
+        "run.yaml:2:40: data.mean: 3 numbers, and the model's images have 1 channel\n    one number, or one a channel");
   CHECK(digits.error("{use: images, folder: png}", 2) ==
         "run.yaml:1:59: model.channels: images have 1 channel (gray) or 3 (color), not 2");
   CHECK(digits.open("{use: images, folder: png}", 3).steps.mean.size() == 3);
@@ -114,7 +114,7 @@ TEST_CASE("labels that the model has no class for are refused") {
   const Digits digits;
   put(digits.folder / "l", idx(0x801, {3}, {0, 1, 5}));
   CHECK(digits.error("{use: idx, images: i, labels: l}") ==
-        "run.yaml:1:102: model.classes: image 2 of i is labelled 5 ('5'), and the model has 5 classes, from 0 on\n    set model.classes=6");
+        "run.yaml:1:104: model.classes: image 2 of i is labelled 5 ('5'), and the model has 5 classes, from 0 on\n    set model.classes=6");
   for (int i = 2; i < 7; ++i) place("gray.png", digits.folder / fmt::format("png/{}/a.png", i));
   CHECK(digits.error("{use: images, folder: png}").find("model.classes: png/5/a.png is labelled 5 ('5')") != std::string::npos);
 }
@@ -122,10 +122,10 @@ TEST_CASE("labels that the model has no class for are refused") {
 TEST_CASE("files that are not there, and models that read no images, are refused at their place") {
   const Digits digits;
   CHECK(digits.error("{use: images, folder: none}") ==
-        "run.yaml:2:23: data.folder: there is no folder 'none'\n    a path in a run file is relative to that file");
+        "run.yaml:2:29: data.folder: there is no folder 'none'\n    a path in a run file is relative to that file");
   CHECK(digits.error("{use: idx, images: none, labels: l}") ==
-        "run.yaml:2:20: data.images: cannot read 'none': No such file or directory");
-  CHECK(digits.error("{use: images, folder: png, held_out_folder: none}").starts_with("run.yaml:2:45: data.held_out_folder: there is no folder"));
+        "run.yaml:2:26: data.images: cannot read 'none': No such file or directory");
+  CHECK(digits.error("{use: images, folder: png, held_out_folder: none}").starts_with("run.yaml:2:51: data.held_out_folder: there is no folder"));
   const RunFile run = RunFile::read(Options::from_text(
       "model: {use: gpt, hidden: 16, layers: 1, heads: 2, vocab: 10, sequence: 8}\ndata: {use: idx, images: i, labels: l}\n", "run.yaml"));
   CHECK(error_of([&] { check_data(run, describe_model(run, plugins())); }) ==

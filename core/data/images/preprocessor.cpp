@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "plan/base/words.h"
 #include "trellis/plan/error.h"
 
 namespace trellis::data {
@@ -122,7 +123,7 @@ std::vector<double> by_channel(std::vector<double> values, std::int64_t channels
                                std::string_view key) {
   if (values.size() == 1) values.assign(static_cast<std::size_t>(channels), values.front());
   if (static_cast<std::int64_t>(values.size()) != channels)
-    options.reject(key, fmt::format("{} numbers, and the model's images have {} channels", values.size(), channels),
+    options.reject(key, fmt::format("{} numbers, and the model's images have {}", values.size(), number_of(channels, "channel")),
                    "one number, or one a channel");
   return values;
 }

@@ -66,29 +66,29 @@ TEST_CASE("a resolved run file has the absolute paths of images") {
 
 TEST_CASE("what a section of images says wrongly is an error at its place") {
   CHECK(error("{use: images}") == "runs/a.yaml:2:7: data.folder: required, and not given");
-  CHECK(error("{use: images, folder: ''}") == "runs/a.yaml:2:23: data.folder: expected a path, found nothing");
+  CHECK(error("{use: images, folder: ''}") == "runs/a.yaml:2:29: data.folder: expected a path, found nothing");
   CHECK(error("{use: idx, images: a}") == "runs/a.yaml:2:7: data.labels: required, and not given");
-  CHECK(error("{use: images, folder: a, tokenizer: byte}").starts_with("runs/a.yaml:2:26: data.tokenizer: unknown option of section 'data'"));
-  CHECK(error("{use: idx, images: a, labels: b, folder: c}").starts_with("runs/a.yaml:2:34: data.folder: unknown option"));
+  CHECK(error("{use: images, folder: a, tokenizer: byte}").starts_with("runs/a.yaml:2:32: data.tokenizer: unknown option of section 'data'"));
+  CHECK(error("{use: idx, images: a, labels: b, folder: c}").starts_with("runs/a.yaml:2:40: data.folder: unknown option"));
   CHECK(error("{use: idx, images: a, labels: b, held_out_images: c}") ==
-        "runs/a.yaml:2:51: data.held_out_images: held-out images and their labels are two files\n"
+        "runs/a.yaml:2:57: data.held_out_images: held-out images and their labels are two files\n"
         "    name both: held_out_images and held_out_labels");
   CHECK(error("{use: images, folder: a, held_out_folder: b, held_out: 5%}") ==
-        "runs/a.yaml:2:56: data.held_out: held-out images are files of their own\n    leave one of them out");
+        "runs/a.yaml:2:62: data.held_out: held-out images are files of their own\n    leave one of them out");
   CHECK(error("{use: images, folder: a, resample: lanczos}") ==
-        "runs/a.yaml:2:36: data.resample: expected bilinear or bicubic, found 'lanczos'\n    known: bilinear, bicubic");
-  CHECK(error("{use: images, folder: a, resize: long}").starts_with("runs/a.yaml:2:34: data.resize: expected exact or shorter or off, found 'long'"));
-  CHECK(error("{use: images, folder: a, size: 0}") == "runs/a.yaml:2:32: data.size: expected 1 to 65536 pixels, found 0");
-  CHECK(error("{use: images, folder: a, std: [1, 0]}") == "runs/a.yaml:2:31: data.std: expected more than 0, found 0");
-  CHECK(error("{use: images, folder: a, rescale: 0}") == "runs/a.yaml:2:35: data.rescale: expected a factor, found 0");
+        "runs/a.yaml:2:42: data.resample: expected bilinear or bicubic, found 'lanczos'\n    known: bilinear, bicubic");
+  CHECK(error("{use: images, folder: a, resize: long}").starts_with("runs/a.yaml:2:40: data.resize: expected exact or shorter or off, found 'long'"));
+  CHECK(error("{use: images, folder: a, size: 0}") == "runs/a.yaml:2:38: data.size: expected 1 to 65536 pixels, found 0");
+  CHECK(error("{use: images, folder: a, std: [1, 0]}") == "runs/a.yaml:2:37: data.std: expected more than 0, found 0");
+  CHECK(error("{use: images, folder: a, rescale: 0}") == "runs/a.yaml:2:41: data.rescale: expected a factor, found 0");
   CHECK(error("{use: images, folder: a, random_crop: on}") ==
-        "runs/a.yaml:2:39: data.random_crop: it does not say how\n    write {padding: 4}, {area: [0.08, 1]} or off");
+        "runs/a.yaml:2:45: data.random_crop: it does not say how\n    write {padding: 4}, {area: [0.08, 1]} or off");
   CHECK(error("{use: images, folder: a, random_crop: {area: [1, 0.5]}}") ==
-        "runs/a.yaml:2:46: data.random_crop.area: expected the least and the most, as in [0.5, 1]");
+        "runs/a.yaml:2:52: data.random_crop.area: expected the least and the most, as in [0.5, 1]");
   CHECK(error("{use: images, folder: a, random_crop: {area: [0.5, 2]}}") ==
-        "runs/a.yaml:2:46: data.random_crop.area: 2 is more than the image");
+        "runs/a.yaml:2:52: data.random_crop.area: 2 is more than the image");
   CHECK(error("{use: images, folder: a, random_crop: {padding: 1, area: [0.5, 1]}}") ==
-        "runs/a.yaml:2:58: data.random_crop.area: a window of the padded image has the size of the model's");
+        "runs/a.yaml:2:64: data.random_crop.area: a window of the padded image has the size of the model's");
   CHECK(error("{use: images, folder: a, random_crop: {padding: -1}}") ==
-        "runs/a.yaml:2:49: data.random_crop.padding: expected 0 to 65536 pixels, found -1");
+        "runs/a.yaml:2:55: data.random_crop.padding: expected 0 to 65536 pixels, found -1");
 }
