@@ -41,11 +41,18 @@ accept train "$work/run.yaml" --nproc 1 "output=$work/one" --json "$work/one.jso
 says "images  12 of 2 classes in 12 files, 25 % of them held out"
 says "nats an image"
 says "label entropy of the images"
-accept train "$work/run.yaml" --nproc 2 "output=$work/two" --json "$work/two.json" parallelism.uniform.tp.degree=2
+accept train "$work/run.yaml" --nproc 2 "output=$work/two" --json "$work/two.json" parallelism.uniform.zero.stage=3
+cat >"$work/plan.yaml" <<EOF
+apiVersion: trellis/v1
+kind: Plan
+global: {batch: 4, micro_batches: 2, devices: 2}
+layers: [{layers: 0}, {layers: 1-2, tp: {degree: 2}, megatron_sp: on}, {layers: 3, tp: {degree: 2}}]
+EOF
+accept train "$work/run.yaml" --plan "$work/plan.yaml" "output=$work/five" --json "$work/five.json"
 accept train "$work/run.yaml" --nproc 2 "output=$work/three" --json "$work/three.json" 'parallelism.uniform={ulysses: {degree: 2}, micro_batches: 2}'
 accept train "$work/run.yaml" --nproc 2 "output=$work/four" --json "$work/four.json" parallelism.uniform.pp.degree=2
 [ "$(losses "$work/one.json" | wc -w)" = 7 ] || { losses "$work/one.json"; failed=1; }
-for other in two three four; do
+for other in two three four five; do
   [ "$(losses "$work/one.json")" = "$(losses "$work/$other.json")" ] || { echo "$other: a plan changes the samples"; failed=1; }
 done
 
@@ -53,9 +60,9 @@ done
 grep -qF '"image_processor_type": "ViTImageProcessor"' "$work/weights/preprocessor_config.json" || failed=1
 grep -qF '"cat": 0' "$work/weights/config.json" && grep -qF '"1": "dog"' "$work/weights/config.json" || { echo "no class names"; failed=1; }
 sed -i 's/"resample": 2/"resample":   3/' "$work/weights/preprocessor_config.json"
-accept train "$work/run.yaml" --nproc 1 "output=$work/five" "weights=$work/weights" "export=$work/weights2"
+accept train "$work/run.yaml" --nproc 1 "output=$work/six" "weights=$work/weights" "export=$work/weights2"
 cmp "$work/weights/preprocessor_config.json" "$work/weights2/preprocessor_config.json" || failed=1
 sed -i 's/"resample":   3/"resample": 0/' "$work/weights/preprocessor_config.json"
-refuse 8 "preprocessor_config.json:7:15: resample: 0 (nearest) is not supported" train "$work/run.yaml" "weights=$work/weights"
+refuse 8 "preprocessor_config.json:8:15: resample: 0 (nearest) is not supported" train "$work/run.yaml" "weights=$work/weights"
 accept train "$work/one/run.yaml" --nproc 1 "output=$work/again" --json "$work/again.json" "export=$work/weights3" # its paths are absolute
 [ "$(losses "$work/one.json")" = "$(losses "$work/again.json")" ] || { echo "the resolved run file is another run"; failed=1; }
