@@ -4,6 +4,7 @@
 #   ./bootstrap.sh build         what is missing, then the optimized build: build/cpu/bin/trellis
 #   ./bootstrap.sh test          build; all tests; plan side and plugins under sanitizers; CUDA code where a toolkit is
 #   ./bootstrap.sh quickstart    build; then train a small model: trellis run configs/runs/quickstart.yaml
+#   ./bootstrap.sh digits        the images of configs/runs/vit-digits.yaml: runs/digits, from scikit-learn's wheel
 #   ./bootstrap.sh help          this text
 #
 # A second run downloads and rebuilds nothing. Environment:
@@ -28,8 +29,8 @@ missing_packages() {
   for pair in g++:g++ cmake:cmake ninja:ninja-build ccache:ccache ${programs_of_tests:-}; do
     command -v "${pair%%:*}" > /dev/null || echo "${pair#*:}"
   done
-  for package in libboost-dev libcli11-dev doctest-dev libfmt-dev libgloo-dev nlohmann-json3-dev libsentencepiece-dev libspdlog-dev \
-    libyaml-cpp-dev; do
+  for package in libboost-dev libcli11-dev doctest-dev libfmt-dev libgloo-dev libjpeg62-turbo-dev nlohmann-json3-dev libpng-dev libsentencepiece-dev \
+    libspdlog-dev libyaml-cpp-dev; do
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || echo "$package"
   done
   if [ -z "${TRELLIS_TORCH:-}" ]; then
@@ -85,9 +86,21 @@ run_tests() {
   ctest --test-dir "build/$1" --output-on-failure -j2 "${@:2}" || failed="${failed:-} $1"
 }
 
+# Sets `wheel`: the one that has the digits.
+fetch_digits() {
+  # shellcheck source=cmake/fetch_libtorch.sh
+  source cmake/fetch_libtorch.sh
+  mkdir -p "$cache"
+  exec 9> "$cache/lock"
+  flock 9
+  fetch_wheel scikit-learn
+  exec 9>&-
+}
+
 test_all() {
   programs_of_tests=cbc:coinor-cbc  # the integer programs that search exact is compared with
   prepare cpu
+  (fetch_digits) || say "without the digits: the test train/vit_digits will be skipped"
   build cpu all
   cmake --build build/cpu -j "$(nproc)" --target all_verify_interface_header_sets
   run_tests cpu
@@ -120,6 +133,11 @@ case "${1:-help}" in
     build cpu $program
     exec build/cpu/bin/trellis run configs/runs/quickstart.yaml
     ;;
-  help | -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" ;;
-  *) die "unknown verb '$1'" "expected build, test, quickstart or help" ;;
+  digits)
+    install_packages
+    fetch_digits
+    python3 configs/digits/convert.py "$wheel" runs/digits
+    ;;
+  help | -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0" ;;
+  *) die "unknown verb '$1'" "expected build, test, quickstart, digits or help" ;;
 esac

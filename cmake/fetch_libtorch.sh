@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# Fetches LibTorch into the cache; sourced by bootstrap.sh. Needs the variable `cache` and the functions `say` and `die`.
+# Fetches LibTorch, and the wheel with the digits of configs/digits, into the cache; sourced by bootstrap.sh. Needs the variable `cache` and the functions `say` and `die`.
 #
 # LibTorch is the C++ half of PyTorch's wheel; a wheel is a zip file. Its libraries look for CUDA's in
 # ../../nvidia/<name>/lib, relative to themselves, so the cache holds
@@ -20,6 +20,7 @@ nvidia-nccl-cu13|2.28.9|nvidia_nccl_cu13-2.28.9-py3-none-manylinux_2_18_x86_64.w
 nvidia-cusparselt-cu13|0.8.0|nvidia_cusparselt_cu13-0.8.0-py3-none-manylinux2014_x86_64.whl|25e30a8a7323935d4ad0340b95a0b69926eee755767e8e0b1cf8dd85b197d3fd
 nvidia-nvshmem-cu13|3.4.5|nvidia_nvshmem_cu13-3.4.5-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl|290f0a2ee94c9f3687a02502f3b9299a9f9fe826e6d0287ee18482e78d495b80
 nvidia-cufile|1.15.1.6|nvidia_cufile-1.15.1.6-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl|08a3ecefae5a01c7f5117351c64f17c7c62efa5fffdbe24fc7d298da19cd0b44
+scikit-learn|1.7.2|scikit_learn-1.7.2-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl|89877e19a80c7b11a2891a27c21c4894fb18e2c2e077815bcade10d34287b20d
 "
 
 # The arguments that make pip choose the wheels above, whatever Python it runs under.

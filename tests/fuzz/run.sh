@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 seconds=${1:-600}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(tokenizer_json idx safetensors config_json)
+[ ${#targets[@]} -gt 0 ] || targets=(tokenizer_json idx safetensors config_json image idx_images)
 mkdir -p build
 cmake --preset fuzz > build/fuzz.configure.log
 cmake --build build/fuzz -j "$(nproc)" --target "${targets[@]/#/fuzz_}"

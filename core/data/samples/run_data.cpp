@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "data/images/image_data.h"
 #include "plan/run/text_files.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
@@ -97,6 +98,10 @@ TokenId mask_token(const RunFile& run, const ModelSpec& model, const Tokenizer& 
 }
 
 void check_data(const RunFile& run, const ModelSpec& model) {
+  if (run.data.is_images()) {
+    open_image_data(run, model);
+    return;
+  }
   const auto tokenizer = tokenizer_of(run, model);
   if (run.data.is_masked()) mask_token(run, model, *tokenizer);
   if (!run.data.is_indexed()) must_end(run.data, *tokenizer);

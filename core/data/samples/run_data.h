@@ -22,7 +22,7 @@ TRELLIS_API std::shared_ptr<const Tokenizer> tokenizer_of(const RunFile& run, co
 TRELLIS_API TokenId mask_token(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
 
 // Before there are ranks: throws the Error of tokenizer_of and read_rows, as far as they can be known without reading
-// all text.
+// all text, or of open_image_data.
 TRELLIS_API void check_data(const RunFile& run, const ModelSpec& model);
 
 struct TokenRow {

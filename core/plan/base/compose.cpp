@@ -16,19 +16,24 @@ bool is_another_plugin(const Node& base, const Node& over) {
   return !are_names || old_use->value->text != new_use->value->text;
 }
 
-// Keys of a section that belong to the run, whatever `use` names there.
-const std::vector<std::string_view>& common_keys(std::string_view section) {
-  static const std::vector<std::string_view> none,
-      search{"batch", "tokens_per_step", "objective", "micro_batches", "stages", "schedules",
-             "atoms", "budget", "margin", "fix", "forbid", "start_from"},
-      data{"files", "sources", "tokenizer", "end_of_document", "restart_positions", "held_out"};
-  return section == "search" ? search : section == "data" ? data : none;
+// Keys of a section that belong to the run, whatever `use` names there: of `data`, where both name text or both images.
+std::vector<std::string_view> common_keys(std::string_view section, std::string_view old_use, std::string_view new_use) {
+  if (section == "search")
+    return {"batch", "tokens_per_step", "objective", "micro_batches", "stages", "schedules",
+            "atoms", "budget", "margin", "fix", "forbid", "start_from"};
+  if (section != "data") return {};
+  const auto is_images = [](std::string_view use) { return use == "images" || use == "idx"; };
+  if (is_images(old_use) != is_images(new_use)) return {"held_out"};
+  if (is_images(new_use))
+    return {"held_out", "preprocessor", "resize", "size", "resample", "rescale", "mean", "std", "random_crop", "flip"};
+  return {"files", "sources", "tokenizer", "end_of_document", "restart_positions", "held_out"};
 }
 
 // `section` with another `use`: of what was there only the common keys stay.
 NodePtr replaced(const Node& section, const Entry& over) {
   NodePtr result = make_map(over.value->mark);
-  const std::vector<std::string_view>& common = common_keys(over.key);
+  const std::vector<std::string_view> common =
+      common_keys(over.key, section.find("use")->value->text, over.value->find("use")->value->text);
   for (const Entry& entry : section.entries)
     if (std::ranges::count(common, entry.key) > 0) result->entries.push_back(entry);
   for (const Entry& entry : over.value->entries) {

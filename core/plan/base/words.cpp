@@ -5,8 +5,12 @@
 namespace trellis {
 
 std::string number_of(std::int64_t n, std::string_view noun) {
-  const std::string_view ending = n == 1 ? "" : noun.ends_with("ch") ? "es" : "s";
+  const std::string_view ending = n == 1 ? "" : noun.ends_with("ch") || noun.ends_with('s') ? "es" : "s";
   return fmt::format("{} {}{}", n, noun, ending);
+}
+
+std::string a(std::string_view noun) {
+  return fmt::format("{} {}", std::string_view("aeiou").find(noun.front()) != std::string_view::npos ? "an" : "a", noun);
 }
 
 std::string count_of(std::int64_t n, std::string_view noun) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "plan/run/read_image_section.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/run_file.h"
 
@@ -164,8 +165,16 @@ std::vector<DataPart> read_sources(const Options& data) {
 DataSection read_data(const Options& document) {
   const Options options = document.section("data").with_owner("section 'data'");
   DataSection data;
-  const std::vector<std::string> uses{"text", "indexed", "masked_text"};
+  const std::vector<std::string> uses{"text", "indexed", "masked_text", "images", "idx"};
   data.use = uses[word(options, "use", uses)];
+  if (data.is_images()) {
+    data.held_out = share(options, "held_out", data.held_out);
+    data.image = read_image_section(options, data.use);
+    data.tokenizer.clear();
+    data.mark = options.mark(data.use == "images" ? "folder" : "images");
+    options.finish();
+    return data;
+  }
   const bool indexed = data.use == "indexed";
   if (data.is_masked()) {
     data.mask_share = share(options, "mask_share", data.mask_share);
@@ -367,6 +376,7 @@ std::string RunFile::resolved() const {
   if (!export_folder.empty()) copy.set("export", in_full(export_folder));
   if (!data.files.empty()) copy.set("data.files", absolute_list(data.files));
   if (!data.tokenizer.empty() && data.tokenizer != "byte") copy.set("data.tokenizer", in_full(data.tokenizer));
+  for (const auto& [key, path] : data.image.paths()) copy.set("data." + key, in_full(path));
   if (!data.sources.empty()) {
     std::vector<std::string> sources;
     for (const DataPart& part : data.sources)

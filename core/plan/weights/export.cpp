@@ -237,6 +237,17 @@ std::string exported_config(const PublicWeights& family, const Options& options,
   return config == before ? text : config.dump(2) + "\n";
 }
 
+std::string with_class_names(const std::string& config, const std::vector<std::string>& names) {
+  Json json = Json::parse(config);
+  if (names.empty() || !json.contains("id2label")) return config;
+  const Json before = json;
+  for (std::size_t i = 0; i < names.size(); ++i) json["id2label"][std::to_string(i)] = names[i];
+  if (json == before) return config;
+  json["label2id"] = Json::object();
+  for (const auto& [number, name] : json["id2label"].items()) json["label2id"][name.get<std::string>()] = std::stoll(number);
+  return json.dump(2) + "\n";
+}
+
 void check_export(const RunFile& run, const Catalog& catalog) {
   if (run.export_folder.empty()) return;
   try {
@@ -249,15 +260,17 @@ void check_export(const RunFile& run, const Catalog& catalog) {
 }
 
 std::unique_ptr<WeightExport> begin_export(const RunFile& run, const ModelSpec& model, const Catalog& catalog,
-                                           const WeightReader* start, Dtype dtype) {
+                                           const WeightReader* start, Dtype dtype,
+                                           const std::vector<std::string>& class_names) {
   const auto family = catalog.family(run.model.use);
   const PublicWeights& weights = public_weights(*family, run.model.use);
   const WeightMap map = weights.map(run.model.options, model);
   std::map<std::string, std::string> dtypes;
   for (const WeightPiece& piece : map.pieces()) dtypes[piece.tensor] = dtype_name(dtype);
   auto target = std::make_unique<WeightExport>(run.export_folder, map, dtypes);
-  target->add_file(kConfigFile, exported_config(weights, run.model.options, start ? &start->folder() : nullptr,
-                                                std::string(dtype_name(dtype)), start && !start->fresh().empty()));
+  const std::string config = exported_config(weights, run.model.options, start ? &start->folder() : nullptr,
+                                             std::string(dtype_name(dtype)), start && !start->fresh().empty());
+  target->add_file(kConfigFile, with_class_names(config, class_names));
   if (start) target->copy_files(run.weights);
   return target;
 }

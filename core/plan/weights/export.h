@@ -67,9 +67,13 @@ TRELLIS_API std::string exported_config(const PublicWeights& family, const Optio
 TRELLIS_API void check_export(const RunFile&, const Catalog&);
 
 // What a run leaves in its export folder, all but the parameters, which are still to be written in `dtype`. `start`,
-// the weights that it began with, may be null.
+// the weights that it began with, may be null. `class_names`, by label, are those of the data where it has any.
 TRELLIS_API std::unique_ptr<WeightExport> begin_export(const RunFile&, const ModelSpec&, const Catalog&,
-                                                       const WeightReader* start, Dtype dtype);
+                                                       const WeightReader* start, Dtype dtype,
+                                                       const std::vector<std::string>& class_names = {});
+
+// A config.json whose id2label and label2id, if it has them, say these names; labels behind them keep theirs.
+TRELLIS_API std::string with_class_names(const std::string& config, const std::vector<std::string>& names);
 
 // An imported folder written anew: canonical names, one copy of what is tied, no buffers, no head that it has not. `dtype` ("F32", "BF16",
 // "F64") for all tensors; empty: each in its own.

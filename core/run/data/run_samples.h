@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "trellis/plan/export.h"
 #include "trellis/plan/model.h"
@@ -16,9 +18,9 @@ namespace trellis::data {
 // What a model would lose that had learned nothing but how frequent each answer is.
 struct Baseline {
   double entropy = 0;  // nats an item
-  std::string data;    // "text"
-  std::string item;    // "token": what has a label
-  std::string name;    // "unigram entropy"
+  std::string data;    // "text", "images"
+  std::string item;    // "token", "image": what has a label
+  std::string name;    // "unigram entropy", "label entropy"
 };
 
 struct RunSamples {
@@ -28,6 +30,8 @@ struct RunSamples {
   std::int64_t held_out_steps = 0;       // that hold all held-out samples
   std::string summary;                   // "6.4 M tokens in 3 files, 5 % of them held out"
   Baseline baseline;
+  std::map<std::string, std::string> companions;  // files by name that an export has beside the weights
+  std::vector<std::string> class_names;           // by label; empty where they have none
 };
 
 // Reads the files. Error at the section's place where the data lacks a field that the model reads (fields_of), or has

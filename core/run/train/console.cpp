@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "plan/base/words.h"
+
 namespace trellis::train {
 
 Console::Console(std::int64_t steps, std::int64_t log_every, bool quiet)
@@ -58,11 +60,11 @@ std::string clock_time(double seconds) {
 std::string verdict(double last_loss, std::optional<double> held_out, const data::Baseline& base) {
   const double loss = held_out.value_or(last_loss);
   const std::string what = held_out ? "on the held-out " + base.data : "in the last step";
-  const std::string text = fmt::format("loss {}: {:.3f} nats a {} (perplexity {:.2f}); {} of the {}: {:.3f}", what, loss,
-                                       base.item, std::exp(loss), base.name, base.data, base.entropy);
+  const std::string text = fmt::format("loss {}: {:.3f} nats {} (perplexity {:.2f}); {} of the {}: {:.3f}", what, loss,
+                                       a(base.item), std::exp(loss), base.name, base.data, base.entropy);
   const bool is_below = loss < base.entropy;
-  return fmt::format("{}\nThe model {} more than frequencies: {:.3f} nats a {} {} the {}.", text,
-                     is_below ? "learned" : "has not yet learned", std::abs(loss - base.entropy), base.item,
+  return fmt::format("{}\nThe model {} more than frequencies: {:.3f} nats {} {} the {}.", text,
+                     is_below ? "learned" : "has not yet learned", std::abs(loss - base.entropy), a(base.item),
                      is_below ? "below" : "above", base.name);
 }
 

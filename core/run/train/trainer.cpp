@@ -104,7 +104,7 @@ void Trainer::leave_weights() {
   const RunFile& run = setup_.run;
   if (run.export_folder.empty()) return;
   std::unique_ptr<WeightExport> target;
-  if (tells()) target = begin_export(run, setup_.model, *request_.catalog, setup_.weights.get(), run.train.dtype);
+  if (tells()) target = begin_export(run, setup_.model, *request_.catalog, setup_.weights.get(), run.train.dtype, setup_.samples.class_names);
   setup_.executor->visit_parameters([&](const std::string& name, const at::Tensor& whole) {
     if (!target) return;
     const at::Tensor here = whole.cpu().contiguous();
@@ -115,6 +115,7 @@ void Trainer::leave_weights() {
   if (!run.data.tokenizer.empty())
     for (const data::TokenizerFile& file : data::tokenizer_files(run.data.tokenizer))
       target->add_file(file.name, read_file(file.path));
+  for (const auto& [name, content] : setup_.samples.companions) target->add_file(name, content);
   target->commit();
   console_->say(fmt::format("weights {}", run.export_folder.string()));
 }

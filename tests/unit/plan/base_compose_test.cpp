@@ -102,6 +102,18 @@ TEST_CASE("what belongs to the run stays when its section names another plugin")
   CHECK(folder.load("run.yaml", {"data.use=indexed"}).section("data").to_yaml() == "files: [a]\nuse: indexed\n");
 }
 
+TEST_CASE("of text, images keep what is held out and nothing else; of other images also how they are prepared") {
+  Folder folder;
+  folder.add("text.yaml", "data: {use: text, files: [a], tokenizer: byte, held_out: 10%}\n")
+      .add("images.yaml", "data: {use: images, folder: a, size: 9, random_crop: {padding: 1}}\n");
+  const auto data = [&](const char* file, const char* use) {
+    return folder.load(file, {std::string("data.use=") + use}).section("data").to_yaml();
+  };
+  CHECK(data("text.yaml", "idx") == "held_out: 10%\nuse: idx\n");
+  CHECK(data("images.yaml", "idx") == "size: 9\nrandom_crop:\n  padding: 1\nuse: idx\n");
+  CHECK(data("images.yaml", "text") == "use: text\n");
+}
+
 TEST_CASE("on the command line another plugin drops the options of the section, in any order") {
   Folder folder;
   folder.add("run.yaml", "search: {use: beam, width: 8}\nseed: 1\n");

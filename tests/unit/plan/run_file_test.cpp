@@ -136,8 +136,9 @@ TEST_CASE("what a run file says wrongly is told with its place and the likely fi
   CHECK(error_with("data: {held_out: 5 percent}") ==
         "runs/a.yaml:2:18: data.held_out: expected a share like 5% or 0.05, found '5 percent'");
   CHECK(error_with("data: {tokenizer: ''}") == "runs/a.yaml:2:19: data.tokenizer: expected byte or a path, found nothing");
-  CHECK(error_with("data: {use: images}") ==
-        "runs/a.yaml:2:13: data.use: expected text or indexed or masked_text, found 'images'\n    known: text, indexed, masked_text");
+  CHECK(error_with("data: {use: pictures}") ==
+        "runs/a.yaml:2:13: data.use: expected text or indexed or masked_text or images or idx, found 'pictures'\n"
+        "    known: text, indexed, masked_text, images, idx");
   CHECK(error_with("data: {files: a.txt, sources: [{files: b.txt, weight: 1}]}") ==
         "runs/a.yaml:2:15: data.files: the section has sources, too\n    a source has files of its own: move them there");
   CHECK(error_with("data: {sources: [{files: b.txt, weight: 0}]}") ==

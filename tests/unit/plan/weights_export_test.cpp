@@ -208,3 +208,12 @@ TEST_CASE("an export into what is there already is refused, and one that fails l
 }
 
 }  // namespace trellis
+
+TEST_CASE("an export names the classes as the data does") {
+  const std::string config = R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "x"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1, "x": 2}})";
+  CHECK(parse_json(with_class_names(config, {"cat", "dog"}), "test") ==
+        parse_json(R"({"id2label": {"0": "cat", "1": "dog", "2": "x"}, "label2id": {"cat": 0, "dog": 1, "x": 2}})", "test"));
+  CHECK(with_class_names(config, {}) == config);
+  CHECK(with_class_names(config, {"LABEL_0"}) == config);
+  CHECK(with_class_names("{\"a\":  1}", {"cat"}) == "{\"a\":  1}");
+}

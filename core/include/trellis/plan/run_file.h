@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "trellis/plan/export.h"
+#include "trellis/plan/image_section.h"
 #include "trellis/plan/layout.h"
 #include "trellis/plan/model.h"
 #include "trellis/plan/options.h"
@@ -35,7 +36,8 @@ struct DataPart {
 };
 
 struct DataSection {
-  std::string use = "text";                // text, indexed; masked_text: text of which masked tokens are to be told
+  std::string use = "text";                // text, indexed; masked_text: text of which masked tokens are to be told;
+                                           // images, idx: `image` says where they are
   std::vector<std::string> files;          // of one part; those of several are in `sources`
   std::vector<std::string> written_files;  // the same as the user wrote them
   std::vector<DataPart> sources;           // blended by weight
@@ -44,10 +46,12 @@ struct DataSection {
   bool restart_positions = false;          // at each document of a sample
   double mask_share = 0.15;                // of masked_text: tokens that are to be told
   std::string mask_token;                  // that stands for them; empty: the tokenizer's own
-  double held_out = 0.05;                  // share of each part, from its end
-  Mark mark;                               // of `files` or `sources`
+  double held_out = 0.05;                  // share of each part, from its end; of images any, by the seed
+  Mark mark;                               // of `files`, `sources`, `folder` or `images`
   Mark tokenizer_mark;
+  ImageSection image;
 
+  bool is_images() const { return use == "images" || use == "idx"; }
   bool is_indexed() const { return use == "indexed"; }
   bool is_masked() const { return use == "masked_text"; }
   std::vector<DataPart> parts() const { return sources.empty() ? std::vector<DataPart>{{files, 1, mark}} : sources; }
