@@ -18,8 +18,15 @@ namespace trellis::data {
 // model.
 TRELLIS_API std::shared_ptr<const Tokenizer> tokenizer_of(const RunFile& run, const ModelSpec& model);
 
-// What stands for masked tokens: the tokenizer's own, or of the byte tokenizer one more. Error where there is none.
+// Tokens that text itself does not have: of each the one that the run file names, or the tokenizer's own. Error where
+// there is none, or where the model has no row for one that is added to the byte tokenizer.
 TRELLIS_API TokenId mask_token(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
+TRELLIS_API TokenId cls_token(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
+TRELLIS_API TokenId sep_token(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
+TRELLIS_API TokenId end_token(const DataSection& section, const Tokenizer& tokenizer);  // of documents
+// What stands for the first span that is cut out, the second, ...: <extra_id_0>, <extra_id_1>, ..., or where the tokenizer
+// has none so many numbers above its vocabulary as the run file says, from the highest down, as T5 numbers them.
+TRELLIS_API std::vector<TokenId> sentinel_tokens(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
 
 // Before there are ranks: throws the Error of tokenizer_of and read_rows, as far as they can be known without reading
 // all text.

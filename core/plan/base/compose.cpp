@@ -21,7 +21,7 @@ const std::vector<std::string_view>& common_keys(std::string_view section) {
   static const std::vector<std::string_view> none,
       search{"batch", "tokens_per_step", "objective", "micro_batches", "stages", "schedules",
              "atoms", "budget", "margin", "fix", "forbid", "start_from"},
-      data{"files", "sources", "tokenizer", "end_of_document", "restart_positions", "held_out"};
+      data{"files", "sources", "format", "tokenizer", "end_of_document", "restart_positions", "held_out"};
   return section == "search" ? search : section == "data" ? data : none;
 }
 

@@ -161,17 +161,31 @@ std::vector<DataPart> read_sources(const Options& data) {
   return sources;
 }
 
+// What is to be told of text, and what it is read from.
+void read_text_task(const Options& options, DataSection& data) {
+  const bool spans = data.use == "span_corruption";
+  std::vector<std::string> formats{"text", "indexed"};
+  if (data.use == "indexed") formats.erase(formats.begin());
+  data.format = formats[word(options, "format", formats)];
+  if (data.is_masked() || spans) data.mask_share = positive(options, "mask_share", share(options, "mask_share", data.mask_share));
+  if (data.is_masked()) {
+    data.mask_token = options.get("mask_token", "");
+    data.whole_words = options.get("whole_words", data.whole_words);
+  }
+  if (!spans) return;
+  data.mean_span = options.get("mean_span", data.mean_span);
+  if (!(data.mean_span >= 1) || !std::isfinite(data.mean_span))
+    options.reject("mean_span", fmt::format("expected 1 or more tokens, found {}", data.mean_span));
+  data.sentinels = at_least<std::int64_t>(options, "sentinels", 1, options.get("sentinels", data.sentinels));
+}
+
 DataSection read_data(const Options& document) {
   const Options options = document.section("data").with_owner("section 'data'");
   DataSection data;
-  const std::vector<std::string> uses{"text", "indexed", "masked_text"};
+  const std::vector<std::string> uses{"text", "indexed", "masked_text", "span_corruption"};
   data.use = uses[word(options, "use", uses)];
-  const bool indexed = data.use == "indexed";
-  if (data.is_masked()) {
-    data.mask_share = share(options, "mask_share", data.mask_share);
-    data.mask_token = options.get("mask_token", "");
-  }
-  data.tokenizer = options.get("tokenizer", indexed ? "" : data.tokenizer);
+  read_text_task(options, data);
+  data.tokenizer = options.get("tokenizer", data.is_next_token() && data.is_indexed() ? "" : data.tokenizer);
   data.tokenizer_mark = options.mark("tokenizer");
   if (options.has("tokenizer") && data.tokenizer.empty())
     options.reject("tokenizer", "expected byte or a path, found nothing");

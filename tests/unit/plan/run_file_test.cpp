@@ -137,7 +137,18 @@ TEST_CASE("what a run file says wrongly is told with its place and the likely fi
         "runs/a.yaml:2:18: data.held_out: expected a share like 5% or 0.05, found '5 percent'");
   CHECK(error_with("data: {tokenizer: ''}") == "runs/a.yaml:2:19: data.tokenizer: expected byte or a path, found nothing");
   CHECK(error_with("data: {use: images}") ==
-        "runs/a.yaml:2:13: data.use: expected text or indexed or masked_text, found 'images'\n    known: text, indexed, masked_text");
+        "runs/a.yaml:2:13: data.use: expected text or indexed or masked_text or span_corruption, found 'images'\n    known: text, indexed, masked_text, span_corruption");
+  CHECK(error_with("data: {use: span_corruption, mean_span: 0.5}") ==
+        "runs/a.yaml:2:41: data.mean_span: expected 1 or more tokens, found 0.5");
+  CHECK(error_with("data: {use: span_corruption, sentinels: 0}") ==
+        "runs/a.yaml:2:41: data.sentinels: expected at least 1, found 0");
+  CHECK(error_with("data: {use: masked_text, mask_share: 0%}") ==
+        "runs/a.yaml:2:38: data.mask_share: expected more than 0, found 0");
+  CHECK(error_with("data: {use: text, mask_share: 15%}") ==
+        "runs/a.yaml:2:19: data.mask_share: unknown option of section 'data'\n"
+        "    known: use, format, tokenizer, end_of_document, restart_positions, held_out, files, sources");
+  CHECK(error_with("data: {use: indexed, format: text}") ==
+        "runs/a.yaml:2:30: data.format: expected indexed, found 'text'\n    known: indexed");
   CHECK(error_with("data: {files: a.txt, sources: [{files: b.txt, weight: 1}]}") ==
         "runs/a.yaml:2:15: data.files: the section has sources, too\n    a source has files of its own: move them there");
   CHECK(error_with("data: {sources: [{files: b.txt, weight: 0}]}") ==

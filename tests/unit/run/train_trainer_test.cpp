@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -30,6 +31,7 @@ class Folder {
   ~Folder() { fs::remove_all(path_); }
   fs::path operator/(const std::string& name) const { return path_ / name; }
 
+  // `data` may have options, too: "masked_text, mask_share: 20%".
   RunFile run(const std::string& parallelism, const std::string& family = "gpt", const std::string& data = "text") const {
     return RunFile::read(Options::from_text(fmt::format(R"(
 output: {0}/out
@@ -110,9 +112,28 @@ TEST_CASE("bert learns to restore masked text, the same under any plan") {
   }
 }
 
+TEST_CASE("t5 learns to tell what was cut out of text, the same under any plan") {
+  const Folder folder;
+  const std::string family = "t5, target: 6, head_dim: 16, ffn: 64", data = "span_corruption, sentinels: 1";
+  const nlohmann::json alone = train_on(folder, "{}", 1, family, data);
+  CHECK(alone["losses"][0] < 7.0);
+  CHECK(alone["final_loss"] < 4.0);
+  CHECK(alone["held_out_loss"] < 4.0);
+  // 17 tokens, 3 of them told behind one sentinel and before the end
+  const double entropy = 0.6 * (2.755091424866043 - std::log(0.6)) + 0.4 * std::log(5.0);
+  CHECK(alone["unigram_entropy"] == doctest::Approx(entropy));
+  for (const char* uniform : {"{zero: {stage: 3}, micro_batches: 2}", "{ulysses: {degree: 2}}", "{pp: {degree: 2}, micro_batches: 4}"}) {
+    const nlohmann::json other = train_on(folder, uniform, 2, family, data);
+    CAPTURE(uniform);
+    for (std::size_t i = 0; i < 12; ++i)
+      CHECK(other["losses"][i].get<double>() == doctest::Approx(alone["losses"][i].get<double>()).epsilon(1e-3));
+    CHECK(other["held_out_loss"].get<double>() == doctest::Approx(alone["held_out_loss"].get<double>()).epsilon(1e-3));
+  }
+}
+
 TEST_CASE("a model whose fields the data does not have is refused before it trains") {
   const Folder folder;
-  const auto error = [&](const char* family, const char* data) -> std::string {
+  const auto error = [&](const std::string& family, const std::string& data) -> std::string {
     const TrainRequest request{.run = folder.run("{}", family, data), .catalog = &catalog(), .quiet = true};
     try {
       Trainer(request, *single_rank());
@@ -123,6 +144,15 @@ TEST_CASE("a model whose fields the data does not have is refused before it trai
   };
   CHECK(error("bert", "text") == "data: training text: data 'text' has no field 'mask', which the model reads");
   CHECK(error("gpt", "masked_text") == "no error");
+  CHECK(error("gpt", "span_corruption, sentinels: 1") == "data: span_corruption: the model reads no sequence 'decoder_ids'");
+  const std::string t5 = "t5, target: 4, head_dim: 16";
+  CHECK(error(t5, "text") == "data: training text: data 'text' has no field 'decoder_ids', which the model reads");
+  CHECK(error(t5, "span_corruption") ==
+        "model.vocab: 258 tokens are fewer than the byte tokenizer and 100 sentinels have: 357");
+  CHECK(error("t5, target: 2, head_dim: 16", "span_corruption, sentinels: 1") ==
+        "data: span_corruption: sequences of 16 and 2 tokens hold no sample: a text of two tokens takes 3 of each");
+  CHECK(error("t5, target: 12, head_dim: 16", "span_corruption, sentinels: 1, mask_share: 40%, mean_span: 1.5") ==
+        "data: span_corruption: a sample has 4 spans, and there are 1 sentinels");
 }
 
 TEST_CASE("a run whose model does not fit its text is refused with the fix") {
