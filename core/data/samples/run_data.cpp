@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "data/samples/labelled.h"
 #include "plan/run/text_files.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
@@ -129,11 +130,37 @@ std::vector<TokenId> sentinel_tokens(const RunFile& run, const ModelSpec& model,
   return sentinels;
 }
 
-void check_data(const RunFile& run, const ModelSpec& model) {
+std::int64_t classes_of(const ModelSpec& model, const OpLibrary& ops) {
+  const auto fields = fields_of(model, ops);
+  const auto labels = fields.find("labels");
+  if (labels == fields.end() || !labels->second.sequence.empty())
+    throw Error(ExitCode::unsupported,
+                fmt::format("data 'labelled_text' has a label for each text, and the model reads {}",
+                            labels == fields.end() ? "no labels" : "one for each token"),
+                "family bert has model.task=classification");
+  return labels->second.range.values;
+}
+
+namespace {
+
+void check_labelled(const RunFile& run, const ModelSpec& model, const OpLibrary& ops, const Tokenizer& tokenizer) {
+  cls_token(run, model, tokenizer);
+  sep_token(run, model, tokenizer);
+  const std::int64_t classes = classes_of(model, ops);
+  for (const DataPart& part : run.data.parts()) read_labelled(part.files, part.mark, run.data, nullptr, classes);
+  if (!run.data.held_out_files.empty())
+    read_labelled(run.data.held_out_files, run.data.held_out_mark, run.data, nullptr, classes);
+}
+
+}  // namespace
+
+void check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops) {
   const auto tokenizer = tokenizer_of(run, model);
+  if (run.data.use == "labelled_text") return check_labelled(run, model, ops, *tokenizer);
   if (run.data.is_masked()) mask_token(run, model, *tokenizer);
   if (run.data.use == "span_corruption") sentinel_tokens(run, model, *tokenizer);
-  if (!run.data.is_indexed() || run.data.use == "span_corruption") end_token(run.data, *tokenizer);
+  if (run.data.use == "sentence_pairs") cls_token(run, model, *tokenizer), sep_token(run, model, *tokenizer);
+  else if (!run.data.is_indexed() || run.data.use == "span_corruption") end_token(run.data, *tokenizer);
   else end_of(run.data, tokenizer.get());
   std::size_t count = 0;
   for (const DataPart& part : run.data.parts()) {

@@ -10,6 +10,7 @@
 #include "data/samples/token_reader.h"
 #include "data/tokenizer/tokenizer.h"
 #include "trellis/plan/model.h"
+#include "trellis/plan/op.h"
 #include "trellis/plan/run_file.h"
 
 namespace trellis::data {
@@ -28,9 +29,12 @@ TRELLIS_API TokenId end_token(const DataSection& section, const Tokenizer& token
 // has none so many numbers above its vocabulary as the run file says, from the highest down, as T5 numbers them.
 TRELLIS_API std::vector<TokenId> sentinel_tokens(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
 
+// How many labels of samples the model tells apart. Error where it reads none, or one at each token.
+TRELLIS_API std::int64_t classes_of(const ModelSpec& model, const OpLibrary& ops);
+
 // Before there are ranks: throws the Error of tokenizer_of and read_rows, as far as they can be known without reading
-// all text.
-TRELLIS_API void check_data(const RunFile& run, const ModelSpec& model);
+// all text. Labels of texts are read.
+TRELLIS_API void check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops);
 
 struct TokenRow {
   TokenReaderPointer tokens;

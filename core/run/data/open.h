@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "data/samples/run_data.h"
 #include "run/data/run_samples.h"
 #include "trellis/plan/error.h"
 
@@ -20,6 +21,8 @@ struct OpenRequest {
 
 RunSamples open_text(const OpenRequest&);             // text, indexed, masked_text
 RunSamples open_span_corruption(const OpenRequest&);
+RunSamples open_sentence_pairs(const OpenRequest&);
+RunSamples open_labelled_text(const OpenRequest&);
 
 // Error where the source lacks a field of the model, or says that it does not serve it.
 void ask_for_all(const DataSource& source, const OpenRequest& request);

@@ -11,6 +11,8 @@ void ask_for_all(const DataSource& source, const OpenRequest& request) {
 RunSamples open_samples(const RunFile& run, const ModelSpec& model, const OpLibrary& ops, std::int64_t batch) {
   const OpenRequest request{run, model, ops, batch};
   if (run.data.use == "span_corruption") return open_span_corruption(request);
+  if (run.data.use == "sentence_pairs") return open_sentence_pairs(request);
+  if (run.data.use == "labelled_text") return open_labelled_text(request);
   return open_text(request);
 }
 
