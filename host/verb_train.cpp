@@ -63,7 +63,7 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
   catalog.load_ops(ops);
   compile_file(plan_of(run, model, dimensions, ranks, args.plan), model, dimensions, ops, run.train.dtype,
                args.plan.empty() ? run.parallelism.plan : args.plan);
-  data::check_data(run, model);
+  data::check_data(run, model, ops);
   if (const auto weights = open_weights(run, model, catalog))
     for (const std::string& change : changes(*weights)) log().info("weights: {}", change);
   check_export(run, catalog);

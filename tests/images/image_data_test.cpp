@@ -12,6 +12,11 @@ using namespace trellis::test;
 
 namespace {
 
+const OpLibrary& ops() {
+  static const OpLibrary all;
+  return all;
+}
+
 // Two classes of gray images of 9 x 6 pixels.
 struct Digits {
   Digits() {
@@ -27,7 +32,7 @@ struct Digits {
                     channels, data),
         (folder / "run.yaml").string()));
     const ModelSpec model = describe_model(run, plugins());
-    check_data(run, model);
+    check_data(run, model, ops());
     return open_image_data(run, model);
   }
   // Without the folder's name.
@@ -128,6 +133,6 @@ TEST_CASE("files that are not there, and models that read no images, are refused
   CHECK(digits.error("{use: images, folder: png, held_out_folder: none}").starts_with("run.yaml:2:51: data.held_out_folder: there is no folder"));
   const RunFile run = RunFile::read(Options::from_text(
       "model: {use: gpt, hidden: 16, layers: 1, heads: 2, vocab: 10, sequence: 8}\ndata: {use: idx, images: i, labels: l}\n", "run.yaml"));
-  CHECK(error_of([&] { check_data(run, describe_model(run, plugins())); }) ==
+  CHECK(error_of([&] { check_data(run, describe_model(run, plugins()), ops()); }) ==
         "run.yaml:2:13: data.use: 'idx' trains models that read a field 'patches', and family 'gpt' does not\n    family vit does");
 }

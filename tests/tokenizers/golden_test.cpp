@@ -95,3 +95,33 @@ TEST_CASE("a folder's tokenizer is read from the file that says most, and its fi
   CHECK(tokenizer_files(kGolden / "qwen2.json") == Files{{kGolden / "qwen2.json", "tokenizer.json"}});
   CHECK(tokenizer_files(kGolden / "t5.model") == Files{{kGolden / "t5.model", "t5.model"}});
 }
+
+TEST_CASE("tokenizers know which tokens begin a word, go on with one or stand apart") {
+  const auto check = [](const char* name, std::string_view token, WordPart expected) {
+    const auto tokenizer = open_tokenizer(std::string(name) == "byte" ? std::filesystem::path(name) : kGolden / name);
+    const std::vector<WordPart> parts = tokenizer->word_parts();
+    CHECK(static_cast<std::int64_t>(parts.size()) == tokenizer->vocab());
+    const auto found = tokenizer->find(token);
+    CAPTURE(name);
+    CAPTURE(token);
+    REQUIRE(found.has_value());
+    CHECK(parts[static_cast<std::size_t>(*found)] == expected);
+  };
+  check("byte", "a", WordPart::goes_on);
+  check("byte", " ", WordPart::apart);
+  check("byte", "\n", WordPart::apart);
+  CHECK(open_tokenizer("byte")->word_parts()[256] == WordPart::apart);
+  check("gpt2.json", "t", WordPart::goes_on);
+  check("gpt2.json", "\u0120t", WordPart::begins);
+  check("gpt2.json", "\u0120", WordPart::apart);
+  check("gpt2.json", "<|endoftext|>", WordPart::apart);
+  for (const char* name : {"bert-uncased.json", "bert-uncased"}) {
+    check(name, "a", WordPart::begins);
+    check(name, "##a", WordPart::goes_on);
+    check(name, "[SEP]", WordPart::apart);
+    check(name, "[MASK]", WordPart::apart);
+  }
+  check("t5.model", "\u2581the", WordPart::begins);
+  check("t5.model", "e", WordPart::goes_on);
+  check("t5.model", "</s>", WordPart::apart);
+}

@@ -10,6 +10,7 @@
 #include "data/samples/token_reader.h"
 #include "data/tokenizer/tokenizer.h"
 #include "trellis/plan/model.h"
+#include "trellis/plan/op.h"
 #include "trellis/plan/run_file.h"
 
 namespace trellis::data {
@@ -18,12 +19,22 @@ namespace trellis::data {
 // model.
 TRELLIS_API std::shared_ptr<const Tokenizer> tokenizer_of(const RunFile& run, const ModelSpec& model);
 
-// What stands for masked tokens: the tokenizer's own, or of the byte tokenizer one more. Error where there is none.
+// Tokens that text itself does not have: of each the one that the run file names, or the tokenizer's own. Error where
+// there is none, or where the model has no row for one that is added to the byte tokenizer.
 TRELLIS_API TokenId mask_token(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
+TRELLIS_API TokenId cls_token(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
+TRELLIS_API TokenId sep_token(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
+TRELLIS_API TokenId end_token(const DataSection& section, const Tokenizer& tokenizer);  // of documents
+// What stands for the first span that is cut out, the second, ...: <extra_id_0>, <extra_id_1>, ..., or where the tokenizer
+// has none so many numbers above its vocabulary as the run file says, from the highest down, as T5 numbers them.
+TRELLIS_API std::vector<TokenId> sentinel_tokens(const RunFile& run, const ModelSpec& model, const Tokenizer& tokenizer);
+
+// How many labels of samples the model tells apart. Error where it reads none, or one at each token.
+TRELLIS_API std::int64_t classes_of(const ModelSpec& model, const OpLibrary& ops);
 
 // Before there are ranks: throws the Error of tokenizer_of and read_rows, as far as they can be known without reading
-// all text, or of open_image_data.
-TRELLIS_API void check_data(const RunFile& run, const ModelSpec& model);
+// all text, or of open_image_data. Labels of texts are read.
+TRELLIS_API void check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops);
 
 struct TokenRow {
   TokenReaderPointer tokens;

@@ -73,6 +73,13 @@ const TokenId* ByteLevelBpe::find(std::string_view token) const {
   return found == by_bytes_.end() ? nullptr : &found->second;
 }
 
+void ByteLevelBpe::mark_words(std::vector<WordPart>& parts) const {
+  for (const auto& [bytes, id] : by_bytes_)
+    parts[static_cast<std::size_t>(id)] = bytes.find_first_not_of(kWhiteSpace) == std::string::npos ? WordPart::apart
+                                          : kWhiteSpace.find(bytes[0]) != std::string_view::npos   ? WordPart::begins
+                                                                                                    : WordPart::goes_on;
+}
+
 const ByteLevelBpe::Merge* ByteLevelBpe::merge(TokenId a, TokenId b) const {
   const auto found = merges_.find(key(a, b));
   return found == merges_.end() ? nullptr : &found->second;

@@ -25,6 +25,12 @@ class ByteTokenizer final : public Tokenizer {
   }
   std::optional<TokenId> end_of_document() const override { return kEnd; }
   std::unique_ptr<Encoder> encoder() const override { return std::make_unique<ByteEncoder>(); }
+  std::vector<WordPart> word_parts() const override {
+    std::vector<WordPart> parts(kEnd + 1, WordPart::goes_on);
+    for (const char space : kWhiteSpace) parts[static_cast<unsigned char>(space)] = WordPart::apart;
+    parts[kEnd] = WordPart::apart;
+    return parts;
+  }
 };
 
 }  // namespace

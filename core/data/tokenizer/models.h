@@ -17,6 +17,7 @@ class WordModel {
   virtual void encode(std::string_view word, std::vector<TokenId>& out) const = 0;
   virtual const TokenId* find(std::string_view token) const = 0;  // as the file writes it
   virtual TokenId highest() const = 0;  // number
+  virtual void mark_words(std::vector<WordPart>& parts) const = 0;  // its tokens, by number
 };
 
 // Byte-pair encoding over bytes: the pair that comes first in the list is joined first.
@@ -29,6 +30,7 @@ class ByteLevelBpe final : public WordModel {
   void encode(std::string_view word, std::vector<TokenId>& out) const override;
   const TokenId* find(std::string_view token) const override;
   TokenId highest() const override { return highest_; }
+  void mark_words(std::vector<WordPart>& parts) const override;
 
  private:
   struct Merge {
@@ -53,6 +55,7 @@ class WordPiece final : public WordModel {
   void encode(std::string_view word, std::vector<TokenId>& out) const override;
   const TokenId* find(std::string_view token) const override;
   TokenId highest() const override { return highest_; }
+  void mark_words(std::vector<WordPart>& parts) const override;
 
  private:
   Vocabulary begins_, goes_on_;  // the latter without their mark

@@ -40,6 +40,12 @@ class Pipeline final : public Tokenizer {
     return std::nullopt;
   }
   std::unique_ptr<Encoder> encoder() const override;
+  std::vector<WordPart> word_parts() const override {
+    std::vector<WordPart> parts(static_cast<std::size_t>(vocab()), WordPart::apart);
+    parts_.model->mark_words(parts);
+    for (const AddedToken& token : parts_.added) parts[static_cast<std::size_t>(token.id)] = WordPart::apart;
+    return parts;
+  }
 
  private:
   friend class PipelineEncoder;

@@ -10,6 +10,8 @@ namespace {
 
 using sentencepiece::SentencePieceProcessor;
 
+constexpr std::string_view kSentencePieceSpace = "\u2581";
+
 class SentencePieceEncoder final : public Encoder {
  public:
   SentencePieceEncoder(const SentencePieceProcessor& of) : Encoder(true), of_(of) {}
@@ -44,6 +46,14 @@ class SentencePieceTokenizer final : public Tokenizer {
     return processor_.eos_id() >= 0 ? std::optional<TokenId>(processor_.eos_id()) : std::nullopt;
   }
   std::unique_ptr<Encoder> encoder() const override { return std::make_unique<SentencePieceEncoder>(processor_); }
+  std::vector<WordPart> word_parts() const override {
+    std::vector<WordPart> parts;
+    for (int id = 0; id < processor_.GetPieceSize(); ++id)
+      parts.push_back(processor_.IsControl(id) || processor_.IsUnused(id)          ? WordPart::apart
+                      : processor_.IdToPiece(id).starts_with(kSentencePieceSpace) ? WordPart::begins
+                                                                                  : WordPart::goes_on);
+    return parts;
+  }
 
  private:
   SentencePieceProcessor processor_;

@@ -32,6 +32,15 @@ class TRELLIS_API Encoder {
   bool needs_utf8_;
 };
 
+// How a token stands in the words of a text.
+enum class WordPart : std::uint8_t {
+  begins,   // a word
+  goes_on,  // with the word of the token before
+  apart,    // is no part of a word, and the next token begins one: white space, [SEP]
+};
+
+inline constexpr std::string_view kWhiteSpace = " \t\n\v\f\r";  // between words, of ASCII
+
 // Immutable and thread-safe.
 class TRELLIS_API Tokenizer {
  public:
@@ -41,6 +50,9 @@ class TRELLIS_API Tokenizer {
   virtual std::optional<TokenId> find(std::string_view token) const = 0;   // by its text: "<|endoftext|>"
   virtual std::optional<TokenId> end_of_document() const = 0;              // the one that the tokenizer has for it
   virtual std::unique_ptr<Encoder> encoder() const = 0;                    // lives no longer than the tokenizer
+  // By number, vocab() of them. As the kind writes words: WordPiece goes on with ##, others begin with a space. The byte
+  // tokenizer's words are what is between white space.
+  virtual std::vector<WordPart> word_parts() const = 0;
 };
 
 inline constexpr std::string_view kByteTokenizer = "byte";

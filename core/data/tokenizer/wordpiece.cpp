@@ -16,6 +16,11 @@ WordPiece::WordPiece(Vocabulary vocabulary, TokenId unknown, std::string continu
   }
 }
 
+void WordPiece::mark_words(std::vector<WordPart>& parts) const {
+  for (const auto& [token, id] : begins_) parts[static_cast<std::size_t>(id)] = WordPart::begins;
+  for (const auto& [token, id] : goes_on_) parts[static_cast<std::size_t>(id)] = WordPart::goes_on;
+}
+
 const TokenId* WordPiece::find(std::string_view token) const {
   const auto found = begins_.find(token);
   return found == begins_.end() ? nullptr : &found->second;

@@ -26,7 +26,7 @@ std::vector<std::string_view> common_keys(std::string_view section, std::string_
   if (is_images(old_use) != is_images(new_use)) return {"held_out"};
   if (is_images(new_use))
     return {"held_out", "preprocessor", "resize", "size", "resample", "rescale", "mean", "std", "random_crop", "flip"};
-  return {"files", "sources", "tokenizer", "end_of_document", "restart_positions", "held_out"};
+  return {"files", "sources", "format", "tokenizer", "end_of_document", "restart_positions", "held_out"};
 }
 
 // `section` with another `use`: of what was there only the common keys stay.

@@ -162,10 +162,42 @@ std::vector<DataPart> read_sources(const Options& data) {
   return sources;
 }
 
+void read_labels(const Options& options, DataSection& data) {
+  data.text_key = options.get("text", data.text_key);
+  data.label_key = options.get("label", data.label_key);
+  data.labels = options.get("labels", data.labels);
+  data.held_out_files = read_paths(options, "held_out_files");
+  data.held_out_mark = options.mark("held_out_files");
+}
+
+// What is to be told of text, and what it is read from.
+void read_text_task(const Options& options, DataSection& data) {
+  const bool spans = data.use == "span_corruption", labelled = data.use == "labelled_text";
+  if (labelled || data.use == "sentence_pairs") {
+    data.cls_token = options.get("cls_token", "");
+    data.sep_token = options.get("sep_token", "");
+  }
+  if (labelled) return read_labels(options, data);
+  std::vector<std::string> formats{"text", "indexed"};
+  if (data.use == "indexed") formats.erase(formats.begin());
+  data.format = formats[word(options, "format", formats)];
+  if (data.is_masked() || spans) data.mask_share = positive(options, "mask_share", share(options, "mask_share", data.mask_share));
+  if (data.is_masked()) {
+    data.mask_token = options.get("mask_token", "");
+    data.whole_words = options.get("whole_words", data.whole_words);
+  }
+  if (!spans) return;
+  data.mean_span = options.get("mean_span", data.mean_span);
+  if (!(data.mean_span >= 1) || !std::isfinite(data.mean_span))
+    options.reject("mean_span", fmt::format("expected 1 or more tokens, found {}", data.mean_span));
+  data.sentinels = at_least<std::int64_t>(options, "sentinels", 1, options.get("sentinels", data.sentinels));
+}
+
 DataSection read_data(const Options& document) {
   const Options options = document.section("data").with_owner("section 'data'");
   DataSection data;
-  const std::vector<std::string> uses{"text", "indexed", "masked_text", "images", "idx"};
+  const std::vector<std::string> uses{"text", "indexed", "masked_text", "span_corruption", "sentence_pairs",
+                                      "labelled_text", "images", "idx"};
   data.use = uses[word(options, "use", uses)];
   if (data.is_images()) {
     data.held_out = share(options, "held_out", data.held_out);
@@ -175,12 +207,10 @@ DataSection read_data(const Options& document) {
     options.finish();
     return data;
   }
-  const bool indexed = data.use == "indexed";
-  if (data.is_masked()) {
-    data.mask_share = share(options, "mask_share", data.mask_share);
-    data.mask_token = options.get("mask_token", "");
-  }
-  data.tokenizer = options.get("tokenizer", indexed ? "" : data.tokenizer);
+  read_text_task(options, data);
+  if (data.is_indexed() && !data.is_next_token() && !options.has("tokenizer"))
+    options.reject("tokenizer", "required, and not given", "indexed files do not say which one made them: byte, or a path");
+  data.tokenizer = options.get("tokenizer", data.is_indexed() ? "" : data.tokenizer);
   data.tokenizer_mark = options.mark("tokenizer");
   if (options.has("tokenizer") && data.tokenizer.empty())
     options.reject("tokenizer", "expected byte or a path, found nothing");
@@ -188,6 +218,8 @@ DataSection read_data(const Options& document) {
     data.tokenizer = path_beside(data.tokenizer_mark, data.tokenizer).lexically_normal().string();
   data.end_of_document = options.get("end_of_document", "");
   data.restart_positions = options.get("restart_positions", data.restart_positions);
+  if (data.restart_positions && !data.is_next_token() && data.use != "masked_text")
+    options.reject("restart_positions", fmt::format("samples of {} have no positions that could begin anew", data.use));
   if (data.restart_positions && data.tokenizer.empty())
     options.reject("restart_positions", "the token that ends documents is not known",
                    "name the tokenizer of the indexed files");
@@ -375,6 +407,7 @@ std::string RunFile::resolved() const {
   if (!weights.empty()) copy.set("weights", in_full(weights));
   if (!export_folder.empty()) copy.set("export", in_full(export_folder));
   if (!data.files.empty()) copy.set("data.files", absolute_list(data.files));
+  if (!data.held_out_files.empty()) copy.set("data.held_out_files", absolute_list(data.held_out_files));
   if (!data.tokenizer.empty() && data.tokenizer != "byte") copy.set("data.tokenizer", in_full(data.tokenizer));
   for (const auto& [key, path] : data.image.paths()) copy.set("data." + key, in_full(path));
   if (!data.sources.empty()) {

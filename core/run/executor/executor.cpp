@@ -75,11 +75,14 @@ struct Executor::State {
     }
   }
 
-  // Each term of the loss is divided by its own count in the whole step.
-  PassContext pass(const DataSource& data, std::int64_t step, bool training) const {
-    PassContext context{.data = &data, .step = step, .training = training};
-    for (const std::string& field : passes.counted_fields())
-      context.loss_scales[field] = 1.0 / static_cast<double>(std::max<std::int64_t>(1, data.counted_items(step, field)));
+  // Each term of the loss is divided by its own count in all steps [begin, end).
+  PassContext pass(const DataSource& data, std::int64_t begin, std::int64_t end, bool training) const {
+    PassContext context{.data = &data, .step = begin, .training = training};
+    for (const std::string& field : passes.counted_fields()) {
+      std::int64_t count = 0;
+      for (std::int64_t step = begin; step < end; ++step) count += data.counted_items(step, field);
+      context.loss_scales[field] = 1.0 / static_cast<double>(std::max<std::int64_t>(1, count));
+    }
     return context;
   }
 
@@ -172,7 +175,7 @@ StepResult Executor::train_step(const DataSource& data, std::int64_t step, doubl
   std::vector<CommRecord> executed;
   if (s.options.check_collectives) s.world.record(&executed);
   s.store.begin_step();
-  const double loss = s.run_actions(s.pass(data, step, /*training=*/true));
+  const double loss = s.run_actions(s.pass(data, step, step + 1, /*training=*/true));
   const StepResult result = s.update.run(loss, learning_rate, ++s.updates, s.keep);
   if (s.options.check_collectives) {
     s.world.record(nullptr);
@@ -202,10 +205,12 @@ void Executor::State::check_kept() const {
          world.rank(), kept.value, replayed.value);
 }
 
-double Executor::evaluate(const DataSource& data, std::int64_t step) {
+double Executor::evaluate(const DataSource& data, std::int64_t begin, std::int64_t end) {
   State& s = *state_;
   const c10::NoGradGuard no_grad;
-  const double mine = s.run_actions(s.pass(data, step, /*training=*/false));
+  PassContext context = s.pass(data, begin, end, /*training=*/false);
+  double mine = 0;
+  for (; context.step < end; ++context.step) mine += s.run_actions(context);
   at::Tensor loss = at::full({1}, mine, s.device.dtype(at::kDouble));
   if (s.world.size() > 1) s.world.world().all_reduce(loss)->wait();
   return loss.item<double>();

@@ -153,14 +153,7 @@ void Trainer::tell(const StepMetrics& metrics) {
 void Trainer::evaluate(std::int64_t after) {
   if (!setup_.samples.held_out) return;
   const std::int64_t batches = std::min(setup_.run.train.evaluate_batches, setup_.samples.held_out_steps);
-  double sum = 0;
-  std::int64_t tokens = 0;
-  for (std::int64_t batch = 0; batch < batches; ++batch) {
-    const std::int64_t counted = setup_.samples.held_out->counted_items(batch, "labels");
-    sum += setup_.executor->evaluate(*setup_.samples.held_out, batch) * static_cast<double>(counted);
-    tokens += counted;
-  }
-  const double loss = sum / static_cast<double>(tokens);
+  const double loss = setup_.executor->evaluate(*setup_.samples.held_out, 0, batches);
   history_.held_out.emplace_back(after, loss);
   if (!tells()) return;
   metrics_file_->write(json_line(after, loss));

@@ -38,6 +38,19 @@ refuse 4 "100 tokens are fewer than the byte-level BPE tokenizer has: 320" train
 refuse 4 "the tokenizer has no token '<eod>'" train $quick "${small[@]}" "output=$work/r" 'data.end_of_document=<eod>'
 refuse 4 "and the model's vocabulary has 257" train $quick --nproc 1 "${small[@]}" "output=$work/r2" data.use=indexed "data.files=[$work/docs]" \
   data.tokenizer=byte model.vocab=257
+sed "s/<|endoftext|>/<|other|>/g" $golden/gpt2.json >"$work/noend.json"
+bert=configs/runs/bert-text.yaml t5=configs/runs/t5-text.yaml
+printf 'text\tlabel\na\t1\nb\t7\n' >"$work/labels.tsv"
+labelled=(data.use=labelled_text "data.files=$work/labels.tsv" model.vocab=259 "output=$work/r")
+refuse 4 "labels.tsv:3:1: label 7 is out of range: the model has 2 classes" train $bert --nproc 2 "${labelled[@]}" model.task=classification
+refuse 8 "has a label for each text, and the model reads one for each token" train $bert --nproc 2 "${labelled[@]}"
+refuse 4 "there is no column 'sentence'" train $bert "${labelled[@]}" model.task=classification data.text=sentence
+refuse 4 "and those to begin a sample: 259" train $bert data.use=sentence_pairs "output=$work/r"
+refuse 4 "fewer than the byte tokenizer and 100 sentinels have: 357" train $t5 --nproc 2 "output=$work/r" model.vocab=300
+refuse 4 "a sample has 7 spans, and there are 3 sentinels" train $t5 --nproc 1 "output=$work/r" data.sentinels=3
+refuse 4 "a sample has 141 tokens, and there are only" train $t5 --nproc 1 "output=$work/r" "data.files=$work/labels.tsv"
+refuse 4 "data.format: expected text or indexed" train $t5 "output=$work/r" data.format=binary
+refuse 4 "it has no token that is known to end documents" train $t5 "output=$work/r" "data.tokenizer=$work/noend.json" model.vocab=420
 absent "$work/r"
 
 # the same losses and the same held-out loss by another plan on another number of ranks, from text or tokenized before
@@ -56,5 +69,18 @@ accept train "$work/blend.yaml" --nproc 2 "${small[@]}" "output=$work/three" --j
 accept train $quick --nproc 1 "${small[@]}" "output=$work/text" --json "$work/text.json" "data.files=[$PWD/docs]"
 accept train $quick --nproc 1 "${small[@]}" "output=$work/indexed" --json "$work/indexed.json" data.use=indexed "data.files=[$work/docs]"
 [ "$(losses "$work/text.json")" = "$(losses "$work/indexed.json")" ] || { echo "tokenizing before changes the samples"; failed=1; }
+accept data tokenize docs core/data --out "$work/bytes"
+masked=(train.steps=3 train.batch=4 train.evaluate_batches=2 train.dtype=f64 model.hidden=16 model.heads=2 model.layers=2 model.sequence=32)
+for use in masked_text span_corruption; do
+  run=$bert
+  [ $use = masked_text ] || run=$t5
+  accept train $run --nproc 1 "${masked[@]}" "output=$work/text" --json "$work/text.json" "data.files=[$PWD/docs, $PWD/core/data]"
+  accept train $run --nproc 2 "${masked[@]}" "output=$work/indexed" --json "$work/indexed.json" data.format=indexed "data.files=[$work/bytes]" \
+    parallelism.uniform.pp.degree=2
+  [ "$(losses "$work/text.json" | wc -w)" = 6 ] || { losses "$work/text.json"; failed=1; }
+  [ "$(losses "$work/text.json")" = "$(losses "$work/indexed.json")" ] || { echo "$use: indexed files or pp change the samples"; failed=1; }
+done
+accept train $bert --nproc 1 "${masked[@]}" "output=$work/words" --json "$work/words.json" data.whole_words=on data.files=docs
+[ "$(losses "$work/words.json")" != "$(losses "$work/text.json")" ] || { echo "whole words change nothing"; failed=1; }
 accept train $quick --nproc 1 "${small[@]}" "output=$work/weights_run" "export=$work/weights" "data.files=[$PWD/docs]"
 cmp "$work/weights/tokenizer.json" $golden/gpt2.json || failed=1

@@ -137,8 +137,26 @@ TEST_CASE("what a run file says wrongly is told with its place and the likely fi
         "runs/a.yaml:2:18: data.held_out: expected a share like 5% or 0.05, found '5 percent'");
   CHECK(error_with("data: {tokenizer: ''}") == "runs/a.yaml:2:19: data.tokenizer: expected byte or a path, found nothing");
   CHECK(error_with("data: {use: pictures}") ==
-        "runs/a.yaml:2:13: data.use: expected text or indexed or masked_text or images or idx, found 'pictures'\n"
-        "    known: text, indexed, masked_text, images, idx");
+        "runs/a.yaml:2:13: data.use: expected text or indexed or masked_text or span_corruption or sentence_pairs or labelled_text "
+        "or images or idx, found 'pictures'\n"
+        "    known: text, indexed, masked_text, span_corruption, sentence_pairs, labelled_text, images, idx");
+  CHECK(error_with("data: {use: span_corruption, mean_span: 0.5}") ==
+        "runs/a.yaml:2:41: data.mean_span: expected 1 or more tokens, found 0.5");
+  CHECK(error_with("data: {use: span_corruption, sentinels: 0}") ==
+        "runs/a.yaml:2:41: data.sentinels: expected at least 1, found 0");
+  CHECK(error_with("data: {use: masked_text, mask_share: 0%}") ==
+        "runs/a.yaml:2:38: data.mask_share: expected more than 0, found 0");
+  CHECK(error_with("data: {use: text, mask_share: 15%}") ==
+        "runs/a.yaml:2:19: data.mask_share: unknown option of section 'data'\n"
+        "    known: use, format, tokenizer, end_of_document, restart_positions, held_out, files, sources");
+  CHECK(error_with("data: {use: labelled_text, restart_positions: on}") ==
+        "runs/a.yaml:2:47: data.restart_positions: samples of labelled_text have no positions that could begin anew");
+  CHECK(error_with("data: {use: masked_text, format: indexed, files: a}") ==
+        "runs/a.yaml:2:7: data.tokenizer: required, and not given\n"
+        "    indexed files do not say which one made them: byte, or a path");
+  CHECK(error_with("data: {use: labelled_text, format: indexed}").find("data.format: unknown option") != std::string::npos);
+  CHECK(error_with("data: {use: indexed, format: text}") ==
+        "runs/a.yaml:2:30: data.format: expected indexed, found 'text'\n    known: indexed");
   CHECK(error_with("data: {files: a.txt, sources: [{files: b.txt, weight: 1}]}") ==
         "runs/a.yaml:2:15: data.files: the section has sources, too\n    a source has files of its own: move them there");
   CHECK(error_with("data: {sources: [{files: b.txt, weight: 0}]}") ==
@@ -213,6 +231,20 @@ data:
     CHECK(parts[1].files == std::vector<std::string>{"/code"});
     CHECK(parts[1].weight == 3);
   }
+}
+
+TEST_CASE("labelled texts have columns, names of labels and held-out files of their own") {
+  const RunFile run = read(R"(
+model: {use: bert}
+data: {use: labelled_text, files: train.tsv, text: sentence, label: stars, labels: [one, two], held_out_files: [dev.tsv, /b.tsv], cls_token: "<s>"}
+)");
+  const RunFile again = RunFile::read(Options::from_text(run.resolved(), "/elsewhere/resolved.yaml"));
+  CHECK(run.data.held_out_files == std::vector<std::string>{"runs/dev.tsv", "/b.tsv"});
+  CHECK(again.data.held_out_files.at(0) == std::filesystem::current_path().string() + "/runs/dev.tsv");
+  CHECK(again.data.text_key == "sentence");
+  CHECK(again.data.label_key == "stars");
+  CHECK(again.data.labels == std::vector<std::string>{"one", "two"});
+  CHECK(again.data.cls_token == "<s>");
 }
 
 TEST_CASE("a resolved run file is read back to the same run from any folder") {

@@ -1,22 +1,22 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "run/data/permutation.h"
 #include "run/data/text_source.h"
-#include "trellis/plan/files.h"
+#include "run/data/token_stream.h"
+#include "unit/run/data_support.h"
 
 using namespace trellis;
 using namespace trellis::data;
+using testing::error_of;
+using testing::field;
+using Folder = testing::DataFolder;
 
 namespace {
-
-namespace fs = std::filesystem;
 
 const Mark kMark = {"run.yaml", 3, 9};
 
@@ -27,42 +27,6 @@ Tokens counting(std::uint16_t count) {
   for (std::uint16_t i = 0; i < count; ++i) tokens.push_back(i);
   return tokens;
 }
-
-std::vector<std::int64_t> values(const at::Tensor& t) {
-  return {t.data_ptr<std::int64_t>(), t.data_ptr<std::int64_t>() + t.numel()};
-}
-
-std::vector<std::int64_t> field(const DataSource& source, std::string name, std::int64_t step, std::int64_t row_begin,
-                                std::int64_t row_end, std::int64_t begin, std::int64_t end) {
-  return values(source.field({.name = std::move(name), .step = step, .row_begin = row_begin, .row_end = row_end, .position_begin = begin, .position_end = end}));
-}
-
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "trellis-text-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  void write(const std::string& name, std::string_view text) const {
-    fs::create_directories((path_ / name).parent_path());
-    write_file_atomically(path_ / name, text);
-  }
-
- private:
-  fs::path path_;
-};
 
 }  // namespace
 
@@ -330,4 +294,47 @@ TEST_CASE("evaluation of several rows takes each sample once, mixed, and leaves 
   CHECK(source.sample(1, 0) == -1);
   CHECK(error_of([&] { TextSource(rows, {.sequence = 4, .batch = 1}); }) ==
         "a sample has 5 tokens, and there are only 3 in 'b'\n    more text, or a shorter sequence");
+}
+
+TEST_CASE("words are masked as a whole, what is apart alone, and each share of tokens is still asked for") {
+  // 1 begins a word, 2 goes on with it, 3 stands apart; words of three tokens, some behind what is apart
+  const std::vector<WordPart> parts = {WordPart::apart, WordPart::begins, WordPart::goes_on, WordPart::apart};
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < 2000; ++i) tokens.insert(tokens.end(), {1, 2, 2, 3, 2, 2, 1, 1, 2, 2});
+  tokens.push_back(0);
+  const TextSource source(std::vector<TokenRow>{{in_memory(tokens)}},
+                          {.sequence = 20, .batch = 1000, .seed = 3,
+                           .masking = Masking{.share = 0.15, .mask_id = 9, .vocab = 4, .word_parts = parts}});
+  const auto labels = field(source, "labels", 0, 0, 1000, 0, 20);
+  int asked = 0;
+  for (std::size_t i = 0; i < labels.size(); i += 10) {
+    const auto is_asked = [&](std::size_t p) { return labels[i + p] >= 0; };
+    for (std::size_t p = 0; p < 10; ++p) asked += is_asked(p);
+    CHECK(is_asked(0) == is_asked(1));
+    CHECK(is_asked(0) == is_asked(2));
+    CHECK(is_asked(4) == is_asked(5));  // a word behind what is apart
+    CHECK(is_asked(7) == is_asked(8));
+    CHECK(is_asked(7) == is_asked(9));
+  }
+  CHECK(asked == source.counted_items(0, "labels"));
+  CHECK(asked / 20'000.0 == doctest::Approx(0.15).epsilon(0.1));
+  const auto piece = field(source, "labels", 0, 7, 8, 11, 15);  // as a rank cuts it, within a word
+  CHECK(piece == std::vector<std::int64_t>(labels.begin() + 151, labels.begin() + 155));
+}
+
+TEST_CASE("masked tokens may come from indexed files") {
+  const Folder folder;
+  IndexedWriter writer(folder / "a", TokenType::u16);
+  writer.add(std::vector<TokenId>(40, 7));
+  writer.commit();
+  DataSection section;
+  section.use = "masked_text";
+  section.format = "indexed";
+  section.files = {folder / "a"};
+  section.held_out = 0;
+  const Text text = Text::read(section, open_tokenizer("byte").get());
+  const TextSource source(text.training, {.sequence = 39, .batch = 1, .masking = Masking{.share = 0.5, .mask_id = 257, .vocab = 257}});
+  int masked = 0;
+  for (const std::int64_t id : field(source, "ids", 0, 0, 1, 0, 39)) masked += id == 257;
+  CHECK(masked > 5);
 }

@@ -36,24 +36,36 @@ struct DataPart {
 };
 
 struct DataSection {
-  std::string use = "text";                // text, indexed; masked_text: text of which masked tokens are to be told;
-                                           // images, idx: `image` says where they are
+  // text, indexed (text, tokenized before): the next token; masked_text: masked tokens; span_corruption: spans that were
+  // cut out; sentence_pairs: masked tokens, and whether the second sentence follows; labelled_text: labels of texts;
+  // images, idx: labels of images, and `image` says where they are
+  std::string use = "text";
+  std::string format = "text";             // of the files of all these but the last two: text, indexed
   std::vector<std::string> files;          // of one part; those of several are in `sources`
   std::vector<std::string> written_files;  // the same as the user wrote them
   std::vector<DataPart> sources;           // blended by weight
   std::string tokenizer = "byte";          // byte, or a path from the current folder; indexed: empty where not given
   std::string end_of_document;             // the token that ends documents; empty: the tokenizer's own
   bool restart_positions = false;          // at each document of a sample
-  double mask_share = 0.15;                // of masked_text: tokens that are to be told
+  double mask_share = 0.15;                // tokens that are masked, or cut out
   std::string mask_token;                  // that stands for them; empty: the tokenizer's own
+  bool whole_words = false;                // are masked together
+  double mean_span = 3;                    // tokens, of span_corruption
+  std::int64_t sentinels = 100;            // that stand for spans where the tokenizer has none of its own
+  std::string cls_token, sep_token;        // before a text, behind it; empty: the tokenizer's own
+  std::string text_key = "text", label_key = "label";  // of labelled_text: columns, or keys of JSON
+  std::vector<std::string> labels;         // their names in order; empty: the files have numbers
+  std::vector<std::string> held_out_files; // of labelled_text, instead of a share of its files
+  Mark held_out_mark;                      // of held_out_files
   double held_out = 0.05;                  // share of each part, from its end; of images any, by the seed
   Mark mark;                               // of `files`, `sources`, `folder` or `images`
   Mark tokenizer_mark;
   ImageSection image;
 
   bool is_images() const { return use == "images" || use == "idx"; }
-  bool is_indexed() const { return use == "indexed"; }
-  bool is_masked() const { return use == "masked_text"; }
+  bool is_indexed() const { return use == "indexed" || format == "indexed"; }
+  bool is_next_token() const { return use == "text" || use == "indexed"; }
+  bool is_masked() const { return use == "masked_text" || use == "sentence_pairs"; }
   std::vector<DataPart> parts() const { return sources.empty() ? std::vector<DataPart>{{files, 1, mark}} : sources; }
 };
 

@@ -49,7 +49,9 @@ class TRELLIS_API Executor {
   ~Executor();
 
   StepResult train_step(const DataSource&, std::int64_t step, double learning_rate);
-  double evaluate(const DataSource&, std::int64_t step);   // loss of that batch, no dropout, no gradients
+  // Loss of the batches of steps [begin, end) as of one: each term is divided by its count in all of them. No dropout, no
+  // gradients.
+  double evaluate(const DataSource&, std::int64_t begin, std::int64_t end);
 
   // Whole, unpadded-by-nobody (global) tensors by full name ("layers.3.attn.q.weight"), gathered to every rank: for
   // tests and export of small models. Collective. Gradients are those of the last step, before clipping.

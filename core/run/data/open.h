@@ -1,0 +1,44 @@
+// How the samples of each kind of data are opened: what open_samples (run_samples.h) chooses from.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "data/samples/run_data.h"
+#include "run/data/run_samples.h"
+#include "trellis/plan/error.h"
+
+namespace trellis::data {
+
+struct OpenRequest {
+  const RunFile& run;
+  const ModelSpec& model;
+  const OpLibrary& ops;
+  std::int64_t batch;
+};
+
+RunSamples open_text(const OpenRequest&);             // text, indexed, masked_text
+RunSamples open_span_corruption(const OpenRequest&);
+RunSamples open_sentence_pairs(const OpenRequest&);
+RunSamples open_labelled_text(const OpenRequest&);
+RunSamples open_images(const OpenRequest&);           // images, idx
+
+// Error where the source lacks a field of the model, or says that it does not serve it.
+void ask_for_all(const DataSource& source, const OpenRequest& request);
+
+// Whether a run evaluates held-out samples at all.
+inline bool evaluates(const RunFile& run) { return run.data.held_out > 0 && run.train.evaluate_batches > 0; }
+
+// Errors of what `make` does, at the section of the data.
+template <class Make>
+auto at_section(const RunFile& run, std::string_view part, const Make& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("data: {}: {}", part, error.message()), error.hint(), run.data.mark);
+  }
+}
+
+}  // namespace trellis::data
