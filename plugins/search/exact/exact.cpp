@@ -74,7 +74,7 @@ class Exact {
   // Choices that are priced, and of those that are bounded, knowing the same plan: however many threads there are, the
   // answer is the same.
   static constexpr std::size_t kTogether = 16, kBounded = 2;
-  static constexpr std::int64_t kNarrow = 50'000;
+  static constexpr std::int64_t kSketched = 60'000, kNarrow = 50'000;
 
   static double per_sample(const Open& o) { return o.lower_bound / static_cast<double>(o.choice->batch); }
 
@@ -264,23 +264,41 @@ class Exact {
 
   void search(Open& o) {
     if (hopeless(o) || !o.task || o.relaxed.bounds.empty()) return;
+    ++log_.counts["choices searched by labels"];
+    // A sketch and a narrow search first: the better the plan known, the fewer labels the whole one needs.
+    const MayHave options = options_of_paths(o);
+    label(o, {.labels = std::min(kSketched, (settings_.labels - labels_) / 2), .out_of_time = {}, .sketch = &options});
+    if (!hopeless(o)) label(o, {.labels = kNarrow});
+    if (!hopeless(o)) label(o, {.labels = settings_.labels});
+    o.task.reset();
+  }
+
+  void label(Open& o, LabelLimit limit) {
     std::vector<const Bound*> bounds;
     for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
-    ++log_.counts["choices searched by labels"];
-    // A narrow search first: the better the plan known, the fewer labels the whole one needs.
-    for (const std::int64_t labels : {std::min<std::int64_t>(settings_.labels - labels_, kNarrow), settings_.labels}) {
-      const LabelLimit limit{.labels = std::min(labels, settings_.labels - labels_),
-                             .out_of_time = [this] { return out_of_time(); }};
-      const LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
-      labels_ += found.labels;
-      log_.counts["labels"] += found.labels;
-      log_.counts["labels dominated"] += found.dominated;
-      log_.counts["labels settled by bounds"] += found.bounded;
-      if (found.best) take(o, *found.best, found.value);
-      o.lower_bound = std::max(o.lower_bound, found.lower_bound);
-      if (hopeless(o)) break;
-    }
-    o.task.reset();
+    limit.labels = std::min(limit.labels, settings_.labels - labels_);
+    limit.out_of_time = [this] { return out_of_time(); };
+    const LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
+    labels_ += found.labels;
+    log_.counts["labels"] += found.labels;
+    log_.counts["labels dominated"] += found.dominated;
+    log_.counts["labels settled by bounds"] += found.bounded;
+    if (found.best) take(o, *found.best, found.value);
+    o.lower_bound = std::max(o.lower_bound, found.lower_bound);
+  }
+
+  // What the paths of the best bounds and the best plan are made of.
+  static MayHave options_of_paths(const Open& o) {
+    MayHave options;
+    for (const Kind& kind : o.task->kinds()) options.emplace_back(kind.options.size(), false);
+    const auto add = [&](const Choice& choice) {
+      for (std::size_t i = 0; i < choice.options.size(); ++i)
+        options[static_cast<std::size_t>(o.task->kind_number(static_cast<int>(i)))]
+               [static_cast<std::size_t>(choice.options[i])] = true;
+    };
+    for (const auto& bound : o.relaxed.bounds) add(bound->path());
+    if (o.relaxed.best) add(*o.relaxed.best);
+    return options;
   }
 
   void certify() {

@@ -6,7 +6,9 @@
 #include <tuple>
 
 #include "dominance.h"
+#include "front.h"
 #include "in_parallel.h"
+#include "promise.h"
 #include "reals.h"
 
 namespace trellis::exact_search {
@@ -15,24 +17,32 @@ namespace {
 class Labels {
  public:
   Labels(const Task& task, const std::vector<const Bound*>& bounds, Picoseconds known, const LabelLimit& limit)
-      : task_(task), bounds_(bounds), limit_(limit), known_(known), stages_(task.stages()), dominance_(task) {
+      : task_(task), bounds_(bounds), limit_(limit), known_(known), stages_(task.stages()), promise_(task, bounds, done_), dominance_(task) {
     result_.lower_bound = kInfinite;
+    if (limit.sketch) may_have_ = *limit.sketch;
+    else
+      for (const Kind& kind : task.kinds()) may_have_.emplace_back(kind.options.size(), true);
   }
 
   LabelResult run() {
-    for (int o = 0; o < static_cast<int>(task_.kind(0).options.size()); ++o) start(o);
+    for (int o = 0; o < static_cast<int>(task_.kind(0).options.size()); ++o)
+      if (may_have(0)[static_cast<std::size_t>(o)]) start(o);
     for (layer_ = 0; layer_ + 1 < task_.layers(); ++layer_) {
       settle();
       advance();
     }
     settle();
     finish();
+    if (limit_.sketch) result_.lower_bound = 0;
     return std::move(result_);
   }
 
  private:
   using Layer = std::vector<std::vector<Label>>;  // by stage
 
+  const std::vector<bool>& may_have(int layer) const {
+    return may_have_[static_cast<std::size_t>(task_.kind_number(layer))];
+  }
   Label& made(int stage) { return next_[static_cast<std::size_t>(stage)].emplace_back(); }
 
   void start(int option) {
@@ -43,7 +53,7 @@ class Labels {
     label.multiples = task_.joined(0, task_.kind(0).options[static_cast<std::size_t>(option)].shapes);
     note_shared(label, 0, 0, option);
     for (const Bound* b : bounds_)
-      label.bound = std::max(label.bound, spent(label, 0, 0, *b) + b->after(0, 0, 0, option));
+      label.bound = std::max(label.bound, promise_.spent(label, 0, 0, *b) + b->after(0, 0, 0, option));
     if (hopeless(label.bound)) return void(++result_.bounded);
     if (fits(label, 0, 0)) made(0) = std::move(label);
   }
@@ -54,33 +64,6 @@ class Labels {
     const StageTotal total =
         close(label.sum, task_.cost(layer, label.option, stage), nullptr, nullptr, task_.slowdown());
     return total.memory(task_.stage(stage).in_flight) <= task_.stage(stage).budget;
-  }
-
-  // What a label has behind it in the terms of a bound: weighted times, less the price of the memory that its stage has
-  // left.
-  double spent(const Label& label, int layer, int stage, const Bound& bound) const {
-    const LayerCost& last = task_.cost(layer, label.option, stage);
-    const StageWeights& w = bound.stage(stage).weights();
-    double time = w.forward * real(label.sum.forward) + w.backward * real(label.sum.backward) +
-                  w.update * real(label.sum.update) + real(label.shared) + real(task_.overhead());
-    for (int done = label.done, t = stage - 1; done >= 0; done = done_[static_cast<std::size_t>(done)].before, --t) {
-      const StageTotal& total = done_[static_cast<std::size_t>(done)].total;
-      const StageWeights& v = bound.stage(t).weights();
-      time += v.forward * real(total.forward) + v.backward * real(total.backward) + v.update * real(total.update) +
-              real(total.send_forward) + real(total.send_backward);
-      if (t == 0) time += v.last * real(total.backward) + real(total.last_backward - total.backward);
-    }
-    if (stage == 0) {
-      const Picoseconds late =
-          label.sum.layers > 1 ? label.sum.reduced - label.sum.backward : last.reduce_last - last.reduce_each;
-      time += w.reduce * real(label.sum.reducing + last.reduce_last) + w.late * std::max(0.0, real(late)) - 1;
-    }
-    const MemoryPrice& price = w.memory;
-    const int depth = bound.depth(layer, stage);
-    return time - bound.stage(stage).budget() + price.total() * real(label.sum.states) +
-           price.kept(depth, task_.stage(stage).in_flight) * real(label.sum.kept + last.kept) +
-           price.early() * real(label.sum.early) + price.behind(depth) * real(label.sum.peak) +
-           price.last_behind(depth) * real(label.sum.last_peak + last.pending);
   }
 
   // Which options later layers have to know of: equal numbers, equal options and stages of all owners so far.
@@ -141,35 +124,6 @@ class Labels {
            task_.stage(stage).budget;
   }
 
-  // What a step's end adds and all after it, by bound: [gather of the step's begin][option], and the least of each
-  // class of options that the step itself cannot tell apart.
-  struct Ends {
-    std::vector<std::vector<std::vector<double>>> values, least;
-    const Kind::Classes* classes = nullptr;
-    std::vector<std::vector<int>> members;
-  };
-  Ends ends_of(int stage, bool first) const {
-    const Kind& next = task_.kind(layer_ + 1);
-    Ends ends;
-    ends.classes = first ? &next.beginning : &next.arriving;
-    ends.members.resize(ends.classes->first.size());
-    for (std::size_t o = 0; o < next.options.size(); ++o)
-      ends.members[static_cast<std::size_t>(ends.classes->of[o])].push_back(static_cast<int>(o));
-    const int gathers = first ? 1 : static_cast<int>(task_.gathers().size());
-    for (const Bound* b : bounds_) {
-      auto& values = ends.values.emplace_back();
-      auto& least = ends.least.emplace_back();
-      for (int g = 0; g < gathers; ++g) {
-        std::vector<double> all;
-        for (int o = 0; o < static_cast<int>(next.options.size()); ++o)
-          all.push_back(b->stage(stage).node(layer_ + 1, b->depth(layer_ + 1, stage), o, first) + b->after(layer_ + 1, stage, g, o));
-        least.push_back(StageWalk::least_of(*ends.classes, all));
-        values.push_back(std::move(all));
-      }
-    }
-    return ends;
-  }
-
   void advance() {
     next_.assign(static_cast<std::size_t>(stages_), {});
     const int left = task_.layers() - 1 - layer_;
@@ -177,15 +131,17 @@ class Labels {
       const auto& labels = history_.back()[static_cast<std::size_t>(s)];
       if (labels.empty()) continue;
       const bool stays = left >= stages_ - s, leaves = s + 1 < stages_ && left >= stages_ - 1 - s;
-      const Ends inside = stays ? ends_of(s, false) : Ends{}, beyond = leaves ? ends_of(s + 1, true) : Ends{};
+      Promise::Ends inside, beyond;
+      if (stays) inside = promise_.ends(layer_ + 1, s, false, may_have(layer_ + 1));
+      if (leaves) beyond = promise_.ends(layer_ + 1, s + 1, true, may_have(layer_ + 1));
+      std::vector<double> behind(bounds_.size());
       for (std::size_t l = 0; l < labels.size(); ++l) {
         if (hopeless(labels[l].bound)) continue;
         if (out_of_time(asked_) && has_successor(s)) {
           give_up(labels[l]);
           continue;
         }
-        std::vector<double> behind;
-        for (const Bound* b : bounds_) behind.push_back(spent(labels[l], layer_, s, *b));
+        for (std::size_t b = 0; b < behind.size(); ++b) behind[b] = promise_.spent(labels[l], layer_, s, *bounds_[b]);
         if (stays) step(labels[l], l, s, inside, false, behind);
         if (leaves) step(labels[l], l, s, beyond, true, behind);
       }
@@ -206,14 +162,14 @@ class Labels {
   }
 
   // To every option that is not hopeless, of which whole classes are at once.
-  void step(const Label& label, std::size_t index, int stage, const Ends& ends, bool leaves,
+  void step(const Label& label, std::size_t index, int stage, const Promise::Ends& ends, bool leaves,
             const std::vector<double>& behind) {
     const auto mine =
         leaves ? 0
                : static_cast<std::size_t>(task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather);
-    std::vector<double> here(bounds_.size());
+    std::vector<double>& here = here_;
     for (std::size_t c = 0; c < ends.members.size(); ++c) {
-      bool all = false;
+      bool all = ends.members[c].empty();
       for (std::size_t b = 0; b < bounds_.size() && !all; ++b) {
         const int to = ends.classes->first[c];
         here[b] = behind[b] + (leaves ? bounds_[b]->stage(stage).leave(layer_, label.gather, label.option, to)
@@ -287,20 +243,23 @@ class Labels {
   // The labels of a layer become final: groups with one future, the most promising first.
   void settle() {
     std::int64_t alive = 0;
-    for (auto& labels : next_) {
+    for (int s = 0; s < stages_; ++s) {
+      auto& labels = next_[static_cast<std::size_t>(s)];
       std::ranges::stable_sort(labels, {}, &Label::bound);
       std::map<Key, std::vector<std::size_t>> by_key;
       for (std::size_t l = 0; l < labels.size(); ++l) by_key[key(labels[l])].push_back(l);
       std::vector<const std::vector<std::size_t>*> groups;
       for (const auto& [key, group] : by_key) groups.push_back(&group);
       std::vector<Fate> fates(labels.size(), Fate::stays);
-      if (labels.size() < kMany)
+      if (limit_.sketch)
+        for (const auto* group : groups) thin_out(labels, *group, s, fates);
+      else if (labels.size() < kMany)
         for (const auto* group : groups) settle(labels, *group, fates);
       else in_parallel(groups.size(), [&](std::size_t g) { settle(labels, *groups[g], fates); });
       std::vector<Label> left;
       for (std::size_t l = 0; l < labels.size(); ++l) {
         if (fates[l] == Fate::stays) left.push_back(std::move(labels[l]));
-        else if (fates[l] == Fate::late) give_up(labels[l]);
+        else if (fates[l] == Fate::dropped) give_up(labels[l]);
         else ++result_.dominated;
       }
       labels = std::move(left);
@@ -312,28 +271,44 @@ class Labels {
   }
 
   // Of labels with one future those that another one stands for.
-  enum class Fate : char { stays, dominated, late };
+  enum class Fate : char { stays, dominated, dropped };
   void settle(const std::vector<Label>& labels, const std::vector<std::size_t>& group, std::vector<Fate>& fates) {
     const int layer = static_cast<int>(history_.size());
     std::vector<Dominance::Numbers> numbers;
+    for (const std::size_t l : group) numbers.push_back(dominance_.numbers(labels[l]));
+    Front front(numbers);
     std::vector<std::size_t> left;
     int asked = 0;
-    for (const std::size_t l : group) {
+    for (std::size_t k = 0; k < group.size(); ++k) {
+      const std::size_t l = group[k];
       if (!left.empty() && out_of_time(asked)) {
-        fates[l] = Fate::late;
+        fates[l] = Fate::dropped;
         continue;
       }
       const Label& label = labels[l];
-      const Dominance::Numbers mine = dominance_.numbers(label);
-      bool dominated = false;
-      for (std::size_t k = 0; k < numbers.size() && !dominated; ++k) {
-        if (!Dominance::no_worse(numbers[k], mine)) continue;
-        const Label& other = labels[left[k]];
-        dominated = task_.no_worse_to_come(layer, other.option, label.option) &&
-                    dominance_.no_worse_behind(other, label, done_);
-      }
+      const bool dominated = front.any_no_worse(numbers[k], [&](std::size_t member) {
+        const Label& other = labels[left[member]];
+        return task_.no_worse_to_come(layer, other.option, label.option) &&
+               dominance_.no_worse_behind(other, label, done_);
+      });
       if (dominated) fates[l] = Fate::dominated;
-      else numbers.push_back(mine), left.push_back(l);
+      else front.push(numbers[k]), left.push_back(l);
+    }
+  }
+
+  // Of the labels with one future the most promising one for each share of the range of what their memory costs: a beam
+  // of the most promising ones alone would all have spent their memory, or all have saved it.
+  void thin_out(const std::vector<Label>& labels, const std::vector<std::size_t>& group, int stage,
+                std::vector<Fate>& fates) const {
+    const int layer = static_cast<int>(history_.size());
+    std::vector<double> memory;
+    for (const std::size_t l : group) memory.push_back(promise_.memory(labels[l], layer, stage, *bounds_.front()));
+    const auto [least, most] = std::ranges::minmax(memory);
+    std::vector<bool> taken(kShares);
+    for (std::size_t k = 0; k < group.size(); ++k) {
+      const auto share = static_cast<std::size_t>((memory[k] - least) / std::max(1.0, most - least) * (kShares - 1));
+      if (taken[share]) fates[group[k]] = Fate::dropped;
+      taken[share] = true;
     }
   }
 
@@ -341,9 +316,8 @@ class Labels {
   void cut_down(std::int64_t alive) {
     const std::int64_t left = std::max<std::int64_t>(limit_.labels - result_.labels, 0);
     const int ahead = std::max(1, task_.layers() - static_cast<int>(history_.size()) - 1);
-    std::int64_t most = std::max<std::int64_t>(
-        1, left / (static_cast<std::int64_t>(ahead) *
-                   static_cast<std::int64_t>(task_.kind(std::min(layer_ + 1, task_.layers() - 1)).options.size())));
+    const auto options = std::ranges::count(may_have(std::min(layer_ + 1, task_.layers() - 1)), true);
+    std::int64_t most = std::max<std::int64_t>(1, left / std::max<std::int64_t>(1, ahead * options));
     if (late_) most = 1;
     if (alive <= most) return;
     std::vector<double> bounds;
@@ -392,9 +366,11 @@ class Labels {
   const std::vector<const Bound*>& bounds_;
   const LabelLimit& limit_;
   static constexpr std::size_t kMany = 1000;  // labels that are worth several threads
+  static constexpr std::size_t kShares = 16;  // of memory, in a sketch
   static constexpr int kPatience = 64;  // labels between two looks at the clock
   Picoseconds known_;
   const int stages_;
+  MayHave may_have_;
   int asked_ = 0;
   std::atomic<bool> late_ = false;
   int layer_ = 0;
@@ -402,7 +378,9 @@ class Labels {
   std::vector<Layer> history_;
   std::vector<Done> done_;
   std::map<std::tuple<int, int, int>, int> owners_;  // what an owner's label had, its option and its stage
+  const Promise promise_;
   const Dominance dominance_;
+  std::vector<double> here_ = std::vector<double>(bounds_.size());  // of a step, by bound
   LabelResult result_;
 };
 
