@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "data/samples/run_data.h"
 #include "host/child.h"
 #include "host/planning.h"
 #include "plan/weights/export.h"
@@ -39,6 +40,7 @@ ExitCode run(const Context& context, const RunArgs& args) {
   try_writing(args.json);
   const Planning planning = Planning::load(context, args.run_file, args.overrides, args.devices);
   check_export(planning.run, *planning.catalog);
+  data::check_data(planning.run, planning.model);  // before minutes of profiling
   const std::filesystem::path folder = planning.run.output;
   std::error_code error;
   std::filesystem::create_directories(folder, error);

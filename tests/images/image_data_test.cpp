@@ -79,9 +79,9 @@ TEST_CASE("the preprocessor beside the weights is read and stays as it is, unles
   CHECK(other.steps.mean == std::vector{0.3});
   CHECK(other.steps.std == std::vector{0.2});
   CHECK(other.preprocessor.find("\"image_mean\": [\n    0.3\n  ]") != std::string::npos);
-  put(digits.folder / "weights/preprocessor_config.json", R"({"crop_pct": 1})");
+  put(digits.folder / "weights/preprocessor_config.json", R"({"size": 8, "crop_pct": 1})");
   CHECK(digits.error("{use: images, folder: png, preprocessor: weights}").starts_with(
-      "run.yaml:2:48: data.preprocessor: weights/preprocessor_config.json:1:2: crop_pct: unknown option of preprocessor_config.json"));
+      "run.yaml:2:48: data.preprocessor: weights/preprocessor_config.json:1:13: crop_pct: unknown option of preprocessor_config.json"));
   CHECK(digits.error("{use: images, folder: png, preprocessor: none.json}") ==
         "run.yaml:2:48: data.preprocessor: cannot read 'none.json': No such file or directory");
 }

@@ -4,7 +4,7 @@
 set -euo pipefail
 trellis=$1 work=$2
 cache=${TRELLIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trellis}
-wheel=$(find "$cache/wheels" -name 'scikit_learn-*.whl' 2> /dev/null | sort | head -1)
+wheel=$(find "$cache/wheels" -name 'scikit_learn-*.whl' 2> /dev/null | sort | head -1 || true)
 [ -n "$wheel" ] || { echo "skipped: no scikit-learn wheel in $cache/wheels; ./bootstrap.sh digits fetches it"; exit 77; }
 rm -rf "$work"
 mkdir -p "$work"

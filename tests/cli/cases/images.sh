@@ -20,6 +20,7 @@ losses() {
 }
 
 refuse 7 "data.folder: there is no folder" train "$work/run.yaml" --nproc 2 data.folder=none
+refuse 7 "data.folder: there is no folder" run "$work/run.yaml" --nproc 2 data.folder=none
 refuse 4 "model.classes" train "$work/run.yaml" --nproc 2 model.classes=1
 refuse 4 "data.size: 7 pixels are fewer than the model takes: 8" train "$work/run.yaml" --nproc 2 data.size=7
 refuse 8 "trains models that read a field 'patches', and family 'gpt' does not" train configs/runs/quickstart.yaml data.use=images "data.folder=$work/png"

@@ -207,8 +207,6 @@ TEST_CASE("an export into what is there already is refused, and one that fails l
   CHECK(files_of(folder / "empty").size() == 2);
 }
 
-}  // namespace trellis
-
 TEST_CASE("an export names the classes as the data does") {
   const std::string config = R"({"id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "x"}, "label2id": {"LABEL_0": 0, "LABEL_1": 1, "x": 2}})";
   CHECK(parse_json(with_class_names(config, {"cat", "dog"}), "test") ==
@@ -217,3 +215,5 @@ TEST_CASE("an export names the classes as the data does") {
   CHECK(with_class_names(config, {"LABEL_0"}) == config);
   CHECK(with_class_names("{\"a\":  1}", {"cat"}) == "{\"a\":  1}");
 }
+
+}  // namespace trellis
