@@ -170,6 +170,8 @@ void read_labels(const Options& options, DataSection& data) {
   data.held_out_mark = options.mark("held_out_files");
 }
 
+constexpr std::int64_t kMostSentinels = 1 << 20;
+
 // What is to be told of text, and what it is read from.
 void read_text_task(const Options& options, DataSection& data) {
   const bool spans = data.use == "span_corruption", labelled = data.use == "labelled_text";
@@ -177,10 +179,11 @@ void read_text_task(const Options& options, DataSection& data) {
     data.cls_token = options.get("cls_token", "");
     data.sep_token = options.get("sep_token", "");
   }
-  if (labelled) return read_labels(options, data);
   std::vector<std::string> formats{"text", "indexed"};
-  if (data.use == "indexed") formats.erase(formats.begin());
+  if (data.use == "indexed") formats = {"indexed"};
+  if (labelled) formats = {"text"};
   data.format = formats[word(options, "format", formats)];
+  if (labelled) return read_labels(options, data);
   if (data.is_masked() || spans) data.mask_share = positive(options, "mask_share", share(options, "mask_share", data.mask_share));
   if (data.is_masked()) {
     data.mask_token = options.get("mask_token", "");
@@ -191,6 +194,8 @@ void read_text_task(const Options& options, DataSection& data) {
   if (!(data.mean_span >= 1) || !std::isfinite(data.mean_span))
     options.reject("mean_span", fmt::format("expected 1 or more tokens, found {}", data.mean_span));
   data.sentinels = at_least<std::int64_t>(options, "sentinels", 1, options.get("sentinels", data.sentinels));
+  if (data.sentinels > kMostSentinels)
+    options.reject("sentinels", fmt::format("expected at most {}, found {}", kMostSentinels, data.sentinels));
 }
 
 DataSection read_data(const Options& document) {

@@ -100,6 +100,9 @@ TEST_CASE("what belongs to the run stays when its section names another plugin")
         "search:\n  budget: 2GiB\n  margin: 20%\n  fix:\n    all:\n      tp: on\n  micro_batches: [4]\n  use: exact\n"
         "data:\n  use: text\n  files: [a]\n  mask_share: 10%\n");
   CHECK(folder.load("run.yaml", {"data.use=indexed"}).section("data").to_yaml() == "files: [a]\nuse: indexed\n");
+  folder.add("masked.yaml", "data: {use: masked_text, format: indexed, whole_words: on, files: [a]}\n");
+  CHECK(folder.load("masked.yaml", {"data.use=span_corruption"}).section("data").to_yaml() ==
+        "format: indexed\nfiles: [a]\nuse: span_corruption\n");
 }
 
 TEST_CASE("of text, images keep what is held out and nothing else; of other images also how they are prepared") {
