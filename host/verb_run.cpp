@@ -40,7 +40,9 @@ ExitCode run(const Context& context, const RunArgs& args) {
   try_writing(args.json);
   const Planning planning = Planning::load(context, args.run_file, args.overrides, args.devices);
   check_export(planning.run, *planning.catalog);
-  data::check_data(planning.run, planning.model);  // before minutes of profiling
+  OpLibrary ops;
+  planning.catalog->load_ops(ops);
+  data::check_data(planning.run, planning.model, ops);  // before minutes of profiling
   const std::filesystem::path folder = planning.run.output;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
