@@ -37,14 +37,18 @@ void check_magic(std::uint32_t magic, std::uint32_t dimensions, const std::strin
   if (magic >> 16 == 0x1f8b)
     throw Error(ExitCode::unsupported, fmt::format("'{}' is compressed (gzip)", name), fmt::format("gunzip {}", name));
   if (magic >> 16 != 0 || (type != kUnsignedBytes && type_name(type).empty()))
-    fail("'{}' is no IDX file: it begins with {:#010x}, and not with {:#010x}", name, magic, kUnsignedBytes << 8 | dimensions);
+    fail("'{}' is no IDX file: it begins with {:#010x}, and not with {:#010x}", name, magic,
+         kUnsignedBytes << 8 | dimensions);
   if (type != kUnsignedBytes)
     fail(ExitCode::unsupported, "'{}' has {}, and only unsigned bytes are read", name, type_name(type));
   if (found == dimensions) return;
   const std::string hint = found == 1   ? "these are labels: are the two files swapped?"
                            : found == 3 ? "these are images: are the two files swapped?"
                                         : "";
-  throw Error(ExitCode::bad_input, fmt::format("'{}' has {} dimensions, and {} have {}", name, found, dimensions == 3 ? "gray images" : "labels", dimensions), hint);
+  throw Error(ExitCode::bad_input,
+              fmt::format("'{}' has {} dimensions, and {} have {}", name, found,
+                          dimensions == 3 ? "gray images" : "labels", dimensions),
+              hint);
 }
 
 class IdxFile {
@@ -80,7 +84,8 @@ class IdxSet final : public ImageSet {
       : name_(images.string()), images_(images, 3), labels_(labels, 1) {
     if (images_.size(0) != labels_.size(0))
       fail("'{}' has {} images, and '{}' {} labels", name_, images_.size(0), labels.string(), labels_.size(0));
-    if (images_.size(2) > kMostPixels / images_.size(1)) fail("'{}' has images of {} x {} pixels", name_, images_.size(2), images_.size(1));
+    if (images_.size(2) > kMostPixels / images_.size(1))
+      fail("'{}' has images of {} x {} pixels", name_, images_.size(2), images_.size(1));
     const std::byte most = *std::ranges::max_element(labels_.numbers());
     for (int label = 0; label <= std::to_integer<int>(most); ++label) classes_.push_back(std::to_string(label));
   }

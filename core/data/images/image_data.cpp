@@ -103,16 +103,15 @@ void read_steps(const RunFile& run, const ModelSpec& model, ImageData& data) {
   steps.mean.assign(static_cast<std::size_t>(steps.channels), 0.5);
   steps.std = steps.mean;
   std::string original;
-  ImageSteps said = steps;
   if (const fs::path file = preprocessor_file(run); !file.empty()) {
-    const auto read = [&](ImageSteps& to) {
+    const auto read = [&] {
       original = read_file(file);
-      read_preprocessor(original, file.string(), to, section.size);
+      read_preprocessor(original, file.string(), steps, section.size);
     };
-    if (section.preprocessor.empty()) read(steps);
-    else placed(section, "preprocessor", [&] { read(steps); });
-    said = steps;
+    if (section.preprocessor.empty()) read();
+    else placed(section, "preprocessor", read);
   }
+  const ImageSteps said = steps;
   read_section(section, steps);
   const bool is_original = !original.empty() && write_preprocessor(said) == write_preprocessor(steps);
   data.preprocessor = is_original ? original : write_preprocessor(steps);

@@ -57,7 +57,9 @@ std::int64_t square(const Options& file, std::string_view key) {
   const Options size = file.section(key);
   const std::int64_t height = pixels(size, "height"), width = pixels(size, "width");
   if (height != width)
-    throw Error(ExitCode::unsupported, fmt::format("{}: {} x {} is no square, and the model's images are", key, width, height), {}, file.mark(key));
+    throw Error(ExitCode::unsupported,
+                fmt::format("{}: {} x {} is no square, and the model's images are", key, width, height), {},
+                file.mark(key));
   return height;
 }
 
@@ -95,10 +97,12 @@ void read_crop(const Options& file, const Kind& kind, const std::optional<std::i
   };
   if (crops && crop != steps.side) differs("crop_size", crop);
   if (crops && steps.size < crop)
-    throw Error(ExitCode::unsupported, fmt::format("crop_size: {} pixels are more than size, {}", crop, steps.size), {}, file.mark("crop_size"));
+    throw Error(ExitCode::unsupported, fmt::format("crop_size: {} pixels are more than size, {}", crop, steps.size), {},
+                file.mark("crop_size"));
   if (crops || steps.resize == ImageResize::off) return;
   if (steps.resize == ImageResize::shorter)
-    throw Error(ExitCode::unsupported, "size.shortest_edge: without do_center_crop images are no squares", {}, file.mark("size"));
+    throw Error(ExitCode::unsupported, "size.shortest_edge: without do_center_crop images are no squares", {},
+                file.mark("size"));
   if (steps.size != steps.side) differs("size", steps.size);
 }
 
@@ -111,9 +115,11 @@ void read_numbers(const Options& file, const Kind& kind, ImageSteps& steps) {
     return by_channel(file.get(key, standard), steps.channels, file, key);
   };
   steps.mean = values("image_mean", kind.mean), steps.std = values("image_std", kind.std);
-  for (const double value : steps.mean) if (!std::isfinite(value)) file.reject("image_mean", "expected numbers");
+  for (const double value : steps.mean)
+    if (!std::isfinite(value)) file.reject("image_mean", "expected numbers");
   for (const double value : steps.std)
-    if (!(value > 0) || !std::isfinite(value)) file.reject("image_std", fmt::format("expected more than 0, found {}", value));
+    if (!(value > 0) || !std::isfinite(value))
+      file.reject("image_std", fmt::format("expected more than 0, found {}", value));
   if (!file.get("do_normalize", true)) steps.mean.assign(steps.mean.size(), 0), steps.std.assign(steps.std.size(), 1);
 }
 
