@@ -3,73 +3,21 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 
-#include "plan/run/read_image_section.h"
+#include "plan/run/read_data_section.h"
+#include "plan/run/values.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/run_file.h"
 
 namespace trellis {
 namespace {
 
+using namespace values;
+
 const std::vector<std::string> kSections = {"name", "seed",  "output",  "plugins",     "model",  "weights", "export",
                                             "data", "train", "devices", "parallelism", "search", "profile"};
-
-template <class T>
-T at_least(const Options& options, std::string_view key, T smallest, T value) {
-  if (value < smallest) options.reject(key, fmt::format("expected at least {}, found {}", smallest, value));
-  return value;
-}
-
-template <class T>
-std::optional<T> find_at_least(const Options& options, std::string_view key, T smallest) {
-  const auto value = options.find<T>(key);
-  return value ? at_least(options, key, smallest, *value) : value;
-}
-
-double positive(const Options& options, std::string_view key, double value) {
-  if (!(value > 0) || !std::isfinite(value)) options.reject(key, fmt::format("expected more than 0, found {}", value));
-  return value;
-}
-
-double not_negative(const Options& options, std::string_view key, double value) {
-  if (!(value >= 0) || !std::isfinite(value)) options.reject(key, fmt::format("expected 0 or more, found {}", value));
-  return value;
-}
-
-// At least 0 and less than 1.
-double fraction(const Options& options, std::string_view key, double value) {
-  if (!(value >= 0 && value < 1)) options.reject(key, fmt::format("expected 0 or more, less than 1, found {}", value));
-  return value;
-}
-
-// The index of the option's word.
-std::size_t word(const Options& options, std::string_view key, const std::vector<std::string>& words) {
-  const std::string value = options.get(key, words.front());
-  const auto found = std::find(words.begin(), words.end(), value);
-  if (found == words.end())
-    options.reject(key, fmt::format("expected {}, found '{}'", fmt::join(words, " or "), value),
-                   suggestion_hint(value, words, "known"));
-  return static_cast<std::size_t>(found - words.begin());
-}
-
-// "5%" or 0.05.
-double share(const Options& options, std::string_view key, double otherwise) {
-  if (!options.has(key)) return otherwise;
-  std::string text = options.raw(key);
-  const bool percent = text.ends_with('%');
-  if (percent) text.pop_back();
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size())
-    options.reject(key, fmt::format("expected a share like 5% or 0.05, found '{}'", options.raw(key)));
-  if (percent) value /= 100;
-  if (!(value >= 0 && value < 1))
-    options.reject(key, fmt::format("expected at least 0% and less than 100%, found {}", options.raw(key)));
-  return value;
-}
 
 constexpr std::int64_t kMostDevices = 1 << 20;  // whose memory a file may list
 
@@ -133,108 +81,6 @@ std::vector<std::filesystem::path> read_plugins(const Options& document) {
   }
   options.finish();
   return folders;
-}
-
-std::vector<std::string> read_paths(const Options& options, std::string_view key) {
-  std::vector<std::string> paths;
-  for (const std::string& file : options.get(std::string(key), std::vector<std::string>{})) {
-    if (file.empty()) options.reject(key, "an empty name");
-    paths.push_back(path_beside(options.mark(key), file).lexically_normal().string());
-  }
-  return paths;
-}
-
-std::vector<DataPart> read_sources(const Options& data) {
-  std::vector<DataPart> sources;
-  if (!data.has("sources")) return sources;
-  if (data.has("files"))
-    data.reject("files", "the section has sources, too", "a source has files of its own: move them there");
-  for (const Options& source : data.list("sources")) {
-    DataPart part;
-    part.files = read_paths(source, "files");
-    part.mark = source.mark("files");
-    if (part.files.empty()) source.reject("files", "required, and not given");
-    part.weight = positive(source, "weight", source.required<double>("weight"));
-    source.finish();
-    sources.push_back(std::move(part));
-  }
-  if (sources.empty()) data.reject("sources", "an empty list", "write sources: [{files: a.txt, weight: 0.7}, ...]");
-  return sources;
-}
-
-void read_labels(const Options& options, DataSection& data) {
-  data.text_key = options.get("text", data.text_key);
-  data.label_key = options.get("label", data.label_key);
-  data.labels = options.get("labels", data.labels);
-  data.held_out_files = read_paths(options, "held_out_files");
-  data.held_out_mark = options.mark("held_out_files");
-}
-
-constexpr std::int64_t kMostSentinels = 1 << 20;
-
-// What is to be told of text, and what it is read from.
-void read_text_task(const Options& options, DataSection& data) {
-  const bool spans = data.use == "span_corruption", labelled = data.use == "labelled_text";
-  if (labelled || data.use == "sentence_pairs") {
-    data.cls_token = options.get("cls_token", "");
-    data.sep_token = options.get("sep_token", "");
-  }
-  std::vector<std::string> formats{"text", "indexed"};
-  if (data.use == "indexed") formats = {"indexed"};
-  if (labelled) formats = {"text"};
-  data.format = formats[word(options, "format", formats)];
-  if (labelled) return read_labels(options, data);
-  if (data.is_masked() || spans) data.mask_share = positive(options, "mask_share", share(options, "mask_share", data.mask_share));
-  if (data.is_masked()) {
-    data.mask_token = options.get("mask_token", "");
-    data.whole_words = options.get("whole_words", data.whole_words);
-  }
-  if (!spans) return;
-  data.mean_span = options.get("mean_span", data.mean_span);
-  if (!(data.mean_span >= 1) || !std::isfinite(data.mean_span))
-    options.reject("mean_span", fmt::format("expected 1 or more tokens, found {}", data.mean_span));
-  data.sentinels = at_least<std::int64_t>(options, "sentinels", 1, options.get("sentinels", data.sentinels));
-  if (data.sentinels > kMostSentinels)
-    options.reject("sentinels", fmt::format("expected at most {}, found {}", kMostSentinels, data.sentinels));
-}
-
-DataSection read_data(const Options& document) {
-  const Options options = document.section("data").with_owner("section 'data'");
-  DataSection data;
-  const std::vector<std::string> uses{"text", "indexed", "masked_text", "span_corruption", "sentence_pairs",
-                                      "labelled_text", "images", "idx"};
-  data.use = uses[word(options, "use", uses)];
-  if (data.is_images()) {
-    data.held_out = share(options, "held_out", data.held_out);
-    data.image = read_image_section(options, data.use);
-    data.tokenizer.clear();
-    data.mark = options.mark(data.use == "images" ? "folder" : "images");
-    options.finish();
-    return data;
-  }
-  read_text_task(options, data);
-  if (data.is_indexed() && !data.is_next_token() && !options.has("tokenizer"))
-    options.reject("tokenizer", "required, and not given", "indexed files do not say which one made them: byte, or a path");
-  data.tokenizer = options.get("tokenizer", data.is_indexed() ? "" : data.tokenizer);
-  data.tokenizer_mark = options.mark("tokenizer");
-  if (options.has("tokenizer") && data.tokenizer.empty())
-    options.reject("tokenizer", "expected byte or a path, found nothing");
-  if (!data.tokenizer.empty() && data.tokenizer != "byte")
-    data.tokenizer = path_beside(data.tokenizer_mark, data.tokenizer).lexically_normal().string();
-  data.end_of_document = options.get("end_of_document", "");
-  data.restart_positions = options.get("restart_positions", data.restart_positions);
-  if (data.restart_positions && !data.is_next_token() && data.use != "masked_text")
-    options.reject("restart_positions", fmt::format("samples of {} have no positions that could begin anew", data.use));
-  if (data.restart_positions && data.tokenizer.empty())
-    options.reject("restart_positions", "the token that ends documents is not known",
-                   "name the tokenizer of the indexed files");
-  data.held_out = share(options, "held_out", data.held_out);
-  data.written_files = options.get("files", std::vector<std::string>{});
-  data.files = read_paths(options, "files");
-  data.sources = read_sources(options);
-  data.mark = options.mark(data.sources.empty() ? "files" : "sources");
-  options.finish();
-  return data;
 }
 
 void read_learning_rate(const Options& options, TrainSection& train) {
@@ -394,7 +240,7 @@ RunFile RunFile::read(const Options& document) {
   if (!document.has("model")) document.reject("model", "required, and not given", "write model: {use: gpt, ...}");
   run.model = read_choice(document, "model");
   read_weights(document, run);
-  run.data = read_data(document);
+  run.data = read_data_section(document);
   run.train = read_train(document);
   run.devices = read_devices(document);
   run.parallelism = read_parallelism(document);
