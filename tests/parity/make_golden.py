@@ -10,7 +10,8 @@ A folder golden/NAME has
     gradients-f32.safetensors        by the unmodified library
     gradients-f64.safetensors        the same weights in float64, its casts to float32 (RMSNorm, rotary tables) taken out
 
-Gradients have the names that the files give to the parameters. Everything is made from fixed seeds; dropout is off.
+Gradients have the names that the files give to the parameters. Everything is made from fixed seeds; dropout is off, but in
+NAME-dropout, where the calls of the library drop what Trellis drops (trellis_dropout.py).
 """
 import contextlib
 import json
@@ -25,6 +26,8 @@ from transformers import (BertConfig, BertForMaskedLM, BertForPreTraining, BertF
                           GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
                           Qwen2Config, Qwen2ForCausalLM, T5Config, T5ForConditionalGeneration, ViTConfig,
                           ViTForImageClassification)
+
+from trellis_dropout import TrellisDropout
 
 GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
 VOCAB, ROWS, SEQUENCE, TARGET = 19, 3, 7, 5
@@ -141,6 +144,17 @@ def untied_t5():
     return model
 
 
+DROPOUT = dict(hidden_dropout_prob=0.2, attention_probs_dropout_prob=0.3)
+DROPS = {  # (layer, op) of each call, in the order of the calls, as the families declare them
+    "gpt2": [(0, 3)] + [(layer, op) for layer in (1, 2) for op in (7, 10, 18)],
+    "llama": [(1, 6), (2, 6)],
+    "bert": [(0, 6)] + [(layer, op) for layer in (1, 2) for op in (6, 9, 17)],
+    "vit": [(0, 5)] + [(layer, op) for layer in (1, 2) for op in (7, 10, 18)],
+    "t5": ([(0, 1)] + [(layer, op) for layer in (1, 2) for op in (4, 6, 11, 13)] + [(3, 1), (3, 3)] +
+           [(layer, op) for layer in (4, 5, 6) for op in (4, 6, 12, 14, 19, 21)] + [(7, 1)]),
+}
+
+
 # name: (model, batch, loss, options that Trellis is given beside those of config.json)
 CASES = {
     "bert-masked-lm": (lambda: BertForMaskedLM(BertConfig(**BERT)), lambda: bert_batch("tokens"), bert_loss, {}),
@@ -167,6 +181,12 @@ CASES = {
         "original_max_position_embeddings": 64}, pad_token_id=1)), text_batch, causal_loss, {}),
     "mistral": (lambda: MistralForCausalLM(MistralConfig(**LLAMA, sliding_window=3)), text_batch, causal_loss, {}),
     "qwen2": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA)), text_batch, causal_loss, {}),
+    "gpt2-dropout": (lambda: GPT2LMHeadModel(GPT2Config(**GPT2 | dict(resid_pdrop=0.2, embd_pdrop=0.1, attn_pdrop=0.3))),
+                     text_batch, causal_loss, {}),
+    "llama-dropout": (lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, attention_dropout=0.3)), text_batch, causal_loss, {}),
+    "bert-dropout": (lambda: BertForMaskedLM(BertConfig(**BERT | DROPOUT)), lambda: bert_batch("tokens"), bert_loss, {}),
+    "vit-dropout": (lambda: ViTForImageClassification(ViTConfig(**VIT, **DROPOUT)), lambda: vit_batch(6), vit_loss, {}),
+    "t5-dropout": (lambda: T5ForConditionalGeneration(T5Config(**T5 | dict(dropout_rate=0.2))), t5_batch, t5_loss, T5_LENGTHS),
     "qwen2-windows": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA, use_sliding_window=True, sliding_window=4,
                                                            max_window_layers=1)), text_batch, causal_loss, {}),
 }
@@ -204,23 +224,29 @@ def exact_rotary(self, x, position_ids, *_, **__):
 
 @contextlib.contextmanager
 def without_float32(model):
-    """Its casts to float32 taken out. sdpa has none, other than the eager attention."""
+    """Its casts to float32 taken out. sdpa has none; eager attention has that of its softmax."""
     changed = {type(m) for m in model.modules()
                if type(m).__name__.endswith(("RMSNorm", "RotaryEmbedding", "T5LayerNorm"))}
     kept = {cls: cls.forward for cls in changed}
     for cls in changed:
         cls.forward = exact_rotary if cls.__name__.endswith("RotaryEmbedding") else exact_norm
+    softmax, to_float = torch.nn.functional.softmax, torch.Tensor.float
+    torch.nn.functional.softmax = lambda x, dim=None, dtype=None, **_: softmax(x, dim=dim)
+    torch.Tensor.float = lambda x: x if x.dtype == torch.float64 else to_float(x)
     try:
         yield
     finally:
+        torch.nn.functional.softmax, torch.Tensor.float = softmax, to_float
         for cls, forward in kept.items():
             cls.forward = forward
 
 
-def step(model, batch, loss_of):
+def step(name, model, batch, loss_of):
     """The loss, and the names of parameters that it does not use; gradients stay in the model."""
     model.zero_grad(set_to_none=True)
-    loss = loss_of(model, batch)
+    drops = DROPS[name.removesuffix("-dropout")] if name.endswith("-dropout") else []
+    with TrellisDropout(drops):
+        loss = loss_of(model, batch)
     loss.backward()
     return loss.item(), [name for name, p in model.named_parameters() if p.grad is None]
 
@@ -242,21 +268,23 @@ def make(name):
     torch.manual_seed(0)
     model = build().eval()
     model.set_attn_implementation("sdpa")
+    if name.endswith("-dropout"):
+        model.train().set_attn_implementation("eager")
     randomize(model, 11)
     model.save_pretrained(folder)
     weights = {k: v.clone() for k, v in model.state_dict().items()}
     batch = batch_of()
 
-    single, unused = step(model, batch, loss_of)
+    single, unused = step(name, model, batch, loss_of)
     save_gradients(model, folder / "gradients-f32.safetensors")
     model.load_state_dict(weights)
     model.double()
     with without_float32(model):
-        double, _ = step(model, batch, loss_of)
+        double, _ = step(name, model, batch, loss_of)
     save_gradients(model, folder / "gradients-f64.safetensors")
     model.load_state_dict(weights)
     model.bfloat16()
-    half, _ = step(model, batch, loss_of)
+    half, _ = step(name, model, batch, loss_of)
     golden = {"made_by": f"transformers {transformers.__version__}, torch {torch.__version__.split('+')[0]}",
               "options": options, "loss_f32": single, "loss_f64": double, "loss_bf16": half, "unused": unused,
               "fields": {k: v.tolist() for k, v in batch.items() if k != "pixels"}}

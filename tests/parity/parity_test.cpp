@@ -20,7 +20,7 @@ namespace {
 
 const std::vector<std::string> kGoldens = {
     "bert-masked-lm", "bert-untied", "bert-pretraining", "bert-classification", "vit",  "vit-no-bias",
-    "vit-larger-images", "t5", "t5-untied-gated", "gpt2", "llama", "llama-tied-bias", "llama3", "mistral", "qwen2", "qwen2-windows"};
+    "vit-larger-images", "t5", "t5-untied-gated", "gpt2", "gpt2-dropout", "llama", "llama-dropout", "bert-dropout", "vit-dropout", "t5-dropout", "llama-tied-bias", "llama3", "mistral", "qwen2", "qwen2-windows"};
 
 struct Found {
   double loss = 0;
