@@ -93,7 +93,7 @@ TEST_CASE("a folder's tokenizer is read from the file that says most, and its fi
         Files{{kGolden / "bert-cased/vocab.txt", "vocab.txt"},
               {kGolden / "bert-cased/tokenizer_config.json", "tokenizer_config.json"}});
   CHECK(tokenizer_files(kGolden / "qwen2.json") == Files{{kGolden / "qwen2.json", "tokenizer.json"}});
-  CHECK(tokenizer_files(kGolden / "t5.model") == Files{{kGolden / "t5.model", "t5.model"}});
+  CHECK(tokenizer_files(kGolden / "t5.model") == Files{{kGolden / "t5.model", "spiece.model"}});
 }
 
 TEST_CASE("tokenizers know which tokens begin a word, go on with one or stand apart") {

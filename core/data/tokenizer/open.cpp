@@ -86,7 +86,8 @@ std::vector<TokenizerFile> tokenizer_files(const fs::path& path) {
   const std::string extension = file.extension().string();
   std::vector<TokenizerFile> files = {{file, extension == ".json"  ? "tokenizer.json"
                                              : extension == ".txt" ? "vocab.txt"
-                                                                   : name}};
+                                             : name == "tokenizer.model" ? name
+                                                                         : "spiece.model"}};
   for (const char* other : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"})
     if (fs::is_directory(path) && folder / other != file && fs::exists(folder / other))
       files.push_back({folder / other, other});

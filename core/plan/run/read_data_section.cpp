@@ -46,6 +46,8 @@ void read_labels(const Options& options, DataSection& data) {
   data.labels = options.get("labels", data.labels);
   data.held_out_files = read_paths(options, "held_out_files");
   data.held_out_mark = options.mark("held_out_files");
+  if (!data.held_out_files.empty() && options.has("held_out"))
+    options.reject("held_out", "the section has held_out_files, too", "leave one of them out");
 }
 
 constexpr std::int64_t kMostSentinels = 1 << 20;

@@ -229,6 +229,10 @@ std::string exported_config(const PublicWeights& family, const Options& options,
   Json config = parse_json(text, name);
   const Json before = config;
   const Json then = Json::parse(family.write_config(read_config(text, name, family, *original).options));
+  // Of another model type what only the former one has goes.
+  if (now.at("model_type") != then.at("model_type"))
+    for (const auto& [key, value] : then.items())
+      if (!now.contains(key)) config.erase(key);
   for (const auto& [key, value] : now.items())
     if (!then.contains(key) || then.at(key) != value || (new_head && key == "architectures")) config[key] = value;
   const std::string word = dtype_word(dtype);

@@ -76,6 +76,7 @@ RunSamples open_labelled_text(const OpenRequest& request) {
   if (own_files) parts.held_out = {all_of(read(run.data.held_out_files, run.data.held_out_mark))};
   for (const LabelledSamples& part : parts.held_out) held_out += static_cast<std::int64_t>(part.chosen.size());
   RunSamples result{.baseline = {label_entropy(parts.training, classes), "texts", "text", "entropy of the labels"}};
+  result.class_names = run.data.labels;
   result.summary = fmt::format("{} in {}, {} for evaluation; entropy of the labels {:.3f} nats", count_of(texts, "texts"),
                                number_of(files, "file"), count_of(held_out, "texts"), result.baseline.entropy);
   at_section(run, "labelled text", [&] {

@@ -43,6 +43,7 @@ void check_positions(const Options& options, const GptOptions& o) {
 void read_window_layers(const Options& options, GptOptions& o) {
   constexpr const char* kKey = "window_layers";
   if (!options.has(kKey)) return;
+  if (o.window == 0 && options.has("window")) return options.ignore(kKey);  // none, then, in these blocks either
   if (o.window == 0) options.reject(kKey, "there is no window", "write window: the number of tokens");
   const std::string text = options.required<std::string>(kKey);
   if (text == "all") return;

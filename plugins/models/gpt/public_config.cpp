@@ -223,7 +223,7 @@ Json llama_config(const GptOptions& o, const std::string& type) {
                  {"attention_dropout", o.attention_dropout},
                  {"initializer_range", o.init_std},
                  {kTied, o.tied}};
-  if (o.pad_token >= 0) config["pad_token_id"] = o.pad_token;
+  config["pad_token_id"] = o.pad_token >= 0 ? Json(o.pad_token) : Json();
   if (type == "llama") config["attention_bias"] = o.qkv_bias, config["mlp_bias"] = o.mlp_bias;
   if (o.rope_type != "default") config["rope_scaling"] = rotary_section(o), config["rope_scaling"].erase("rope_theta");
   write_window(o, type, config);

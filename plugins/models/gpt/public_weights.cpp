@@ -95,6 +95,7 @@ std::string model_type_of(const GptOptions& o) {
     if (o.head_dim * o.heads != o.hidden)
       unsupported("learned positions and heads whose sizes do not add up to hidden");
     if (o.window > 0) unsupported("learned positions and a window");
+    if (o.pad_token >= 0) unsupported("learned positions and a pad_token");
     return "gpt2";
   }
   if (!o.rms_norm) unsupported("rotary positions beside layer_norm");
@@ -102,7 +103,7 @@ std::string model_type_of(const GptOptions& o) {
   const bool plain = !o.qkv_bias && !o.out_bias && !o.mlp_bias;
   const bool qkv_alone = o.qkv_bias && !o.out_bias && !o.mlp_bias;
   if (o.window > 0 && plain && o.window_layers.empty()) return "mistral";
-  if (o.window > 0 && !qkv_alone) unsupported("a window, and windows in some layers or biases, as these options have them");
+  if (o.window > 0 && !qkv_alone) unsupported("a window like this: mistral has it in all blocks and no bias, qwen2 biases of q, k and v alone");
   if (o.qkv_bias == o.out_bias) return "llama";
   if (!o.qkv_bias || o.mlp_bias) unsupported("biases where these options have them");
   return "qwen2";

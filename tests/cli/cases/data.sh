@@ -46,6 +46,8 @@ refuse 4 "labels.tsv:3:1: label 7 is out of range: the model has 2 classes" trai
 refuse 8 "has a label for each text, and the model reads one for each token" train $bert --nproc 2 "${labelled[@]}"
 refuse 4 "there is no column 'sentence'" train $bert "${labelled[@]}" model.task=classification data.text=sentence
 refuse 4 "and those to begin a sample: 259" train $bert data.use=sentence_pairs "output=$work/r"
+refuse 8 "has labels of tokens, and the model reads one for each sample" train $bert model.task=classification "output=$work/r"
+refuse 8 "has labels of tokens, and the model reads one for each sample" train $bert model.task=classification data.use=sentence_pairs "output=$work/r"
 refuse 4 "fewer than the byte tokenizer and 100 sentinels have: 357" train $t5 --nproc 2 "output=$work/r" model.vocab=300
 refuse 4 "a sample has 7 spans, and there are 3 sentinels" train $t5 --nproc 1 "output=$work/r" data.sentinels=3
 refuse 4 "a sample has 141 tokens, and there are only" train $t5 --nproc 1 "output=$work/r" "data.files=$work/labels.tsv"

@@ -180,6 +180,7 @@ TEST_CASE("blocks with a window and without are of two types, shared by all of e
   CHECK(window_of(some, 1) == 0);
   CHECK(window_of(some, 2) == 16);
   CHECK(some.properties.at("window") == "16 in 2 of 4 blocks");
+  CHECK(fingerprint(described("{layers: 4, window: 0, window_layers: 0-1}")) == fingerprint(described("{layers: 4}")));
   CHECK(message_of("{layers: 4, window_layers: 0-3}") ==
         "model.yaml:1:28: window_layers: there is no window\n    write window: the number of tokens");
   CHECK(message_of("{layers: 4, window: 8, window_layers: 2-4}") ==

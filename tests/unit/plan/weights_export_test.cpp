@@ -161,6 +161,24 @@ TEST_CASE("a changed option changes its key of config.json and no other") {
   CHECK(parse_json(exported_config(gpt(), shorter, &model.weights->folder(), "F32"), "test") == changed);
 }
 
+TEST_CASE("an export of another model type has no key that only the former one has, and reads back") {
+  const Scratch folder;
+  const ImportedModel model = written(folder / "in", llama_config("mistral", R"("sliding_window": 4)"), llama_tensors());
+  Options full = Options::from_text(model.options.to_yaml(), "test");
+  full.set("window", "0");
+  full.set("pad_token", "1");
+  const Json llama = parse_json(exported_config(gpt(), full, &model.weights->folder(), "F32"), "test");
+  CHECK(llama["model_type"] == "llama");
+  CHECK_FALSE(llama.contains("sliding_window"));
+  CHECK(llama["pad_token_id"] == 1);
+  write_file_atomically(folder / "in" / "config.json", llama.dump());
+  const ImportedModel again = import_model(folder / "in", plugins());
+  CHECK(again.options.get<std::int64_t>("window", -1) == 0);
+  Options none = Options::from_text(again.options.to_yaml(), "test");
+  none.set("pad_token", "-1");
+  CHECK(parse_json(exported_config(gpt(), none, &again.weights->folder(), "F32"), "test")["pad_token_id"].is_null());
+}
+
 TEST_CASE("a model that was never imported gets a config.json of its type, which means the same") {
   struct NoTensors final : WeightTensors {
     bool has(std::string_view) const override { return false; }
@@ -189,7 +207,8 @@ TEST_CASE("a model that was never imported gets a config.json of its type, which
   CHECK(type_of("{shape: llama, layers: 4, hidden: 16, heads: 4, sequence: 64, qkv_bias: on, window: 8, "
                 "window_layers: \"0,2\"}") == "qwen2");
   CHECK_THROWS_WITH(type_of("{shape: llama, layers: 4, hidden: 16, heads: 4, sequence: 64, window: 8, window_layers: 0-1}"),
-                    doctest::Contains("has a window, and windows in some layers"));
+                    doctest::Contains("has a window like this"));
+  CHECK_THROWS_WITH(type_of("{shape: gpt2, pad_token: 0}"), doctest::Contains("learned positions and a pad_token"));
   CHECK_THROWS_WITH(type_of("{shape: gpt2, positions: rotary}"),
                     doctest::Contains("no public model type of family gpt has rotary positions beside layer_norm"));
   CHECK_THROWS_WITH(type_of("{shape: gpt2, heads: 12, kv_heads: 4}"), doctest::Contains("fewer kv heads than heads"));
