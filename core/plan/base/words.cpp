@@ -17,7 +17,8 @@ std::string count_of(std::int64_t n, std::string_view noun) {
   const auto value = static_cast<double>(n);
   if (n >= 1'000'000'000) return fmt::format("{:.2f} G {}", value / 1e9, noun);
   if (n >= 1'000'000) return fmt::format("{:.2f} M {}", value / 1e6, noun);
-  return fmt::format("{:.1f} k {}", value / 1e3, noun);
+  if (n >= 1'000) return fmt::format("{:.1f} k {}", value / 1e3, noun);
+  return fmt::format("{} {}", n, noun);
 }
 
 }  // namespace trellis
