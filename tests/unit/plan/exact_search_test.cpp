@@ -11,9 +11,16 @@ using namespace trellis;
 using test::by_trying_all;
 using test::MadeUp;
 
+// Sanitizers see a fifth of the problems, nine times slower; that the answers are right the other builds say.
+#ifdef __SANITIZE_ADDRESS__
+constexpr int kShare = 5;
+#else
+constexpr int kShare = 1;
+#endif
+
 TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
   int with_answer = 0, pipelines = 0, differing = 0;
-  for (unsigned seed = 1; seed <= 5000; ++seed) {
+  for (unsigned seed = 1; seed <= 5000u / kShare; ++seed) {
     CAPTURE(seed);
     const MadeUp made(seed);
     SearchLog log;
@@ -31,14 +38,14 @@ TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
     ++with_answer, pipelines += plan->stages.size() > 1;
     differing += plan->stages.size() > 1 && !made.problem.budgets.empty();
   }
-  CHECK(with_answer > 3000);
-  CHECK(pipelines > 300);
-  CHECK(differing > 50);
+  CHECK(with_answer > 3000 / kShare);
+  CHECK(pipelines > 300 / kShare);
+  CHECK(differing > 50 / kShare);
 }
 
 TEST_CASE("exact equals trying all on 300 pipelines of few layers a stage") {
   int with_answer = 0, deep = 0;
-  for (unsigned seed = 1; seed <= 300; ++seed) {
+  for (unsigned seed = 1; seed <= 300u / kShare; ++seed) {
     CAPTURE(seed);
     const MadeUp made(seed, 1, MadeUp::Shape::deep);
     SearchLog log;
@@ -50,8 +57,8 @@ TEST_CASE("exact equals trying all on 300 pipelines of few layers a stage") {
     CHECK(log.status == "optimal, proven");
     ++with_answer, deep += plan->stages.size() > 2;
   }
-  CHECK(with_answer > 150);
-  CHECK(deep > 30);
+  CHECK(with_answer > 150 / kShare);
+  CHECK(deep > 30 / kShare);
 }
 
 TEST_CASE("exact equals trying all on 500 problems of real programs") {
@@ -71,7 +78,7 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
   std::vector<std::unique_ptr<Oracle>> oracles;
   for (const ModelSpec& model : models)
     oracles.push_back(std::make_unique<Oracle>(model, test::dimensions(), test::op_library(), Dtype::f32, prices));
-  for (int round = 0; round < 500; ++round) {
+  for (int round = 0; round < 500 / kShare; ++round) {
     CAPTURE(round);
     const std::size_t m = static_cast<std::size_t>(number(0, 3));
     const ModelSpec& model = models[m];
@@ -114,9 +121,9 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
     REQUIRE(problem.fits(choice_of(*plan), cost.memory));
     mixed += std::ranges::any_of(plan->layers, [&](const Strategy& s) { return s != plan->layers.front(); });
   }
-  CHECK(with_answer > 400);
-  CHECK(pipelines > 50);
-  CHECK(mixed > 200);
+  CHECK(with_answer > 400 / kShare);
+  CHECK(pipelines > 50 / kShare);
+  CHECK(mixed > 200 / kShare);
 }
 
 TEST_CASE("under a limit of labels exact gives the same plan and bound each time, and the bound holds") {
