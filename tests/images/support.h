@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/images/image.h"
+#include "support/error_of.h"
 #include "support/paths.h"
 #include "support/scratch.h"
 #include "trellis/plan/error.h"
@@ -19,16 +20,6 @@ inline std::filesystem::path formats(const std::string& name) { return testing::
 inline data::Image decoded(const std::string& name) {
   const std::string file = read_file(formats(name));
   return data::decode_image(std::as_bytes(std::span(file)));
-}
-
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 inline std::vector<int> row(const data::Image& image, std::int64_t y) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "data/samples/labelled.h"
+#include "support/error_of.h"
 #include "tokenizers/scratch_folder.h"
 #include "trellis/plan/error.h"
 
@@ -16,15 +17,7 @@ namespace {
 using Values = std::vector<std::int64_t>;
 const Mark kMark = {"run.yaml", 3, 9};
 
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using trellis::test::error_of;
 
 LabelledTexts read(const std::string& file, std::int64_t classes = 2, DataSection section = {}) {
   return read_labelled({file}, kMark, section, open_tokenizer("byte").get(), classes);

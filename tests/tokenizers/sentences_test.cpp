@@ -6,6 +6,7 @@
 
 #include "data/indexed/indexed.h"
 #include "data/samples/sentences.h"
+#include "support/error_of.h"
 #include "tokenizers/scratch_folder.h"
 #include "trellis/plan/error.h"
 
@@ -18,15 +19,7 @@ namespace {
 using Values = std::vector<std::int64_t>;
 const Mark kMark = {"run.yaml", 3, 9};
 
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using trellis::test::error_of;
 
 std::vector<Sentences> read(const std::vector<std::string>& files, const char* format = "text") {
   DataSection section;

@@ -7,6 +7,7 @@
 
 #include "data/images/formats.h"
 #include "data/images/preprocessor.h"
+#include "data/placed.h"
 #include "plan/base/words.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
@@ -21,13 +22,7 @@ constexpr std::size_t kMostNamed = 5;  // of images that cannot be used
 // The error of what a key of the section names, at the key.
 template <class Act>
 auto placed(const ImageSection& section, std::string_view key, Act act) {
-  try {
-    return act();
-  } catch (const Error& error) {
-    const std::string where = error.mark().file.empty() ? "" : format(error.mark()) + ": ";
-    throw Error(error.code(), fmt::format("data.{}: {}{}", key, where, error.message()), error.hint(),
-                section.options.mark(key));
-  }
+  return data::placed(fmt::format("data.{}", key), section.options.mark(key), act);
 }
 
 std::int64_t root_of(std::int64_t square) {

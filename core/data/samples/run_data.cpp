@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "data/images/image_data.h"
+#include "data/placed.h"
 #include "data/samples/labelled.h"
 #include "plan/run/text_files.h"
 #include "trellis/plan/error.h"
@@ -13,17 +14,6 @@
 
 namespace trellis::data {
 namespace {
-
-// The error of a file that a part of the data names, at the part.
-template <class Act>
-auto placed(const char* what, const Mark& mark, Act act) {
-  try {
-    return act();
-  } catch (const Error& error) {
-    const std::string where = error.mark().file.empty() ? "" : format(error.mark()) + ": ";
-    throw Error(error.code(), fmt::format("{}: {}{}", what, where, error.message()), error.hint(), mark);
-  }
-}
 
 // A token that the run file may name.
 struct SpecialToken {

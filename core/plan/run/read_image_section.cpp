@@ -1,27 +1,16 @@
 #include "plan/run/read_image_section.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "plan/run/values.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/run_file.h"
 
 namespace trellis {
 namespace {
-
-using Words = std::vector<std::string>;
-
-std::size_t word(const Options& data, std::string_view key, const Words& words) {
-  const std::string value = data.raw(key);
-  const auto found = std::ranges::find(words, value);
-  if (found == words.end())
-    data.reject(key, fmt::format("expected {}, found '{}'", fmt::join(words, " or "), value),
-                suggestion_hint(value, words, "known"));
-  return static_cast<std::size_t>(found - words.begin());
-}
 
 std::string path(const Options& data, std::string_view key) {
   const std::string written = data.get(key, "");
@@ -109,8 +98,8 @@ ImageSection read_image_section(const Options& data, const std::string& use) {
   section.options = data;
   read_files(data, use, section);
   section.preprocessor = path(data, "preprocessor");
-  if (data.has("resize")) section.resize = static_cast<ImageResize>(word(data, "resize", {"exact", "shorter", "off"}));
-  if (data.has("resample")) section.resample = static_cast<ImageFilter>(word(data, "resample", {"bilinear", "bicubic"}));
+  if (data.has("resize")) section.resize = static_cast<ImageResize>(values::word(data, "resize", {"exact", "shorter", "off"}));
+  if (data.has("resample")) section.resample = static_cast<ImageFilter>(values::word(data, "resample", {"bilinear", "bicubic"}));
   section.size = data.find<std::int64_t>("size");
   if (section.size && (*section.size < 1 || *section.size > 1 << 16))
     data.reject("size", fmt::format("expected 1 to 65536 pixels, found {}", *section.size));

@@ -5,11 +5,11 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <numeric>
 
+#include "run/data/entropy.h"
 #include "run/data/permutation.h"
+#include "run/data/random.h"
 #include "trellis/plan/error.h"
 #include "trellis/run/kernel.h"
 
@@ -18,26 +18,24 @@ namespace {
 
 constexpr std::uint64_t kHeldOut = 0x68656c64, kVariation = kHeldOut + 1;  // streams of random numbers
 
-double uniform(std::uint64_t word) { return static_cast<double>(word >> 11) * 0x1p-53; }
+std::vector<std::int64_t> one_or_more(std::vector<std::int64_t> images) {
+  if (images.empty()) throw Error(ExitCode::bad_input, "there is not one image", "more images, or another share of held-out ones");
+  return images;
+}
 
 }  // namespace
 
 ImageSource::ImageSource(ImageSetPointer set, std::vector<std::int64_t> images, ImageSteps steps, ImageOptions options)
     : set_(std::move(set)),
-      images_(std::move(images)),
+      images_(one_or_more(std::move(images))),
       steps_(std::move(steps)),
       options_(options),
-      normalization_(normalization(steps_)) {
-  if (images_.empty()) throw Error(ExitCode::bad_input, "there is not one image", "more images, or another share of held-out ones");
-}
+      normalization_(normalization(steps_)),
+      order_({{.samples = static_cast<std::int64_t>(images_.size())}}, options.batch, options.seed, options.order) {}
 
 std::int64_t ImageSource::image(std::int64_t step, std::int64_t row) const {
-  if (row >= options_.batch) return -1;
-  const std::int64_t cursor = step * options_.batch + row;
-  if (options_.order == Order::in_turn) return cursor < samples() ? images_[static_cast<std::size_t>(cursor)] : -1;
-  const auto epoch = static_cast<std::uint64_t>(cursor / samples());
-  const Permutation order(static_cast<std::uint64_t>(samples()), mix({options_.seed, epoch}));
-  return images_[order(static_cast<std::uint64_t>(cursor % samples()))];
+  const std::int64_t sample = order_(step, row);
+  return sample < 0 ? -1 : images_[static_cast<std::size_t>(sample)];
 }
 
 Image ImageSource::fixed(std::int64_t image) const {
@@ -102,8 +100,7 @@ at::Tensor ImageSource::field(const FieldRequest& request) const {
 
 std::int64_t ImageSource::counted_items(std::int64_t step, std::string_view labels) const {
   if (labels != "labels") fail("images have no labels '{}'", labels);
-  if (options_.order == Order::shuffled) return options_.batch;
-  return std::clamp<std::int64_t>(samples() - step * options_.batch, 0, options_.batch);
+  return order_.rows(step);
 }
 
 Split Split::draw(std::int64_t size, double held_out_share, std::uint64_t seed) {
@@ -119,12 +116,9 @@ Split Split::draw(std::int64_t size, double held_out_share, std::uint64_t seed) 
 double label_entropy(const ImageSet& set, const std::vector<std::int64_t>& images) {
   std::map<std::int64_t, double> counts;
   for (const std::int64_t image : images) ++counts[set.label(image)];
-  double entropy = 0;
-  for (const auto& [label, count] : counts) {
-    const double share = count / static_cast<double>(images.size());
-    entropy -= share * std::log(share);
-  }
-  return entropy;
+  std::vector<double> shares;
+  for (const auto& [label, count] : counts) shares.push_back(count / static_cast<double>(images.size()));
+  return entropy_of(shares);
 }
 
 }  // namespace trellis::data

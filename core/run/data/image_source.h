@@ -9,7 +9,7 @@
 
 #include "data/images/image_set.h"
 #include "data/images/steps.h"
-#include "run/data/text_source.h"
+#include "run/data/sample_order.h"
 #include "trellis/plan/export.h"
 #include "trellis/run/data_source.h"
 
@@ -35,8 +35,7 @@ class TRELLIS_API ImageSource final : public DataSource {
   at::Tensor field(const FieldRequest& request) const override;
   std::int64_t counted_items(std::int64_t step, std::string_view labels) const override;
 
-  std::int64_t samples() const { return static_cast<std::int64_t>(images_.size()); }
-  std::int64_t steps_in_turn() const { return (samples() + options_.batch - 1) / options_.batch; }
+  const SampleOrder& order() const { return order_; }
   // Which image of the set row `row` of a step is, or -1: surplus.
   std::int64_t image(std::int64_t step, std::int64_t row) const;
 
@@ -50,6 +49,7 @@ class TRELLIS_API ImageSource final : public DataSource {
   ImageSteps steps_;
   ImageOptions options_;
   std::vector<float> normalization_;
+  SampleOrder order_;
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::int64_t, std::shared_ptr<const Image>> kept_;
   mutable std::int64_t kept_bytes_ = 0;

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -39,6 +40,23 @@ auto at_section(const RunFile& run, std::string_view part, const Make& make) {
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("data: {}: {}", part, error.message()), error.hint(), run.data.mark);
   }
+}
+
+// The source that is trained on, as `make` returns it; it has a SampleOrder.
+template <class Make>
+void add_training(RunSamples& result, const OpenRequest& request, std::string_view part, const Make& make) {
+  auto source = at_section(request.run, part, make);
+  at_section(request.run, part, [&] { ask_for_all(*source, request); });
+  result.training_samples = source->order().samples();
+  result.training = std::move(source);
+}
+
+// The source that is evaluated.
+template <class Make>
+void add_held_out(RunSamples& result, const OpenRequest& request, std::string_view part, const Make& make) {
+  auto source = at_section(request.run, part, make);
+  result.held_out_steps = source->order().steps_in_turn();
+  result.held_out = std::move(source);
 }
 
 }  // namespace trellis::data

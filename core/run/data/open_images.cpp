@@ -29,20 +29,14 @@ RunSamples open_images(const OpenRequest& request) {
                                number_of(static_cast<std::int64_t>(data.training->classes().size()), "class"),
                                number_of(data.training->files(), "file"), how_many_held_out(run, data),
                                result.baseline.entropy);
-  at_section(run, "images to train on", [&] {
-    auto source = std::make_unique<ImageSource>(data.training, std::move(split.training), data.steps,
-                                                ImageOptions{.batch = request.batch, .seed = run.seed});
-    ask_for_all(*source, request);
-    result.training_samples = source->samples();
-    result.training = std::move(source);
-  });
+  ImageOptions options{.batch = request.batch, .seed = run.seed};
+  const auto source = [&](const ImageSetPointer& set, std::vector<std::int64_t>& images) {
+    return std::make_unique<ImageSource>(set, std::move(images), data.steps, options);
+  };
+  add_training(result, request, "images to train on", [&] { return source(data.training, split.training); });
   if ((!data.held_out && run.data.held_out == 0) || run.train.evaluate_batches == 0) return result;
-  at_section(run, "held-out images", [&] {
-    auto source = std::make_unique<ImageSource>(held_out, std::move(split.held_out), data.steps,
-                                                ImageOptions{.batch = request.batch, .seed = run.seed, .order = Order::in_turn});
-    result.held_out_steps = source->steps_in_turn();
-    result.held_out = std::move(source);
-  });
+  options.order = Order::in_turn;
+  add_held_out(result, request, "held-out images", [&] { return source(held_out, split.held_out); });
   return result;
 }
 

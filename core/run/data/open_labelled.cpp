@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <cmath>
 #include <numeric>
 
 #include "plan/base/words.h"
+#include "run/data/entropy.h"
 #include "run/data/labelled_source.h"
 #include "run/data/open.h"
 #include "run/data/permutation.h"
@@ -40,15 +40,13 @@ LabelledSamples all_of(const Texts& texts) {
 // Of the labels' frequencies, sources by their weights.
 double label_entropy(const std::vector<LabelledSamples>& sources, std::int64_t classes) {
   std::vector<double> shares(static_cast<std::size_t>(classes));
-  double weights = 0, entropy = 0;
+  double weights = 0;
   for (const LabelledSamples& source : sources) weights += source.weight;
   for (const LabelledSamples& source : sources)
     for (const std::int64_t i : source.chosen)
       shares[static_cast<std::size_t>(source.texts->labels[static_cast<std::size_t>(i)])] +=
           source.weight / weights / static_cast<double>(source.chosen.size());
-  for (const double p : shares)
-    if (p > 0) entropy -= p * std::log(p);
-  return entropy;
+  return entropy_of(shares);
 }
 
 }  // namespace
@@ -79,18 +77,14 @@ RunSamples open_labelled_text(const OpenRequest& request) {
   result.class_names = run.data.labels;
   result.summary = fmt::format("{} in {}, {} for evaluation; entropy of the labels {:.3f} nats", count_of(texts, "texts"),
                                number_of(files, "file"), count_of(held_out, "texts"), result.baseline.entropy);
-  at_section(run, "labelled text", [&] {
+  add_training(result, request, "labelled text", [&] {
     if (model.sequence < 3) fail("sequences of {} tokens hold no text between its two borders", model.sequence);
-    auto source = std::make_unique<LabelledSource>(parts.training, options);
-    ask_for_all(*source, request);
-    result.training_samples = source->order().samples();
-    result.training = std::move(source);
+    return std::make_unique<LabelledSource>(parts.training, options);
   });
   if (run.train.evaluate_batches == 0 || parts.held_out.empty()) return result;
   options.order = Order::in_turn;
-  auto source = std::make_unique<LabelledSource>(parts.held_out, options);
-  result.held_out_steps = source->order().steps_in_turn();
-  result.held_out = std::move(source);
+  add_held_out(result, request, "held-out labelled text",
+               [&] { return std::make_unique<LabelledSource>(parts.held_out, options); });
   return result;
 }
 

@@ -55,20 +55,14 @@ RunSamples open_sentence_pairs(const OpenRequest& request) {
   result.summary = fmt::format("{} of {} in {}, {:.3g} % of them held out; entropy of frequencies {:.3f} nats",
                                count_of(sentences, "sentences"), number_of(documents, "document"), number_of(files, "file"),
                                100 * run.data.held_out, result.baseline.entropy);
-  at_section(run, "sentence pairs", [&] {
+  add_training(result, request, "sentence pairs", [&] {
     check_model(request);
-    auto source = std::make_unique<PairSource>(std::move(training), options);
-    ask_for_all(*source, request);
-    result.training_samples = source->order().samples();
-    result.training = std::move(source);
+    return std::make_unique<PairSource>(std::move(training), options);
   });
   if (!evaluates(run)) return result;
-  at_section(run, "held-out sentence pairs", [&] {
-    options.order = Order::in_turn;
-    auto source = std::make_unique<PairSource>(std::move(held_out), options);
-    result.held_out_steps = source->order().steps_in_turn();
-    result.held_out = std::move(source);
-  });
+  options.order = Order::in_turn;
+  add_held_out(result, request, "held-out sentence pairs",
+               [&] { return std::make_unique<PairSource>(std::move(held_out), options); });
   return result;
 }
 

@@ -51,19 +51,10 @@ RunSamples open_span_corruption(const OpenRequest& request) {
   RunSamples result{.baseline = {label_entropy(lengths, text.unigram_entropy), "text", "label", "entropy of frequencies"}};
   result.summary = fmt::format("{}; of {} tokens {} cut out, {} and {} remain to read and to tell", summary_of(text, run),
                                lengths.tokens, number_of(lengths.spans, "span"), lengths.encoder(), lengths.decoder());
-  at_section(run, "training text", [&] {
-    auto source = std::make_unique<SpanSource>(text.training, options);
-    ask_for_all(*source, request);
-    result.training_samples = source->order().samples();
-    result.training = std::move(source);
-  });
+  add_training(result, request, "training text", [&] { return std::make_unique<SpanSource>(text.training, options); });
   if (!evaluates(run)) return result;
-  at_section(run, "held-out text", [&] {
-    options.order = Order::in_turn;
-    auto source = std::make_unique<SpanSource>(text.held_out, options);
-    result.held_out_steps = source->order().steps_in_turn();
-    result.held_out = std::move(source);
-  });
+  options.order = Order::in_turn;
+  add_held_out(result, request, "held-out text", [&] { return std::make_unique<SpanSource>(text.held_out, options); });
   return result;
 }
 

@@ -26,19 +26,10 @@ RunSamples open_text(const OpenRequest& request) {
   TextOptions options = options_of(request, text, tokenizer.get());
   RunSamples result{.baseline = {text.unigram_entropy, "text", "token", "unigram entropy"}};
   result.summary = fmt::format("{}; unigram entropy {:.3f} nats", summary_of(text, run), text.unigram_entropy);
-  at_section(run, "training text", [&] {
-    auto source = std::make_unique<TextSource>(text.training, options);
-    ask_for_all(*source, request);
-    result.training_samples = source->samples();
-    result.training = std::move(source);
-  });
+  add_training(result, request, "training text", [&] { return std::make_unique<TextSource>(text.training, options); });
   if (!evaluates(run)) return result;
-  at_section(run, "held-out text", [&] {
-    options.order = Order::in_turn;
-    auto source = std::make_unique<TextSource>(text.held_out, options);
-    result.held_out_steps = source->steps_in_turn();
-    result.held_out = std::move(source);
-  });
+  options.order = Order::in_turn;
+  add_held_out(result, request, "held-out text", [&] { return std::make_unique<TextSource>(text.held_out, options); });
   return result;
 }
 

@@ -37,8 +37,7 @@ class TRELLIS_API TextSource final : public DataSource {
   at::Tensor field(const FieldRequest& request) const override;
   std::int64_t counted_items(std::int64_t step, std::string_view labels) const override;
 
-  std::int64_t samples() const { return windows_.order().samples(); }
-  std::int64_t steps_in_turn() const { return windows_.order().steps_in_turn(); }
+  const SampleOrder& order() const { return windows_.order(); }
   std::int64_t sample(std::int64_t step, std::int64_t row) const { return windows_.order()(step, row); }
 
  private:

@@ -1,8 +1,9 @@
 #include "run/data/token_stream.h"
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_map>
+
+#include "run/data/entropy.h"
 
 namespace trellis::data {
 namespace {
@@ -31,9 +32,7 @@ double unigram_entropy(std::span<const TokenRow> rows) {
   std::vector<double> sorted;  // the same sum whatever the table's order
   for (const auto& [token, share] : shares) sorted.push_back(share);
   std::sort(sorted.begin(), sorted.end());
-  double entropy = 0;
-  for (const double p : sorted) entropy -= p * std::log(p);
-  return entropy;
+  return entropy_of(sorted);
 }
 
 }  // namespace trellis::data

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <string>
 
+#include "support/error_of.h"
 #include "trellis/plan/options.h"
 
 using namespace trellis;
@@ -12,15 +13,7 @@ namespace {
 Options parse(std::string_view text) { return Options::from_text(text, "a.yaml"); }
 
 // what() of the error that `act` throws.
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using trellis::test::error_of;
 
 std::string parse_error(std::string_view text) {
   return error_of([&] { parse(text); });

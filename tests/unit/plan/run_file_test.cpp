@@ -1,3 +1,4 @@
+#include "support/error_of.h"
 #include "trellis/plan/run_file.h"
 
 #include <doctest/doctest.h>
@@ -14,15 +15,7 @@ namespace {
 
 RunFile read(std::string_view text) { return RunFile::read(Options::from_text(text, "runs/a.yaml")); }
 
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using trellis::test::error_of;
 
 // The error of a run file with this section or key besides its model.
 std::string error_with(std::string_view text) {

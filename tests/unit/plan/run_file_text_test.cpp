@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plan/run/text_files.h"
+#include "support/error_of.h"
 #include "trellis/plan/files.h"
 
 using namespace trellis;
@@ -17,15 +18,7 @@ namespace fs = std::filesystem;
 
 const Mark kMark = {"run.yaml", 3, 9};
 
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using trellis::test::error_of;
 
 class Folder {
  public:

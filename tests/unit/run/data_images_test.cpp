@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "run/data/image_source.h"
+#include "support/error_of.h"
 #include "trellis/plan/error.h"
 
 using namespace trellis;
@@ -59,15 +60,7 @@ std::vector<std::int64_t> integers(const DataSource& source, std::string name, s
   return {t.data_ptr<std::int64_t>(), t.data_ptr<std::int64_t>() + t.numel()};
 }
 
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using trellis::test::error_of;
 
 }  // namespace
 
@@ -83,7 +76,7 @@ TEST_CASE("a sample is the patches of an image behind zeros, positions that coun
 
 TEST_CASE("rows beyond the batch or behind the last held-out image are surplus") {
   const ImageSource source(std::make_shared<MadeUp>(3), all(3), plain(), {.batch = 2, .order = Order::in_turn});
-  CHECK(source.steps_in_turn() == 2);
+  CHECK(source.order().steps_in_turn() == 2);
   CHECK(source.counted_items(0, "labels") == 2);
   CHECK(source.counted_items(1, "labels") == 1);
   CHECK(source.counted_items(2, "labels") == 0);

@@ -3,12 +3,13 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "support/error_of.h"
+#include "support/scratch.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
 #include "trellis/run/data_source.h"
@@ -24,32 +25,16 @@ inline std::vector<std::int64_t> field(const DataSource& source, std::string nam
   return values(source.field({.name = std::move(name), .step = step, .row_begin = row_begin, .row_end = row_end, .position_begin = begin, .position_end = end}));
 }
 
-template <class Act>
-std::string error_of(Act act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using test::error_of;
 
-class DataFolder {
+class DataFolder : public test::Scratch {
  public:
-  DataFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "trellis-data-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~DataFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  std::string operator/(const std::string& name) const { return (path() / name).string(); }
   std::string write(const std::string& name, std::string_view text) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    write_file_atomically(path_ / name, text);
+    std::filesystem::create_directories((path() / name).parent_path());
+    write_file_atomically(path() / name, text);
     return *this / name;
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace trellis::testing

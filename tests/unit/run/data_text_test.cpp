@@ -65,7 +65,7 @@ TEST_CASE("unigram entropy is that of the frequencies, in nats") {
 TEST_CASE("labels are the ids one token later, and positions count") {
   const Tokens text = counting(13);  // three samples of four
   const TextSource source(text, {.sequence = 4, .batch = 2, .seed = 3});
-  CHECK(source.samples() == 3);
+  CHECK(source.order().samples() == 3);
   for (std::int64_t step = 0; step < 6; ++step) {
     for (std::int64_t row = 0; row < 2; ++row) {
       const std::int64_t first = 4 * source.sample(step, row);
@@ -116,7 +116,7 @@ TEST_CASE("surplus rows and padding carry no weight") {
 TEST_CASE("evaluation takes every sample once, in turn, and then there is nothing") {
   const Tokens text = counting(13);
   const TextSource source(text, {.sequence = 4, .batch = 2, .order = Order::in_turn});
-  CHECK(source.steps_in_turn() == 2);
+  CHECK(source.order().steps_in_turn() == 2);
   CHECK(field(source, "ids", 0, 0, 2, 0, 1) == std::vector<std::int64_t>{0, 4});
   CHECK(field(source, "ids", 1, 0, 2, 0, 1) == std::vector<std::int64_t>{8, 0});
   CHECK(field(source, "labels", 1, 0, 2, 0, 1) == std::vector<std::int64_t>{9, -1});
@@ -162,7 +162,7 @@ TEST_CASE("masked text hides a share of the tokens, most of them behind the mask
 TEST_CASE("masked text is masked anew in each epoch, and the same whoever cuts it") {
   const Tokens text = counting(250);
   const TextSource source(text, {.sequence = 8, .batch = 31, .seed = 1, .masking = Masking{.share = 0.3, .mask_id = 257, .vocab = 257}});
-  CHECK(source.samples() == 31);
+  CHECK(source.order().samples() == 31);
   std::set<std::vector<std::int64_t>> seen;  // what is masked of sample 5, by epoch
   for (std::int64_t step = 0; step < 5; ++step)
     for (std::int64_t row = 0; row < 31; ++row) {
@@ -257,7 +257,7 @@ TEST_CASE("rows are blended by weight; each is gone through in epochs of its own
   const std::vector<TokenRow> rows = {{in_memory(a), 3, "a"}, {in_memory(b), 1, "b"}};
   const auto order = [&](std::int64_t batch) {
     const TextSource source(rows, {.sequence = 4, .batch = batch, .seed = 5});
-    CHECK(source.samples() == 15);
+    CHECK(source.order().samples() == 15);
     std::vector<std::int64_t> result;
     for (std::int64_t i = 0; i < 120; ++i) result.push_back(source.sample(i / batch, i % batch));
     return result;
