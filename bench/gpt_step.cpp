@@ -1,4 +1,4 @@
-// trellis_bench: training steps of a GPT on random tokens, for bench/compare.py and its neighbors.
+// trellis_bench: training steps of a GPT on random tokens, or of another family on made-up fields, for bench/compare.py and its neighbors.
 //
 // One rank of those that RANK, WORLD_SIZE and TRELLIS_STORE tell of, or the only one. Reads commands from standard
 // input, on rank 0, and answers each with one line of JSON:
@@ -6,6 +6,7 @@
 //   export FOLDER   initial weights and tokens, for gpt_pytorch.py --load (format: docs/benchmarks.md)
 //   warm N          runs N training steps: the loss of each
 //   steps N         runs N training steps: time, processor time and loss of each; received bytes, and those predicted
+//   account N PROFILE  N steps: by kind of instruction what it took, and what the profile (a file) says that it takes
 //   products N      the matrix products of a step, each alone, medians of N
 //   draw N SEED FOLDER  N plans of the whole space, drawn by the seed: FOLDER/plan-000.yaml and so on
 //   plan FILE       goes on with this plan, from initial weights
@@ -22,13 +23,16 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "bench/accounts.h"
 #include "bench/drawn_plans.h"
 #include "bench/products.h"
 #include "bench/random_tokens.h"
+#include "bench/repeated_batches.h"
 #include "bench/socket_bytes.h"
 #include "bench/stopwatch.h"
 #include "run/memory/guards.h"
 #include "run/memory/memory_counter.h"
+#include "run/verify/synthetic_source.h"
 #include "trellis/plan/catalog.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/files.h"
@@ -129,8 +133,16 @@ class Session {
   explicit Session(const Settings& settings, CommWorld& world)
       : setup_(settings, world),
         world_(world),
-        data_({kBatches, settings.batch, setup_.model.sequence, setup_.model.vocab}, kSeed),
         batch_(settings.batch) {
+    if (setup_.options.required<std::string>("use") == "gpt") {
+      auto tokens = std::make_unique<RandomTokens>(
+          TokenShape{kBatches, batch_, setup_.model.sequence, setup_.model.vocab}, kSeed);
+      tokens_ = tokens->tokens();
+      data_ = std::move(tokens);
+    } else {
+      data_ = std::make_unique<RepeatedBatches>(
+          std::make_unique<SyntheticSource>(batch_, fields_of(setup_.model, setup_.ops), kSeed), kBatches);
+    }
     begin();
   }
 
@@ -159,10 +171,11 @@ class Session {
   }
 
   json export_to(const std::filesystem::path& folder) {
+    if (!tokens_.defined()) fail(ExitCode::usage, "export: bench/gpt_pytorch.py trains GPTs; this model is another");
     const std::map<std::string, at::Tensor> parameters = executor_->parameters();
     if (world_.rank() != 0) return {};
     std::filesystem::create_directories(folder);
-    json index = {{"model", model()}, {"tokens", data_.tokens().sizes().vec()}};
+    json index = {{"model", model()}, {"tokens", tokens_.sizes().vec()}};
     std::string weights;
     for (const auto& [name, tensor] : parameters) {
       index["parameters"][name] = {
@@ -172,16 +185,16 @@ class Session {
     }
     index["weights"] = weights.size() / sizeof(float);
     write_file_atomically(folder / "weights.f32", weights);
-    const auto* tokens = reinterpret_cast<const char*>(data_.tokens().const_data_ptr<std::int32_t>());
+    const auto* tokens = reinterpret_cast<const char*>(tokens_.const_data_ptr<std::int32_t>());
     write_file_atomically(folder / "tokens.i32",
-                          {tokens, static_cast<std::size_t>(data_.tokens().numel()) * sizeof(std::int32_t)});
+                          {tokens, static_cast<std::size_t>(tokens_.numel()) * sizeof(std::int32_t)});
     write_file_atomically(folder / "index.json", index.dump(1) + "\n");
     return {{"parameters", parameter_elements(setup_.model)}};
   }
 
   json warm(int count) {
     const CountMemory counting(*memory_, Purpose::transient);
-    const Steps s = run_steps(*executor_, data_, next_, count);
+    const Steps s = run_steps(*executor_, *data_, next_, count);
     next_ += count;
     return {{"losses", s.losses}};
   }
@@ -193,7 +206,7 @@ class Session {
     const std::int64_t before = received_bytes();
     Steps s = [&] {
       const CountMemory counting(*memory_, Purpose::transient);
-      return measured_steps(*executor_, data_, next_, count);
+      return measured_steps(*executor_, *data_, next_, count);
     }();
     const std::int64_t received = received_bytes() - before;
     next_ += count;
@@ -215,6 +228,25 @@ class Session {
             {"collectives", collectives.size()}};
   }
 
+  json account(int count, const std::filesystem::path& profile) {
+    const Profile measured = read_profile(Options::from_file(profile));
+    Cluster here{.devices_per_node = world_.size(), .flops = {{"f32", 1e12}}, .memory_bandwidth = measured.copy_bandwidth};
+    const Prices prices(here, measured, {std::shared_ptr<void>(), &setup_.ops});
+    Accounts accounts(setup_.compiled, setup_.stage, prices);
+    executor_->observe([&](const Instruction& i) { accounts.after(i); });
+    std::vector<double> wall;
+    for (int i = 0; i < count; ++i) {
+      const Stopwatch watch;
+      accounts.begin_pass();
+      executor_->train_step(*data_, next_ + i, kLearningRate);
+      accounts.end_step();
+      wall.push_back(watch.wall_ms());
+    }
+    executor_->observe({});
+    next_ += count;
+    return {{"step_ms", wall}, {"accounts", accounts.of_step()}};
+  }
+
   json products(int repeats) {
     json list = json::array();
     double wall = 0, cpu = 0, flops = 0;
@@ -234,7 +266,7 @@ class Session {
   json model() const {
     json sizes;
     for (const char* key : {"hidden", "layers", "heads"}) sizes[key] = setup_.options.required<std::int64_t>(key);
-    sizes["vocab"] = setup_.model.vocab, sizes["sequence"] = setup_.model.sequence, sizes["batch"] = data_.batch();
+    sizes["vocab"] = setup_.model.vocab, sizes["sequence"] = setup_.model.sequence, sizes["batch"] = batch_;
     return sizes;
   }
 
@@ -265,8 +297,9 @@ class Session {
 
   Setup setup_;
   CommWorld& world_;
-  RandomTokens data_;
   std::int64_t batch_;
+  at::Tensor tokens_;  // of a GPT; other families have made-up fields
+  std::unique_ptr<DataSource> data_;
   std::unique_ptr<MemoryCounter> memory_;  // of the executor, without tokens and commands
   std::unique_ptr<Executor> executor_;
   std::int64_t next_ = 0;
@@ -301,12 +334,19 @@ json obey(Session& session, const std::string& line) {
     if (!(rest >> plans >> seed >> folder) || plans < 1) fail(ExitCode::usage, "'{}': expected draw N SEED FOLDER", line);
     return session.draw(plans, seed, folder);
   }
+  if (verb == "account") {
+    std::istringstream rest(argument);
+    int steps = 0;
+    std::string profile;
+    if (!(rest >> steps >> profile) || steps < 1) fail(ExitCode::usage, "'{}': expected account N PROFILE", line);
+    return session.account(steps, profile);
+  }
   const int count = std::atoi(argument.c_str());
   if (count < 1) fail(ExitCode::usage, "'{}': expected a number of at least 1", line);
   if (verb == "warm") return session.warm(count);
   if (verb == "steps") return session.steps(count);
   if (verb == "products") return session.products(count);
-  fail(ExitCode::usage, "'{}': expected export FOLDER, draw N SEED FOLDER, plan FILE, warm N, steps N or products N", line);
+  fail(ExitCode::usage, "'{}': expected export FOLDER, draw N SEED FOLDER, plan FILE, warm N, steps N, account N PROFILE or products N", line);
 }
 
 void run(const Settings& settings) {

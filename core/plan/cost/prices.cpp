@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <mutex>
 
@@ -52,10 +53,11 @@ Picoseconds Prices::bounded(Picoseconds time, Basis basis, double off) const {
   return scaled(time, end_ == IntervalEnd::lower ? 1 - share : 1 + share);
 }
 
-// Two standard deviations of repeats of the whole measurement, or of the figure, and what sums of figures miss. Single
-// kernels differ more from repeat to repeat, but a plan has so many that this averages out.
+// Two standard deviations: of repeats of the whole measurement, or of the figure, and of what sums of figures miss, which
+// have nothing to do with each other. Single kernels differ more from repeat to repeat, but a plan has so many that this
+// averages out.
 double Prices::measured_off(double spread) const {
-  return profile_ ? 2 * std::max(spread, profile_->spread) + profile_->unexplained : 0;
+  return profile_ ? 2 * std::hypot(std::max(spread, profile_->spread), profile_->unexplained) : 0;
 }
 
 Picoseconds Prices::copy(Bytes bytes) const {

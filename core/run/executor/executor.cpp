@@ -263,6 +263,7 @@ void Executor::keep_gradients(bool on) {
   for (std::size_t b = 0; !on && b < state_->store.size(); ++b)
     state_->store[static_cast<BucketId>(b)].kept_gradient = at::Tensor();
 }
+void Executor::observe(std::function<void(const Instruction&)> observer) { state_->passes.observe(std::move(observer)); }
 Bytes Executor::kept_bytes() const { return state_->kept; }
 const StageProgram& Executor::stage() const { return state_->stage; }
 

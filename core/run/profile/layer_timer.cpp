@@ -198,6 +198,10 @@ double LayerTimer::run(LayerTimes& times) {
   return seconds_of(CLOCK_MONOTONIC) - start;
 }
 
+double mean(const std::vector<double>& times) {
+  return times.empty() ? 0 : std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
+}
+
 double typical(std::vector<double> times) {
   if (times.empty()) return 0;
   std::ranges::sort(times);

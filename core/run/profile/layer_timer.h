@@ -55,7 +55,8 @@ class LayerTimer {
   std::vector<std::unique_ptr<Set>> sets_;
 };
 
-// What a sum of such calls is made of: their mean, with the calls that something interrupted left out.
+double mean(const std::vector<double>& times);  // 0 of none
+// What a sum of calls that wait for nobody is made of: their mean, without those that something interrupted.
 double typical(std::vector<double> times);
 
 }  // namespace trellis::profile

@@ -49,14 +49,15 @@ class Computing {
 };
 
 // Seconds of one collective, as this rank sees it in a step: no barrier before it, so that it also waits for the other
-// ranks, which are a little earlier or later each time; its source just written, all else cold.
+// ranks, which are a little earlier or later each time; its source just written, all else cold. The mean of all calls:
+// in a step, too, some of them wait several times as long as most do.
 double time_one(Comm& comm, MoveKind kind, std::int64_t bytes) {
   const std::int64_t count = bytes / 4 / comm.size() * comm.size();
   const at::Tensor origin = at::zeros({count}, at::kFloat);
   const at::Tensor whole = at::zeros({count}, at::kFloat), other = at::zeros({count}, at::kFloat);
   const at::Tensor part = at::zeros({count / comm.size()}, at::kFloat);
   Computing computing;
-  const int repetitions = bytes <= (1 << 20) ? 15 : 4;  // of each round
+  const int repetitions = bytes <= (1 << 20) ? 20 : 3;  // of each round
   std::vector<double> times;
   comm.barrier();
   for (int r = 0; r < repetitions + 2; ++r) {
@@ -66,7 +67,7 @@ double time_one(Comm& comm, MoveKind kind, std::int64_t bytes) {
     begin(comm, kind, whole, other, part)->wait();
     if (r >= 2) times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }
-  return typical(std::move(times));
+  return mean(times);
 }
 
 }  // namespace
@@ -173,6 +174,16 @@ Figure figure_of(const std::vector<double>& rounds) {
   return figure;
 }
 
+Figure calm_of(std::vector<double> rounds) {
+  std::ranges::sort(rounds);
+  Figure figure = figure_of(rounds);
+  const double place = 0.25 * static_cast<double>(rounds.size() - 1);
+  const auto below = static_cast<std::size_t>(place);
+  const std::size_t above = std::min(below + 1, rounds.size() - 1);
+  figure.seconds = std::lerp(rounds[below], rounds[above], place - static_cast<double>(below));
+  return figure;
+}
+
 TimedSizes rising(const std::map<Bytes, double>& seconds) {
   struct Block {
     double sum;
@@ -196,7 +207,7 @@ TimedSizes rising(const std::map<Bytes, double>& seconds) {
 }
 
 std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place) {
-  constexpr int kRounds = 3;
+  constexpr int kRounds = 5;
   std::mutex mutex;
   std::map<MoveKind, std::map<Bytes, std::vector<double>>> rounds;  // by received bytes: the mean over the ranks
   std::vector<MoveKind> kinds{MoveKind::all_gather, MoveKind::all_to_all, MoveKind::all_reduce,
@@ -222,7 +233,7 @@ std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place) {
     std::map<Bytes, double> seconds;
     std::vector<double> spreads;
     for (const auto& [bytes, list] : sizes) {
-      const Figure figure = figure_of(list);
+      const Figure figure = calm_of(list);
       seconds[bytes] = figure.seconds, spreads.push_back(figure.spread);
     }
     for (const auto& [what, figure] : in_place) {

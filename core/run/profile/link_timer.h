@@ -13,6 +13,9 @@ struct Figure {
   double seconds = 0, spread = 0;  // their mean; by how much they differed, as a share of it
 };
 Figure figure_of(const std::vector<double>& rounds);
+// The same with their lower quartile: what the machine does while nothing else disturbs it. Neighbors on the same
+// processor slow it down for seconds, so that some of the rounds are slower as a whole.
+Figure calm_of(std::vector<double> rounds);
 using MoveFigures = std::map<std::tuple<MoveKind, int, Bytes>, Figure>;
 
 // One fit for each kind of collective among `ranks` ranks. `in_place`: seconds of those that stood in layers; of such a

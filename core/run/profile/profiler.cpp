@@ -35,8 +35,8 @@ namespace trellis::profile {
 namespace {
 
 constexpr const char* kKernels = "3";  // raised when kernels become faster or slower
-constexpr int kRounds = 3;             // over all layers, so that what comes and goes falls on all alike
-constexpr double kSecondsALayer = 0.06;  // of a round
+constexpr int kRounds = 5;             // over all layers, so that what comes and goes falls on all alike
+constexpr double kSecondsALayer = 0.04;  // of a round
 constexpr int kFewestRuns = 2;
 
 std::string processor() {
@@ -173,15 +173,15 @@ class Profiler {
     std::vector<double> totals(kRounds);
     for (const auto& [key, list] : rounds.kernels) {
       if (!wanted.contains(key)) continue;
-      const Figure figure = figure_of(list);
+      const Figure figure = calm_of(list);
       profile.compute[key] = from_seconds(figure.seconds), profile.spreads[key] = figure.spread;
       for (std::size_t r = 0; r < list.size(); ++r) totals[r] += list[r];
     }
-    profile.spread = std::max(profile.spread, figure_of(totals).spread);
-    for (const auto& [what, list] : rounds.moves) moves_[what] = figure_of(list);
+    profile.spread = std::max(profile.spread, figure_of(totals).spread / std::sqrt(kRounds));  // of their mean
+    for (const auto& [what, list] : rounds.moves) moves_[what] = calm_of(list);
     for (std::size_t l = 0; l < layers.size(); ++l)
       if (ranks_ % layers[l]->stage->line.size() == 0)  // else there was nobody to communicate with
-        passes_.emplace_back(layers[l], figure_of(rounds.passes[l]).seconds);
+        passes_.emplace_back(layers[l], calm_of(rounds.passes[l]).seconds);
   }
 
   struct LayerFigures {
@@ -206,19 +206,21 @@ class Profiler {
     LayerFigures result;
     for (LayerTimes& rank : times) {
       for (auto& [key, list] : rank.kernels) result.kernels[key] += typical(std::move(list)) / ranks_;
-      for (auto& [what, list] : rank.moves) result.moves[what] += typical(std::move(list)) / ranks_;
-      result.pass += typical(std::move(rank.passes)) / ranks_;
+      for (auto& [what, list] : rank.moves) result.moves[what] += mean(list) / ranks_;
+      // One rank is late now and then, and all wait for it: in a step, too.
+      result.pass += (ranks_ > 1 ? mean(rank.passes) : typical(std::move(rank.passes))) / ranks_;
     }
     return result;
   }
 
-  // By how much layers differ from the sum of the figures of what they consist of: root of the mean square.
+  // By how much layers differ from the sum of the figures of what they consist of: root of the mean square, in which each
+  // counts by its time, as in a step.
   double unexplained(const Profile& profile) const {
     Cluster here;
     here.devices_per_node = ranks_;
     here.memory_bandwidth = profile.copy_bandwidth;
     const Prices prices(here, profile, {std::shared_ptr<void>(), request_.ops});
-    double squares = 0;
+    double squares = 0, total = 0;
     for (const auto& [m, seconds] : passes_) {
       Picoseconds sum{0};
       for (const auto* list : {&m->stage->forward, &m->stage->backward})
@@ -227,9 +229,9 @@ class Profiler {
           const Price price = prices.price(*m->stage, i, m->context, {});
           sum += price.compute + price.transfer;
         }
-      squares += std::pow(to_seconds(sum) / seconds - 1, 2);
+      squares += std::pow(to_seconds(sum) - seconds, 2) / seconds, total += seconds;
     }
-    return std::sqrt(squares / static_cast<double>(passes_.size()));
+    return std::sqrt(squares / total);
   }
 
   // Seconds of one call, over some repetitions.

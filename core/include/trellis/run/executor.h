@@ -60,6 +60,8 @@ class TRELLIS_API Executor {
   // The same one by one, so that no more than one is whole at a time. Collective; the tensor is the visitor's.
   void visit_parameters(const std::function<void(const std::string& full_name, at::Tensor)>& visitor);
   void keep_gradients(bool on);      // so that gradients() finds them after a step
+  // Called after each instruction of a pass, on this thread: for measurements.
+  void observe(std::function<void(const Instruction&)>);
 
   const StageProgram& stage() const;
   // What the slots of the last micro-batch held right after its forward, with check_collectives only: what
