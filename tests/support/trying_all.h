@@ -62,21 +62,45 @@ inline std::optional<Score> by_trying_all(const Problem& problem, const CostOrac
   return best;
 }
 
-// What orders plans that take as long: the largest stage, the changes between neighbors, the candidates by layer.
+// What orders plans that take as long: the largest stage, the changes between neighbors, the choice, the candidates by
+// layer, the last layers of the stages.
 struct Precedence {
   Bytes largest{0};
   int changes = 0;
+  std::int64_t choice = 0;
   std::vector<std::int64_t> candidates;
+  std::vector<int> ends;
   auto operator<=>(const Precedence&) const = default;
 };
 inline Precedence precedence(const Problem& problem, const Plan& plan, const PlanCost& cost) {
   Precedence tie{.largest = *std::ranges::max_element(cost.memory)};
+  tie.choice = problem.find_choice(plan) - problem.choices.data();
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     tie.changes += i > 0 && plan.layers[i] != plan.layers[i - 1];
     const std::vector<Candidate>& all = problem.candidates(static_cast<int>(i), *problem.find_choice(plan));
     tie.candidates.push_back(std::ranges::find(all, plan.layers[i], &Candidate::strategy) - all.begin());
   }
+  for (const StageRange& stage : plan.stages) tie.ends.push_back(stage.last);
   return tie;
+}
+
+// Of the best plans the first one.
+struct First {
+  std::optional<Score> score;
+  Precedence tie;
+  int as_fast = 0;  // how many plans there are with this score
+};
+inline First first_by_trying_all(const Problem& problem, const CostOracle& oracle) {
+  First first;
+  for_all_plans(problem, oracle, [&](const Plan& plan, const PlanCost& cost, const std::vector<const Candidate*>&) {
+    const Score mine = score(plan, cost);
+    if (first.score && mine > *first.score) return;
+    Precedence tie = precedence(problem, plan, cost);
+    if (!first.score || mine < *first.score) first = {.score = mine, .tie = tie, .as_fast = 0};
+    ++first.as_fast;
+    if (tie < first.tie) first.tie = std::move(tie);
+  });
+  return first;
 }
 
 }  // namespace trellis::test

@@ -15,6 +15,13 @@ struct Done {
   int before = -1;  // the stage before it
 };
 
+// How a label's plans stand in the order of plans that take as long (tie_order.h).
+struct Prefix {
+  int changes = 0;              // of strategy
+  int candidates = 0, cut = 0;  // numbers within a layer: the lower, the earlier
+  int compared = 0;             // its candidates with those of the plan that it has to come before
+};
+
 struct Label {
   StageSum sum;
   int option = 0, gather = 0;  // of its last layer; of the layer before, by number
@@ -25,7 +32,9 @@ struct Label {
   int owner = 0;                       // options and stages of layers that share a parameter with later ones
   Bytes tie_pending{0}, tie_bytes{0};
   Picoseconds shared{0};
+  Bytes largest{0};  // of the complete stages
   double bound = 0;
+  Prefix prefix;  // where ties are settled
 };
 
 // Of two labels with the same future, the one that is nowhere worse is enough.
@@ -44,7 +53,14 @@ class Dominance {
     return true;
   }
 
-  // The stages behind them.
+  // Whether times are those of the step, which is so with one stage.
+  bool by_step() const { return by_step_; }
+  // Of numbers a that are no worse than b: whether whatever ends b takes longer than the same behind a.
+  bool surely_longer(const Numbers& b, const Numbers& a) const;
+  // A sum of those that are times.
+  static std::int64_t time(const Numbers&);
+
+  // The stages behind them, and the largest of these.
   bool no_worse_behind(const Label&, const Label&, const std::vector<Done>&) const;
 
  private:

@@ -4,19 +4,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
-#include <map>
-#include <numeric>
-#include <set>
 #include <span>
-#include <tuple>
 
+#include "choices.h"
 #include "in_parallel.h"
 #include "labels.h"
+#include "order.h"
 #include "reals.h"
 #include "relax.h"
 #include "task.h"
 #include "tidy.h"
+#include "ties.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/plugin.h"
@@ -38,9 +38,12 @@ struct Open {
   Round round = Round::price;  // the next one
   const GlobalChoice* choice = nullptr;
   SharedShapes shapes;
-  double lower_bound = 0;  // picoseconds a step
+  double lower_bound = 0;  // of plans that are better than the best one, picoseconds a step
+  Measure least;           // no plan is less
   std::unique_ptr<Task> task;
   Relaxed relaxed;
+  std::vector<Weights> weights;  // of its bounds, once these are gone
+  Trail trail;
 };
 
 class Exact {
@@ -61,36 +64,54 @@ class Exact {
       if (few.front()->round == Round::price) price(few);
       else bound(few);
     }
-    std::erase_if(open, [&](const Open& o) { return closed(o); });
+    std::erase_if(open, [&](Open& o) { return closed(o); });
     std::ranges::stable_sort(open, promising);
     for (Open& o : open) search(o);
-    std::erase_if(open, [&](const Open& o) { return closed(o); });
+    std::erase_if(open, [&](Open& o) { return closed(o); });
     for (const Open& o : open) least_open_ = std::min(least_open_, per_sample(o));
     certify();
-    return best_ && !out_of_time() ? std::optional(tidied(problem_, oracle_, *best_)) : best_;
+    if (best_ && !out_of_time()) settle_ties();
+    return std::move(best_);
   }
 
  private:
   // Choices that are priced, and of those that are bounded, knowing the same plan: however many threads there are, the
   // answer is the same.
   static constexpr std::size_t kTogether = 16, kBounded = 2;
-  static constexpr std::int64_t kSketched = 60'000, kNarrow = 50'000;
+  static constexpr std::int64_t kSketched = 60'000, kNarrow = 50'000, kTied = 10'000, kShareOfTies = 8;
 
   static double per_sample(const Open& o) { return o.lower_bound / static_cast<double>(o.choice->batch); }
 
-  // A step of this choice that would be no better than what is known.
-  Picoseconds known(const GlobalChoice& choice) const {
-    if (!best_) return Picoseconds{std::numeric_limits<std::int64_t>::max() / 4};
+  // What a plan of this choice has to be less than.
+  Measure known(const GlobalChoice& choice) const {
+    if (!best_) return {Picoseconds{std::numeric_limits<std::int64_t>::max() / 4}, Bytes{0}};
     const Picoseconds step = score_.step_of_batch(choice.batch);  // rounded down: as long may still be better
-    return Score{step, choice.batch} < score_ ? step + Picoseconds{1} : step;
+    if (Score{step, choice.batch} < score_) return {step + Picoseconds{1}, Bytes{0}};
+    return {step, largest_};
   }
-  bool hopeless(const Open& o) const { return o.lower_bound >= static_cast<double>(known(*o.choice).value); }
+  bool hopeless(const Open& o) const { return o.lower_bound >= real(known(*o.choice).step); }
 
   // Counts what a bound has settled.
-  bool closed(const Open& o) {
+  bool closed(Open& o) {
     if (!hopeless(o)) return false;
     ++log_.counts["choices settled by bounds"];
+    release(o);
+    MayTie mine{.choice = o.choice,
+                .shapes = o.shapes,
+                .weights = std::move(o.weights),
+                .least = o.least,
+                .trail = std::move(o.trail)};
+    if (best_ && may_tie(mine, score_, largest_)) may_tie_.push_back(std::move(mine));
     return true;
+  }
+
+  // What is large.
+  static void release(Open& o) {
+    for (const auto& bound : std::exchange(o.relaxed.bounds, {})) {
+      Weights& weights = o.weights.emplace_back();
+      for (int s = 0; s < o.choice->stages; ++s) weights.push_back(bound->stage(s).weights());
+    }
+    o.task.reset();
   }
 
   bool out_of_time() const {
@@ -103,7 +124,7 @@ class Exact {
     const std::optional<PlanCost> cost = step_if_possible(oracle_, *problem_.start);
     if (!cost || !objection(problem_, *problem_.start, *cost).empty()) return;
     best_ = problem_.start;
-    score_ = score(*best_, *cost);
+    score_ = score(*best_, *cost), largest_ = largest(cost->memory);
   }
 
   // Of the round that the most promising choice comes to next, those that are no less promising than any of another.
@@ -123,93 +144,17 @@ class Exact {
   // Ordered by what the layers compute, were they spread perfectly.
   std::vector<Open> choices() {
     std::vector<Open> all;
+    CrudeBound bound(problem_, oracle_);
     for (const GlobalChoice& choice : problem_.choices)
-      for (const SharedShapes& shapes : shapes_of(choice)) {
+      for (const SharedShapes& shapes : shapes_of(problem_, choice)) {
         Open o;
         o.choice = &choice, o.shapes = shapes;
-        o.lower_bound = crude_bound(choice, shapes);
+        o.lower_bound = bound(choice, shapes);
+        o.least = no_less(o.lower_bound);
         all.push_back(std::move(o));
       }
     std::ranges::stable_sort(all, [&](const Open& a, const Open& b) { return per_sample(a) < per_sample(b); });
     return all;
-  }
-
-  // All that layers of some plan can decide together.
-  std::vector<SharedShapes> shapes_of(const GlobalChoice& choice) const {
-    std::set<std::pair<std::int64_t, std::int64_t>> multiples{{1, 1}};
-    std::set<const std::vector<Candidate>*> seen;
-    for (int i = 0; i < static_cast<int>(problem_.model->layers.size()); ++i) {
-      const std::vector<Candidate>& candidates = problem_.candidates(i, choice);
-      if (!seen.insert(&candidates).second) continue;
-      std::set<std::pair<std::int64_t, std::int64_t>> own;
-      for (const Candidate& c : candidates) own.emplace(c.placement.multiple(kBatch), c.placement.multiple(kSequence));
-      std::set<std::pair<std::int64_t, std::int64_t>> joined;
-      for (const auto& a : multiples)
-        for (const auto& b : own) joined.emplace(std::lcm(a.first, b.first), std::lcm(a.second, b.second));
-      // Several layers of a kind may differ.
-      for (const auto& a : own)
-        for (const auto& b : std::set(joined)) joined.emplace(std::lcm(a.first, b.first), std::lcm(a.second, b.second));
-      multiples = std::move(joined);
-    }
-    std::set<SharedShapes> shapes;
-    for (const auto& [batch, sequence] : multiples) {
-      GlobalChoice c = choice;
-      SharedShapes s = shared_shapes(*problem_.model, c, {});
-      s.micro_batch = (s.micro_batch + batch - 1) / batch * batch;
-      s.sequence_multiple = pads_sequences(*problem_.model, sequence) ? sequence : 1;
-      shapes.insert(s);
-    }
-    return {shapes.begin(), shapes.end()};
-  }
-
-  double crude_bound(const GlobalChoice& choice, const SharedShapes& shapes) {
-    struct Group {
-      double forward = 0, backward = 0, layers = 0;
-    };
-    std::map<const LayerSpec*, Group> groups;  // layers that are alike
-    for (int i = 0; i < static_cast<int>(problem_.model->layers.size()); ++i) {
-      const auto [group, fresh] = groups.try_emplace(problem_.model->layers[static_cast<std::size_t>(i)].get());
-      if (fresh) {
-        const LeastBusy least = oracle_.least_busy(i, choice);
-        group->second.forward = static_cast<double>(least.forward.value);
-        group->second.backward = static_cast<double>(least.backward.value);
-      }
-      ++group->second.layers;
-    }
-    Group sum;
-    for (const auto& [spec, g] : groups) sum.forward += g.forward * g.layers, sum.backward += g.backward * g.layers;
-    const double chain = sum.forward + sum.backward;
-    // Each stage has its own work beside the chain, so the longest such work is at the least their mean by any weights:
-    // here by those that make stages equal which have equal shares of the model.
-    const std::vector<StageShape>& stages = shapes_of_schedule(choice);
-    const auto extra = [](const StageShape& s, double forward, double backward) {
-      return s.extra_forward * forward + s.extra_backward * backward;
-    };
-    double weights = 0, beside = 0;
-    for (const StageShape& s : stages) weights += 1 / std::max(extra(s, sum.forward, sum.backward), 1e-30);
-    for (const auto& [spec, g] : groups) {
-      double least = kInfinite;
-      for (const StageShape& s : stages)
-        least = std::min(
-            least, extra(s, g.forward, g.backward) / (std::max(extra(s, sum.forward, sum.backward), 1e-30) * weights));
-      beside += g.layers * least;
-    }
-    const double m = choice.micro_batches, p = choice.stages;
-    const std::int64_t samples = (choice.batch + choice.micro_batches - 1) / choice.micro_batches;
-    const double padding = static_cast<double>(shapes.micro_batch) / static_cast<double>(samples);
-    return std::max(chain + beside, chain * m / p) * padding * (1 - kRounding);
-  }
-
-  // Alike for all choices with as many stages and micro-batches under one schedule.
-  const std::vector<StageShape>& shapes_of_schedule(const GlobalChoice& choice) {
-    const auto [found, fresh] = schedules_.try_emplace({choice.schedule, choice.stages, choice.micro_batches});
-    if (fresh) {
-      std::vector<std::vector<Action>> actions;
-      for (int s = 0; s < choice.stages; ++s)
-        actions.push_back(oracle_.schedule(choice).actions(choice.schedule, s, choice.stages, choice.micro_batches));
-      found->second = stage_shapes(actions);
-    }
-    return found->second;
   }
 
   // Out of time, one by one until some plan is found: see bound().
@@ -219,14 +164,14 @@ class Exact {
     });
     for (Open* o : few) {
       o->round = Round::bound;
-      if (o->task) count_task(*o), note(*o);
+      if (o->task) count_task(*o), note(*o, known(*o->choice).step);
     }
   }
 
   void make_task(Open& o) const {
     o.task = std::make_unique<Task>(problem_, oracle_, *o.choice, o.shapes);
     if (o.task->impossible()) o.lower_bound = kInfinite;
-    else relax_freely(*o.task, known(*o.choice), o.relaxed);
+    else relax_freely(*o.task, known(*o.choice).step, o.relaxed);
   }
   void count_task(const Open& o) {
     ++log_.counts["choices priced"];
@@ -237,27 +182,35 @@ class Exact {
   void bound(std::span<Open* const> few) {
     for (Open* o : few) {
       o->round = Round::labels;
-      if (!o->task && !hopeless(*o) && !best_) make_task(*o), count_task(*o), note(*o);
+      if (!o->task && !hopeless(*o) && !best_) make_task(*o), count_task(*o), note(*o, known(*o->choice).step);
     }
     if (out_of_time() && best_) return;
+    std::vector<Picoseconds> known;
+    for (const Open* o : few) known.push_back(this->known(*o->choice).step);
     in_parallel(few.size(), [&](std::size_t i) {
-      if (few[i]->task && !hopeless(*few[i])) relax(*few[i]->task, known(*few[i]->choice), few[i]->relaxed);
+      if (few[i]->task && !hopeless(*few[i])) relax(*few[i]->task, known[i], few[i]->relaxed);
     });
-    for (Open* o : few)
-      if (o->task) note(*o);
+    for (std::size_t i = 0; i < few.size(); ++i)
+      if (few[i]->task) note(*few[i], known[i]);
   }
 
-  void note(Open& o) {
+  // `known`: when the bounds were made, which may leave out what does not come below it.
+  void note(Open& o, Picoseconds known) {
     log_.counts["shortest paths"] += std::exchange(o.relaxed.solved, 0);
     o.lower_bound = std::max(o.lower_bound, o.relaxed.lower_bound);
+    if (o.task->impossible()) o.relaxed.certain = kInfinite;
+    o.least = std::max(o.least, no_less(std::max(o.relaxed.certain, std::min(o.lower_bound, real(known)))));
     if (o.relaxed.best) take(o, *o.relaxed.best, o.relaxed.value);
-    if (hopeless(o)) o.task.reset(), o.relaxed.bounds.clear();
+    if (hopeless(o)) release(o);
+  }
+  static Measure no_less(double bound) {
+    return {Picoseconds{static_cast<std::int64_t>(std::min(std::ceil(bound), 1e18))}, Bytes{0}};
   }
 
   void take(const Open& o, const Choice& choice, const PlanValue& value) {
-    if (best_ && value.step >= known(*o.choice)) return;
+    if (value.measure() >= known(*o.choice)) return;
     best_ = o.task->plan(choice);
-    score_ = {value.step, o.choice->batch};
+    score_ = {value.step, o.choice->batch}, largest_ = value.largest;
     log_.progress(fmt::format("{}: pp {}, micro-batches {}, {}", format(value.step), o.choice->stages,
                               o.choice->micro_batches, o.choice->schedule));
   }
@@ -270,7 +223,7 @@ class Exact {
     label(o, {.labels = std::min(kSketched, (settings_.labels - labels_) / 2), .out_of_time = {}, .sketch = &options});
     if (!hopeless(o)) label(o, {.labels = kNarrow});
     if (!hopeless(o)) label(o, {.labels = settings_.labels});
-    o.task.reset();
+    release(o);
   }
 
   void label(Open& o, LabelLimit limit) {
@@ -278,13 +231,15 @@ class Exact {
     for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
     limit.labels = std::min(limit.labels, settings_.labels - labels_);
     limit.out_of_time = [this] { return out_of_time(); };
-    const LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
+    LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
     labels_ += found.labels;
     log_.counts["labels"] += found.labels;
     log_.counts["labels dominated"] += found.dominated;
     log_.counts["labels settled by bounds"] += found.bounded;
     if (found.best) take(o, *found.best, found.value);
     o.lower_bound = std::max(o.lower_bound, found.lower_bound);
+    if (found.lower_bound < kInfinite) return;
+    o.least = std::max(o.least, found.least), o.trail = std::move(found.trail);
   }
 
   // What the paths of the best bounds and the best plan are made of.
@@ -315,6 +270,19 @@ class Exact {
     log_.status = gap <= 0 ? "optimal, proven" : fmt::format("within {:.2g} %, proven", gap * 100);
   }
 
+  // Of the plans that take as long as the best one the first, as far as that adds little to the work.
+  void settle_ties() {
+    best_ = tidied(problem_, oracle_, *best_);
+    log_.notes["ties"] = "local";
+    if (log_.status != "optimal, proven") return;
+    const std::int64_t labels = std::max(kTied, labels_ / kShareOfTies);
+    const TieLimit limit{.labels = std::min(labels, settings_.labels - labels_), .out_of_time = [this] { return out_of_time(); }};
+    Tied tied = first_of_ties(problem_, oracle_, *best_, std::move(may_tie_), limit);
+    best_ = std::move(tied.plan);
+    log_.counts["labels"] += tied.labels;
+    if (tied.is_smallest) log_.notes["ties"] = tied.is_first ? "proven" : "largest stage proven";
+  }
+
   const Problem& problem_;
   const CostOracle& oracle_;
   const Settings& settings_;
@@ -322,7 +290,8 @@ class Exact {
   const std::chrono::steady_clock::time_point start_;
   std::optional<Plan> best_;
   Score score_;
-  std::map<std::tuple<std::string, int, int>, std::vector<StageShape>> schedules_;
+  Bytes largest_{0};  // of its stages
+  std::vector<MayTie> may_tie_;
   std::int64_t labels_ = 0;
   double least_open_ = kInfinite;  // of the choices that were not searched to their end, picoseconds a sample
 };

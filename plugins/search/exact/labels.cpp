@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <map>
+#include <numeric>
 #include <tuple>
 
 #include "dominance.h"
@@ -16,9 +18,17 @@ namespace {
 
 class Labels {
  public:
-  Labels(const Task& task, const std::vector<const Bound*>& bounds, Picoseconds known, const LabelLimit& limit)
-      : task_(task), bounds_(bounds), limit_(limit), known_(known), stages_(task.stages()), promise_(task, bounds, done_), dominance_(task) {
+  Labels(const Task& task, const std::vector<const Bound*>& bounds, const Measure& known, const LabelLimit& limit)
+      : task_(task),
+        bounds_(bounds),
+        limit_(limit),
+        order_(limit.order),
+        known_(known),
+        stages_(task.stages()),
+        promise_(task, bounds, done_),
+        dominance_(task) {
     result_.lower_bound = kInfinite;
+    result_.least = {too_long(), Bytes{0}};
     if (limit.sketch) may_have_ = *limit.sketch;
     else
       for (const Kind& kind : task.kinds()) may_have_.emplace_back(kind.options.size(), true);
@@ -27,19 +37,18 @@ class Labels {
   LabelResult run() {
     for (int o = 0; o < static_cast<int>(task_.kind(0).options.size()); ++o)
       if (may_have(0)[static_cast<std::size_t>(o)]) start(o);
-    for (layer_ = 0; layer_ + 1 < task_.layers(); ++layer_) {
+    for (layer_ = 0; layer_ + 1 < task_.layers() && !ended_; ++layer_) {
       settle();
       advance();
     }
-    settle();
-    finish();
+    if (!ended_) settle();
+    if (ended_) result_.lower_bound = 0;
+    else finish();
     if (limit_.sketch) result_.lower_bound = 0;
     return std::move(result_);
   }
 
  private:
-  using Layer = std::vector<std::vector<Label>>;  // by stage
-
   const std::vector<bool>& may_have(int layer) const {
     return may_have_[static_cast<std::size_t>(task_.kind_number(layer))];
   }
@@ -52,13 +61,19 @@ class Labels {
     label.sum.push(task_.cost(0, option, 0), nullptr, nullptr, task_.slowdown());
     label.multiples = task_.joined(0, task_.kind(0).options[static_cast<std::size_t>(option)].shapes);
     note_shared(label, 0, 0, option);
+    if (order_) label.prefix = order_->first(option);
+    if (order_ && !order_->may_come_before(label.prefix, 0, option)) return;
     for (const Bound* b : bounds_)
       label.bound = std::max(label.bound, promise_.spent(label, 0, 0, *b) + b->after(0, 0, 0, option));
     if (hopeless(label.bound)) return void(++result_.bounded);
     if (fits(label, 0, 0)) made(0) = std::move(label);
   }
 
-  bool hopeless(double bound) const { return bound * (1 - kRounding) >= real(known_); }
+  // Whatever its memory.
+  Picoseconds too_long() const {
+    return order_ || known_.largest.value > 0 ? known_.step + Picoseconds{1} : known_.step;
+  }
+  bool hopeless(double bound) const { return bound * (1 - kRounding) >= real(too_long()); }
 
   bool fits(const Label& label, int layer, int stage) const {
     const StageTotal total =
@@ -76,27 +91,11 @@ class Labels {
     }
   }
 
-  // The option and stage of a layer that a label has behind it.
-  std::pair<int, int> option_of(const Label& label, int layer, int at, int stage) const {
-    const Label* l = &label;
-    int s = stage;
-    for (int i = at; i > layer; --i) {
-      s = l->from_stage;
-      l = &extended(*l, i);
-    }
-    return {l->option, s};
-  }
-  // The label that one of layer `layer` extends.
-  const Label& extended(const Label& label, int layer) const {
-    return history_[static_cast<std::size_t>(layer) - 1][static_cast<std::size_t>(label.from_stage)]
-                   [static_cast<std::size_t>(label.from)];
-  }
-
   bool apply_ties(Label& label, int layer, int stage) {
     const auto& pairs = task_.shared();
     for (std::size_t p = 0; p < pairs.size(); ++p) {
       if (pairs[p].use != layer) continue;
-      const auto [option, owner_stage] = option_of(label, pairs[p].owner, layer, stage);
+      const auto [option, owner_stage] = history_.option_of(label, pairs[p].owner, layer, stage);
       const TieCost& tie = task_.tie(p, option, label.option, owner_stage == stage);
       label.sum.states -= tie.saved;
       label.sum.update -= std::min(label.sum.update, tie.saved_update);
@@ -106,8 +105,9 @@ class Labels {
       if (owner_stage == stage) continue;
       int done = label.done;
       for (int t = stage - 1; t > owner_stage; --t) done = done_[static_cast<std::size_t>(done)].before;
-      if (done_[static_cast<std::size_t>(done)].total.states + tie.bytes > task_.stage(owner_stage).budget)
-        return false;
+      const Bytes update = done_[static_cast<std::size_t>(done)].total.states + tie.bytes;
+      if (update > task_.stage(owner_stage).budget) return false;
+      label.largest = std::max(label.largest, update);
     }
     return true;
   }
@@ -119,16 +119,15 @@ class Labels {
     total.early += label.tie_pending;
     return total;
   }
-  bool fits_closed(const StageTotal& total, const Label& label, int stage) const {
-    return std::max(total.memory(task_.stage(stage).in_flight), total.states + label.tie_bytes) <=
-           task_.stage(stage).budget;
+  Bytes memory(const StageTotal& total, const Label& label, int stage) const {
+    return std::max(total.memory(task_.stage(stage).in_flight), total.states + label.tie_bytes);
   }
 
   void advance() {
     next_.assign(static_cast<std::size_t>(stages_), {});
     const int left = task_.layers() - 1 - layer_;
     for (int s = 0; s < stages_; ++s) {
-      const auto& labels = history_.back()[static_cast<std::size_t>(s)];
+      const auto& labels = history_.last()[static_cast<std::size_t>(s)];
       if (labels.empty()) continue;
       const bool stays = left >= stages_ - s, leaves = s + 1 < stages_ && left >= stages_ - 1 - s;
       Promise::Ends inside, beyond;
@@ -137,6 +136,7 @@ class Labels {
       std::vector<double> behind(bounds_.size());
       for (std::size_t l = 0; l < labels.size(); ++l) {
         if (hopeless(labels[l].bound)) continue;
+        if (limit_.whole && (late_ || result_.labels > limit_.labels)) return void(ended_ = true);
         if (out_of_time(asked_) && has_successor(s)) {
           give_up(labels[l]);
           continue;
@@ -181,6 +181,8 @@ class Labels {
         continue;
       }
       for (const int to : ends.members[c]) {
+        if (order_ && !order_->may_come_before(order_->longer(label.prefix, layer_ + 1, label.option, to), layer_ + 1, to))
+          continue;
         double bound = label.bound;
         for (std::size_t b = 0; b < bounds_.size(); ++b)
           bound = std::max(bound, here[b] + ends.values[b][mine][static_cast<std::size_t>(to)]);
@@ -195,7 +197,8 @@ class Labels {
     Label next;
     next.option = to;
     next.from_stage = stage, next.from = static_cast<int>(index);
-    next.owner = label.owner, next.shared = label.shared;
+    next.owner = label.owner, next.shared = label.shared, next.largest = label.largest;
+    if (order_) next.prefix = order_->longer(label.prefix, layer_ + 1, label.option, to);
     next.multiples = task_.joined(label.multiples, task_.kind(layer_ + 1).options[static_cast<std::size_t>(to)].shapes);
     return next;
   }
@@ -215,8 +218,10 @@ class Labels {
   void leave(const Label& label, std::size_t index, int stage, int to, double bound) {
     const EdgeCost& edge = task_.stage_edge(layer_, label.option, to, stage);
     const StageTotal total = closed(label, layer_, stage, &edge);
-    if (!fits_closed(total, label, stage)) return;
+    const Bytes memory = this->memory(total, label, stage);
+    if (memory > task_.stage(stage).budget) return;
     Label next = successor(label, index, stage, to);
+    next.largest = std::max(label.largest, memory);
     next.sum.push(task_.cost(layer_ + 1, to, stage + 1), nullptr, nullptr, task_.slowdown());
     next.done = static_cast<int>(done_.size()), next.arriving = &edge;
     done_.push_back({total, label.done});
@@ -235,7 +240,7 @@ class Labels {
   // What labels with one future have in common.
   using Key = std::tuple<int, int, int>;
   Key key(const Label& l) const {
-    const int layer = static_cast<int>(history_.size());
+    const int layer = history_.layers();
     const int exit = task_.kind(layer).options[static_cast<std::size_t>(l.option)].costs.front().exit;
     return {l.owner, exit, task_.all_have_shapes() ? 0 : l.multiples};
   }
@@ -243,71 +248,99 @@ class Labels {
   // The labels of a layer become final: groups with one future, the most promising first.
   void settle() {
     std::int64_t alive = 0;
+    std::vector<Tracks::Track> tracks;
+    if (limit_.trail) leave_trail();
+    if (order_) order_->sort(next_, history_);
     for (int s = 0; s < stages_; ++s) {
       auto& labels = next_[static_cast<std::size_t>(s)];
-      std::ranges::stable_sort(labels, {}, &Label::bound);
+      if (!order_) std::ranges::stable_sort(labels, {}, &Label::bound);
       std::map<Key, std::vector<std::size_t>> by_key;
       for (std::size_t l = 0; l < labels.size(); ++l) by_key[key(labels[l])].push_back(l);
       std::vector<const std::vector<std::size_t>*> groups;
       for (const auto& [key, group] : by_key) groups.push_back(&group);
-      std::vector<Fate> fates(labels.size(), Fate::stays);
+      std::vector<std::size_t> by(labels.size());
+      std::iota(by.begin(), by.end(), 0);
       if (limit_.sketch)
-        for (const auto* group : groups) thin_out(labels, *group, s, fates);
+        for (const auto* group : groups) thin_out(labels, *group, s, by);
       else if (labels.size() < kMany)
-        for (const auto* group : groups) settle(labels, *group, fates);
-      else in_parallel(groups.size(), [&](std::size_t g) { settle(labels, *groups[g], fates); });
-      std::vector<Label> left;
-      for (std::size_t l = 0; l < labels.size(); ++l) {
-        if (fates[l] == Fate::stays) left.push_back(std::move(labels[l]));
-        else if (fates[l] == Fate::dropped) give_up(labels[l]);
-        else ++result_.dominated;
-      }
-      labels = std::move(left);
+        for (const auto* group : groups) settle(labels, *group, by);
+      else in_parallel(groups.size(), [&](std::size_t g) { settle(labels, *groups[g], by); });
+      keep(labels, s, by, tracks);
       alive += static_cast<std::int64_t>(labels.size());
     }
-    cut_down(alive);
-    history_.push_back(std::move(next_));
+    if (!limit_.whole) cut_down(alive);
+    history_.push(std::move(next_));
+    tracks_.push(std::move(tracks));
     next_.assign(static_cast<std::size_t>(stages_), {});
   }
 
+  // `by`: of each label, the one that stands for it: itself, another one, or none, and it is dropped.
+  void keep(std::vector<Label>& labels, int stage, const std::vector<std::size_t>& by, std::vector<Tracks::Track>& tracks) {
+    std::vector<Label> left;
+    std::vector<int> at(labels.size());
+    const std::size_t first = tracks.size();
+    for (std::size_t l = 0; l < labels.size(); ++l) {
+      if (!limit_.sketch && !order_) tracks.push_back({labels[l].from_stage, labels[l].from, stage, 0});
+      if (by[l] == l) at[l] = static_cast<int>(left.size()), left.push_back(std::move(labels[l]));
+      else if (by[l] == kDropped) give_up(labels[l]);
+      else ++result_.dominated;
+    }
+    for (std::size_t t = first; t < tracks.size(); ++t)
+      if (by[t - first] != kDropped) tracks[t].at = at[by[t - first]];
+    labels = std::move(left);
+  }
+
   // Of labels with one future those that another one stands for.
-  enum class Fate : char { stays, dominated, dropped };
-  void settle(const std::vector<Label>& labels, const std::vector<std::size_t>& group, std::vector<Fate>& fates) {
-    const int layer = static_cast<int>(history_.size());
+  void settle(const std::vector<Label>& labels, std::vector<std::size_t> group, std::vector<std::size_t>& by) {
+    const int layer = history_.layers();
     std::vector<Dominance::Numbers> numbers;
     for (const std::size_t l : group) numbers.push_back(dominance_.numbers(labels[l]));
+    if (order_) sort_by_time(group, numbers);
     Front front(numbers);
     std::vector<std::size_t> left;
     int asked = 0;
     for (std::size_t k = 0; k < group.size(); ++k) {
       const std::size_t l = group[k];
       if (!left.empty() && out_of_time(asked)) {
-        fates[l] = Fate::dropped;
+        by[l] = kDropped;
         continue;
       }
       const Label& label = labels[l];
       const bool dominated = front.any_no_worse(numbers[k], [&](std::size_t member) {
-        const Label& other = labels[left[member]];
+        const Label& other = labels[group[left[member]]];
+        by[l] = group[left[member]];
         return task_.no_worse_to_come(layer, other.option, label.option) &&
-               dominance_.no_worse_behind(other, label, done_);
+               dominance_.no_worse_behind(other, label, done_) &&
+               (!order_ || dominance_.surely_longer(numbers[k], numbers[left[member]]) ||
+                order_->stands_for(other, label, layer));
       });
-      if (dominated) fates[l] = Fate::dominated;
-      else front.push(numbers[k]), left.push_back(l);
+      if (!dominated) by[l] = l, front.push(numbers[k]), left.push_back(k);
     }
+  }
+
+  // Stable: of labels that take as long those of plans that come first stay in front.
+  static void sort_by_time(std::vector<std::size_t>& group, std::vector<Dominance::Numbers>& numbers) {
+    std::vector<std::size_t> places(group.size());
+    std::iota(places.begin(), places.end(), 0);
+    std::ranges::stable_sort(places, {}, [&](std::size_t k) { return Dominance::time(numbers[k]); });
+    std::vector<std::size_t> sorted;
+    std::vector<Dominance::Numbers> sorted_numbers;
+    for (const std::size_t k : places) sorted.push_back(group[k]), sorted_numbers.push_back(numbers[k]);
+    group = std::move(sorted), numbers = std::move(sorted_numbers);
   }
 
   // Of the labels with one future the most promising one for each share of the range of what their memory costs: a beam
   // of the most promising ones alone would all have spent their memory, or all have saved it.
   void thin_out(const std::vector<Label>& labels, const std::vector<std::size_t>& group, int stage,
-                std::vector<Fate>& fates) const {
-    const int layer = static_cast<int>(history_.size());
+                std::vector<std::size_t>& by) const {
+    const int layer = history_.layers();
     std::vector<double> memory;
     for (const std::size_t l : group) memory.push_back(promise_.memory(labels[l], layer, stage, *bounds_.front()));
     const auto [least, most] = std::ranges::minmax(memory);
     std::vector<bool> taken(kShares);
     for (std::size_t k = 0; k < group.size(); ++k) {
       const auto share = static_cast<std::size_t>((memory[k] - least) / std::max(1.0, most - least) * (kShares - 1));
-      if (taken[share]) fates[group[k]] = Fate::dropped;
+      if (taken[share]) by[group[k]] = kDropped;
       taken[share] = true;
     }
   }
@@ -315,7 +348,7 @@ class Labels {
   // Over the limit: the least promising go, and what they might have led to is remembered.
   void cut_down(std::int64_t alive) {
     const std::int64_t left = std::max<std::int64_t>(limit_.labels - result_.labels, 0);
-    const int ahead = std::max(1, task_.layers() - static_cast<int>(history_.size()) - 1);
+    const int ahead = std::max(1, task_.layers() - history_.layers() - 1);
     const auto options = std::ranges::count(may_have(std::min(layer_ + 1, task_.layers() - 1)), true);
     std::int64_t most = std::max<std::int64_t>(1, left / std::max<std::int64_t>(1, ahead * options));
     if (late_) most = 1;
@@ -333,49 +366,54 @@ class Labels {
       });
   }
 
-  void finish() {
-    const int last = task_.layers() - 1;
-    const auto& labels = history_.back()[static_cast<std::size_t>(stages_) - 1];
-    for (const Label& label : labels) {
-      if (hopeless(label.bound)) continue;
-      const Choice choice = choice_of(label, last);
-      const PlanValue value = task_.value(choice);
-      if (!value.fits || value.step >= known_) continue;
-      known_ = value.step;
-      result_.best = choice, result_.value = value;
-    }
+  void leave_trail() {
+    for (int s = 0; s < stages_; ++s)
+      std::erase_if(next_[static_cast<std::size_t>(s)], [&](const Label& l) {
+        return !is_along(*limit_.trail, task_, dominance_, l, history_.layers(), s);
+      });
   }
 
-  Choice choice_of(const Label& label, int last) const {
-    Choice choice;
-    choice.options.resize(static_cast<std::size_t>(last) + 1);
-    choice.ends.resize(static_cast<std::size_t>(stages_));
-    const Label* l = &label;
-    int stage = stages_ - 1;
-    choice.ends[static_cast<std::size_t>(stage)] = last;
-    for (int i = last; i >= 0; --i) {
-      choice.options[static_cast<std::size_t>(i)] = l->option;
-      if (i == 0) break;
-      if (l->from_stage != stage) stage = l->from_stage, choice.ends[static_cast<std::size_t>(stage)] = i - 1;
-      l = &extended(*l, i);
+  const std::vector<Label>& complete() const { return history_.last()[static_cast<std::size_t>(stages_) - 1]; }
+
+  void finish() {
+    std::vector<Measure> measures;
+    for (const Label& label : complete()) {
+      Measure& mine = measures.emplace_back(too_long(), Bytes{0});
+      if (hopeless(label.bound)) continue;
+      const Choice choice = history_.choice_of(label);
+      const PlanValue value = task_.value(choice);
+      if (!value.fits) continue;
+      mine = value.measure();
+      result_.least = std::min(result_.least, mine);
+      const bool no_more = order_ && !result_.best && mine == known_;
+      if (mine >= known_ && !no_more) continue;
+      known_ = mine;
+      result_.best = choice, result_.value = value;
     }
-    return choice;
+    if (limit_.sketch || order_ || result_.lower_bound < kInfinite) return;
+    std::vector<bool> best;
+    for (const Measure& m : measures) best.push_back(m == result_.least);
+    if (std::ranges::count(best, true) > 0) result_.trail = tracks_.followed(task_, dominance_, history_, best);
   }
 
   const Task& task_;
   const std::vector<const Bound*>& bounds_;
   const LabelLimit& limit_;
+  const TieOrder* const order_;
+  static constexpr std::size_t kDropped = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t kMany = 1000;  // labels that are worth several threads
   static constexpr std::size_t kShares = 16;  // of memory, in a sketch
   static constexpr int kPatience = 64;  // labels between two looks at the clock
-  Picoseconds known_;
+  Measure known_;
   const int stages_;
   MayHave may_have_;
   int asked_ = 0;
   std::atomic<bool> late_ = false;
   int layer_ = 0;
-  Layer next_;
-  std::vector<Layer> history_;
+  bool ended_ = false;
+  History::Layer next_;
+  History history_;
+  Tracks tracks_;
   std::vector<Done> done_;
   std::map<std::tuple<int, int, int>, int> owners_;  // what an owner's label had, its option and its stage
   const Promise promise_;
@@ -386,7 +424,7 @@ class Labels {
 
 }  // namespace
 
-LabelResult search_labels(const Task& task, const std::vector<const Bound*>& bounds, Picoseconds known,
+LabelResult search_labels(const Task& task, const std::vector<const Bound*>& bounds, const Measure& known,
                           const LabelLimit& limit) {
   return Labels(task, bounds, known, limit).run();
 }

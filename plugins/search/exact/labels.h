@@ -8,6 +8,8 @@
 
 #include "bound.h"
 #include "task.h"
+#include "tie_order.h"
+#include "trail.h"
 
 namespace trellis::exact_search {
 
@@ -20,16 +22,23 @@ struct LabelLimit {
   // A sketch: only plans of these options are looked for, and labels with one future are told apart by little more than
   // the memory that they have left. Meets good plans soon and proves nothing.
   const MayHave* sketch = nullptr;
+  bool whole = false;  // all or nothing: ends where it would have to leave something out
+  // Of the best plans that are no more than `known`, the first one by this.
+  const TieOrder* order = nullptr;
+  // Only along this one, if it has been found, of plans with the measure `known`.
+  const Trail* trail = nullptr;
 };
 
 struct LabelResult {
-  std::optional<Choice> best;  // better than `known`, and fits
+  std::optional<Choice> best;  // it fits
   PlanValue value;
-  double lower_bound = 0;  // of the task's plans that are better than `known`; infinite where there is none, 0 of a sketch
+  double lower_bound = 0;  // of plans that were left out and may be less than `known`; infinite: none; 0 of a sketch
+  Measure least;           // no plan of the task is less, where nothing was left out
+  Trail trail;             // of its plans that have this measure
   std::int64_t labels = 0, dominated = 0, bounded = 0;
 };
 
-// `known`: only plans with a shorter step are looked for.
-LabelResult search_labels(const Task&, const std::vector<const Bound*>&, Picoseconds known, const LabelLimit&);
+// Only plans that are less than `known` are looked for, or that are no more.
+LabelResult search_labels(const Task&, const std::vector<const Bound*>&, const Measure& known, const LabelLimit&);
 
 }  // namespace trellis::exact_search

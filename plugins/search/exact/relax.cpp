@@ -28,7 +28,7 @@ class Relaxation {
   }
 
   void freely() {
-    result_.lower_bound = additive_bound(task_) * (1 - kRounding);
+    raise(additive_bound(task_));
     if (hopeless()) return;
     if (task_.stages() > 1) {
       solve(plain_weights(task_), Stages::one);
@@ -36,7 +36,7 @@ class Relaxation {
       // All stages once, and the slowest of the best balanced cut for the micro-batches that are left.
       const double chain = solve(chain_weights(task_), Stages::one)->total();
       const auto [most, ends] = slowest();
-      result_.lower_bound = std::max(result_.lower_bound, (chain + most) * (1 - kRounding));
+      raise(chain + most);
       if (!hopeless()) meet(first_plan(task_, ends));
       return;
     }
@@ -67,8 +67,12 @@ class Relaxation {
   std::shared_ptr<const Bound> solve(Weights weights, Stages how, const std::vector<int>* ends = nullptr) {
     auto bound = std::make_shared<const Bound>(task_, std::move(weights), how, ends);
     ++result_.solved;
-    if (how != Stages::given) result_.lower_bound = std::max(result_.lower_bound, bound->total() * (1 - kRounding));
+    if (how != Stages::given) raise(bound->total());
     return bound;
+  }
+  void raise(double bound) {
+    result_.certain = std::max(result_.certain, bound * (1 - kRounding));
+    result_.lower_bound = std::max(result_.lower_bound, result_.certain);
   }
 
   // Whether it fits; the best one stays.

@@ -11,7 +11,8 @@
 namespace trellis::exact_search {
 
 struct Relaxed {
-  double lower_bound = 0;                            // of every plan of the task, picoseconds a step
+  double lower_bound = 0;                            // of plans that are better than what is known, picoseconds a step
+  double certain = 0;                                // of every plan of the task
   std::vector<std::shared_ptr<const Bound>> bounds;  // the best ones, for label setting
   std::optional<Choice> best;                        // the best plan met that fits
   PlanValue value;

@@ -112,6 +112,10 @@ void Task::make_stages() {
   }
 }
 
+void Task::cap(Bytes most) {
+  for (StageShape& shape : stages_) shape.budget = std::min(shape.budget, most);
+}
+
 int Task::multiples_of(const Placement& placement) {
   const Multiples mine{placement.multiple(kBatch), placement.multiple(kSequence)};
   const auto known = std::ranges::find(multiples_, mine);

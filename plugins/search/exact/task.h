@@ -55,9 +55,17 @@ struct Choice {
   bool operator==(const Choice&) const = default;
 };
 
+// What plans of one batch are compared by; the less, the better.
+struct Measure {
+  Picoseconds step{0};
+  Bytes largest{0};  // of all stages
+  auto operator<=>(const Measure&) const = default;
+};
+
 struct PlanValue {
   Picoseconds step{0};
   Bytes largest{0};  // of all stages
+  Measure measure() const { return {step, largest}; }
   bool fits = false;
   std::vector<Bytes> memory;
 };
@@ -73,6 +81,9 @@ class Task {
   // A bound and a proof need no candidate that another one stands for; an order of equals needs all.
   enum class Keep { undominated, all };
   Task(const Problem&, const CostOracle&, const GlobalChoice&, const SharedShapes&, Keep = Keep::undominated);
+
+  // No stage may have more than this.
+  void cap(Bytes most);
 
   // Nothing can be derived for some layer.
   bool impossible() const { return impossible_; }

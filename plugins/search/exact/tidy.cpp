@@ -1,45 +1,16 @@
 #include "tidy.h"
 
 #include <algorithm>
-#include <compare>
 #include <map>
 #include <optional>
-#include <string>
 #include <utility>
 
+#include "order.h"
 #include "task.h"
 #include "trellis/plan/cost.h"
 
 namespace trellis::exact_search {
 namespace {
-
-// The order of plans that take as long.
-struct Rank {
-  Bytes largest{0};
-  int changes = 0;
-  std::vector<int> candidates;  // by layer, in Problem::candidates
-  auto operator<=>(const Rank&) const = default;
-};
-
-Bytes largest(const PlanCost& cost) { return *std::ranges::max_element(cost.memory); }
-
-int changes(const Plan& plan) {
-  int count = 0;
-  for (std::size_t i = 1; i < plan.layers.size(); ++i) count += plan.layers[i] != plan.layers[i - 1];
-  return count;
-}
-
-// Where a plan's layers are among the candidates of its choice; nothing where one is not.
-std::optional<std::vector<int>> candidates_of(const Problem& problem, const GlobalChoice& choice, const Plan& plan) {
-  std::vector<int> found;
-  for (std::size_t i = 0; i < plan.layers.size(); ++i) {
-    const std::vector<Candidate>& all = problem.candidates(static_cast<int>(i), choice);
-    const auto same = std::ranges::find(all, plan.layers[i], &Candidate::strategy);
-    if (same == all.end()) return std::nullopt;
-    found.push_back(static_cast<int>(same - all.begin()));
-  }
-  return found;
-}
 
 SharedShapes shapes_of(const Problem& problem, const GlobalChoice& choice, const std::vector<int>& candidates) {
   std::vector<const Placement*> placements;
@@ -58,18 +29,10 @@ struct Run {
 // Improves a plan of one task, a step at a time, the first that helps.
 class Tidying {
  public:
-  Tidying(const Task& task, Choice choice) : task_(task), choice_(std::move(choice)), value_(task.value(choice_)) {
+  Tidying(const Task& task, Choice choice)
+      : task_(task), choice_(std::move(choice)), value_(task.value(choice_)), strategies_(strategies_of(task)) {
     for (const auto& actions : task.actions()) work_of_one_ += static_cast<std::int64_t>(actions.size());
     work_of_one_ += task.layers();
-    // Options of different kinds may be one strategy.
-    std::map<std::string, int> numbers;
-    for (const Kind& kind : task.kinds()) {
-      auto& mine = strategies_.emplace_back();
-      for (int o = 0; o < static_cast<int>(kind.options.size()); ++o) {
-        const std::string words = to_string(task.strategy(kind.layer, o));
-        mine.push_back(numbers.try_emplace(words, static_cast<int>(numbers.size())).first->second);
-      }
-    }
     rank_ = rank(choice_, value_);
   }
 
@@ -88,7 +51,7 @@ class Tidying {
   int at(int layer) const { return choice_.options[static_cast<std::size_t>(layer)]; }
 
   Rank rank(const Choice& choice, const PlanValue& value) const {
-    Rank rank{.largest = value.largest};
+    Rank rank{.largest = value.largest, .ends = choice.ends};  // all plans here are of one choice
     int before = -1;
     for (int i = 0; i < task_.layers(); ++i) {
       const auto option = static_cast<std::size_t>(choice.options[static_cast<std::size_t>(i)]);
@@ -220,8 +183,8 @@ class Tidying {
   const Task& task_;
   Choice choice_;
   PlanValue value_;
+  const std::vector<std::vector<int>> strategies_;
   Rank rank_;
-  std::vector<std::vector<int>> strategies_;  // [kind][option]
   std::int64_t work_ = 0, work_of_one_ = 0;
 };
 
@@ -245,35 +208,24 @@ Plan tidied_here(const Problem& problem, const CostOracle& oracle, const Plan& p
   return tidying.fits() ? task.plan(tidying.run()) : plan;
 }
 
-std::optional<Rank> rank_of(const Problem& problem, const Plan& plan, const PlanCost& cost) {
-  const GlobalChoice* choice = problem.find_choice(plan);
-  if (!choice || !problem.fits(*choice, cost.memory)) return std::nullopt;
-  auto candidates = candidates_of(problem, *choice, plan);
-  if (!candidates) return std::nullopt;
-  return Rank{.largest = largest(cost), .changes = changes(plan), .candidates = std::move(*candidates)};
-}
-
-// The same strategies under another schedule or order of atoms; of equals the choice that comes first.
+// The same strategies under another schedule or order of atoms.
 Plan of_best_choice(const Problem& problem, const CostOracle& oracle, const Plan& plan) {
   constexpr int kMostChoices = 16;
   const PlanCost cost = oracle.step(plan);
-  std::optional<Rank> best = rank_of(problem, plan, cost);
+  std::optional<Rank> best = rank_of(problem, plan, cost.memory);
   if (!best) return plan;
   Plan result = plan;
   int tried = 0;
-  bool before_own = true;
   for (const GlobalChoice& choice : problem.choices) {
-    if (choice == choice_of(plan)) before_own = false;
     if (choice.batch != plan.batch || choice.micro_batches != plan.micro_batches || choice == choice_of(plan) ||
         choice.stages != static_cast<int>(plan.stages.size()) || ++tried > kMostChoices)
       continue;
     Plan other = plan;
     other.atoms = choice.atoms, other.schedule = choice.schedule;
     const std::optional<PlanCost> other_cost = step_if_possible(oracle, other);
-    if (!other_cost || other_cost->step != cost.step) continue;
-    std::optional<Rank> rank = rank_of(problem, other, *other_cost);
-    if (!rank || *rank > *best || (*rank == *best && !before_own)) continue;
-    before_own = false;  // of equals the first stays
+    if (!other_cost || other_cost->step != cost.step || !problem.fits(choice, other_cost->memory)) continue;
+    std::optional<Rank> rank = rank_of(problem, other, other_cost->memory);
+    if (!rank || *rank >= *best) continue;
     best = std::move(rank), result = std::move(other);
   }
   return result;

@@ -62,7 +62,7 @@ TEST_CASE("exact equals trying all on 300 pipelines of few layers a stage") {
 }
 
 TEST_CASE("exact equals trying all on 500 problems of real programs") {
-  int with_answer = 0, pipelines = 0, mixed = 0;
+  int with_answer = 0, pipelines = 0, mixed = 0, with_ties = 0;
   std::mt19937 random(11);
   MESSAGE("seed 11");
   const auto number = [&](int low, int high) {
@@ -109,13 +109,16 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
     }
     SearchLog log;
     const auto plan = test::search("exact")->solve(problem, oracle, Options::empty(), log);
-    const std::optional<Score> best = by_trying_all(problem, oracle);
-    REQUIRE(plan.has_value() == best.has_value());
+    const test::First first = test::first_by_trying_all(problem, oracle);
+    REQUIRE(plan.has_value() == first.score.has_value());
     if (!plan) continue;
     const PlanCost cost = oracle.step(*plan);
     CAPTURE(to_yaml(*plan));
-    REQUIRE(score(*plan, cost) == *best);
+    REQUIRE(score(*plan, cost) == *first.score);
     CHECK(log.status == "optimal, proven");
+    CHECK(test::precedence(problem, *plan, cost) == first.tie);
+    CHECK(log.notes["ties"] == "proven");
+    with_ties += first.as_fast > 1;
     CHECK(*log.lower_bound <= to_seconds(cost.step) * (1 + 1e-12));
     ++with_answer, pipelines += plan->stages.size() > 1;
     REQUIRE(problem.fits(choice_of(*plan), cost.memory));
@@ -124,6 +127,7 @@ TEST_CASE("exact equals trying all on 500 problems of real programs") {
   CHECK(with_answer > 400 / kShare);
   CHECK(pipelines > 50 / kShare);
   CHECK(mixed > 200 / kShare);
+  MESSAGE(with_ties << " with ties");
 }
 
 TEST_CASE("under a limit of labels exact gives the same plan and bound each time, and the bound holds") {
