@@ -141,9 +141,9 @@ def vit_loss(model, b):
     return model(pixel_values=b["pixels"].to(dtype), labels=b["labels"].flatten(), interpolate_pos_encoding=True).loss
 
 
-def untied_t5():
+def untied_t5(**options):
     """Since 5.0 a head of its own is one that the files have; config.json only says whether its input is scaled."""
-    model = T5ForConditionalGeneration(T5Config(**T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False))
+    model = T5ForConditionalGeneration(T5Config(**T5, **options))
     model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     model.config.tie_word_embeddings = False
     return model
@@ -175,7 +175,11 @@ CASES = {
     "vit-larger-images": (lambda: ViTForImageClassification(ViTConfig(**VIT)), lambda: vit_batch(10), vit_loss,
                           {"image_size": 10}),
     "t5": (lambda: T5ForConditionalGeneration(T5Config(**T5)), t5_batch, t5_loss, T5_LENGTHS),
-    "t5-untied-gated": (untied_t5, t5_batch, t5_loss, T5_LENGTHS),
+    "t5-untied-gated": (lambda: untied_t5(feed_forward_proj="gated-gelu", tie_word_embeddings=False), t5_batch, t5_loss,
+                        T5_LENGTHS),
+    "t5-tied-unscaled": (lambda: T5ForConditionalGeneration(T5Config(**T5, tie_word_embeddings=False)), t5_batch, t5_loss,
+                         T5_LENGTHS),
+    "t5-untied-scaled": (untied_t5, t5_batch, t5_loss, T5_LENGTHS),
     "gpt2": (lambda: GPT2LMHeadModel(GPT2Config(**GPT2)), text_batch, causal_loss, {}),
     "llama": (lambda: LlamaForCausalLM(LlamaConfig(**LLAMA)), text_batch, causal_loss, {}),
     "llama-tied-bias": (lambda: LlamaForCausalLM(LlamaConfig(
@@ -195,6 +199,12 @@ CASES = {
     "qwen2-windows": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA, use_sliding_window=True, sliding_window=4,
                                                            max_window_layers=1)), text_batch, causal_loss, {}),
 }
+
+
+# Of these T5s with weights by seed 11 bf16 is no judge. Where the library's norm is made to round once rather than twice, and
+# its attention to compute in float32, its own logits of "t5" move by 4.0e-2 of the largest; its two implementations of
+# attention are 6.5e-2 apart for "t5-untied-scaled". By this seed they are 1.0e-2 apart at most, and so from float64.
+SEEDS = {"t5": 23, "t5-tied-unscaled": 23, "t5-untied-scaled": 23}
 
 
 def randomize(model, seed):
@@ -302,7 +312,7 @@ def make(name):
     model.set_attn_implementation("sdpa")
     if name.endswith("-dropout"):
         model.train().set_attn_implementation("eager")
-    randomize(model, 11)
+    randomize(model, SEEDS.get(name, 11))
     model.save_pretrained(folder)
     weights = {k: v.clone() for k, v in model.state_dict().items()}
     batch = batch_of()

@@ -21,7 +21,7 @@ namespace {
 
 const std::vector<std::string> kGoldens = {
     "bert-masked-lm", "bert-untied", "bert-pretraining", "bert-classification", "vit",  "vit-no-bias",
-    "vit-larger-images", "t5", "t5-untied-gated", "gpt2", "gpt2-dropout", "llama", "llama-dropout", "bert-dropout", "vit-dropout", "t5-dropout", "llama-tied-bias", "llama3", "mistral", "qwen2", "qwen2-windows"};
+    "vit-larger-images", "t5", "t5-untied-gated", "t5-tied-unscaled", "t5-untied-scaled", "gpt2", "gpt2-dropout", "llama", "llama-dropout", "bert-dropout", "vit-dropout", "t5-dropout", "llama-tied-bias", "llama3", "mistral", "qwen2", "qwen2-windows"};
 
 // What Trellis computes of a folder in a step on one rank.
 struct Computed {
