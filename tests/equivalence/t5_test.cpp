@@ -28,7 +28,7 @@ at::Tensor bias(const at::Tensor& table, std::int64_t length, bool causal) {
 
 struct PlainT5 {
   const PlainInputs& in;
-  bool gated, tied;
+  bool gated, tied, scaled;
 
   at::Tensor attention(const std::string& name, const at::Tensor& x, const at::Tensor& memory, const at::Tensor& added) const {
     const auto heads = [&](const at::Tensor& t) { return t.view({t.size(0), t.size(1), 4, 6}); };
@@ -56,7 +56,8 @@ struct PlainT5 {
       x = mlp(layer, attention(layer + ".cross", x, memory, hidden));
     }
     x = in.rms_norm(x, "layers.6.norm", 1e-6);
-    const at::Tensor head = tied ? table / 4.0 : in("layers.6.lm_head.weight");
+    if (scaled) x = x / 4.0;
+    const at::Tensor head = tied ? table : in("layers.6.lm_head.weight");
     return plain_cross_entropy(at::matmul(x, head.t()).narrow(-1, 0, 37), in.field("labels"));
   }
 };
@@ -69,14 +70,19 @@ void alone(const std::string& two, const std::string& four) {
 
 }  // namespace
 
-TEST_CASE("t5 on one rank has the loss and the gradients of the plain formula, gated or not, tied or not") {
-  for (const bool gated : {false, true})
-    for (const bool tied : {false, true}) {
-      CAPTURE(gated);
-      CAPTURE(tied);
-      Trained trained(kT5 + (gated ? "activation: gated_gelu\n" : "") + (tied ? "" : "tied: off\n"), {}, "t5");
-      compare_with_plain(trained, [&](const PlainInputs& in) { return PlainT5{in, gated, tied}.loss(); });
-    }
+TEST_CASE("t5 on one rank has the loss and the gradients of the plain formula, gated or not, tied or not, scaled or not") {
+  struct Case {
+    bool gated, tied, scaled;
+    std::string options;
+  };
+  for (const Case& c : {Case{false, true, true, ""}, Case{false, false, false, "tied: off\n"},
+                        Case{true, true, true, "activation: gated_gelu\n"},
+                        Case{true, false, false, "activation: gated_gelu\ntied: off\n"},
+                        Case{false, true, false, "scaled: off\n"}, Case{false, false, true, "tied: off\nscaled: on\n"}}) {
+    INFO(c.options);
+    Trained trained(kT5 + c.options, {}, "t5");
+    compare_with_plain(trained, [&](const PlainInputs& in) { return PlainT5{in, c.gated, c.tied, c.scaled}.loss(); });
+  }
 }
 
 TEST_CASE("t5 trains like one rank under each dimension alone") {

@@ -1,4 +1,4 @@
-// A golden folder: a public model, the batch it was given, its loss and its gradients.
+// A golden folder: a public model, the batch it was given, its loss, its outputs and its gradients.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -58,9 +58,10 @@ inline nlohmann::json read_golden(const std::string& name) {
   return nlohmann::json::parse(read_file(golden_path(name) / "golden.json"));
 }
 
-// F32 or F64, as float64.
+// F32, BF16 or F64, as float64.
 inline at::Tensor tensor_of(const TensorView& view) {
-  const at::Tensor tensor = at::empty(view.shape, view.dtype == "F64" ? at::kDouble : at::kFloat);
+  const auto type = view.dtype == "F64" ? at::kDouble : view.dtype == "BF16" ? at::kBFloat16 : at::kFloat;
+  const at::Tensor tensor = at::empty(view.shape, type);
   REQUIRE(tensor.nbytes() == view.bytes.size());
   std::memcpy(tensor.data_ptr(), view.bytes.data(), view.bytes.size());
   return tensor.to(at::kDouble);

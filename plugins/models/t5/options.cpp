@@ -21,6 +21,7 @@ void T5Options::each(OptionFields f) {
   f.size("buckets", buckets, 32);
   f.size("max_distance", max_distance, 128);
   f.flag("tied", tied, true);
+  f.flag("scaled", scaled, tied);
   f.probability("dropout", dropout);
   f.probability("attention_dropout", attention_dropout, dropout);
   f.positive("norm_eps", norm_eps, 1e-6);

@@ -18,7 +18,8 @@ struct T5Options {
   std::int64_t vocab, vocab_multiple;   // tables have vocab rounded up; the loss masks the surplus
   std::int64_t sequence, target;        // tokens of the encoder's and of the decoder's sequence
   std::int64_t buckets, max_distance;   // of the biases by distance
-  bool tied;                            // the head's table is the embedding's, and its input scaled by 1 / sqrt(hidden)
+  bool tied;                            // the head's table is the embedding's
+  bool scaled;                          // the head's input is, by 1 / sqrt(hidden)
   double dropout, attention_dropout, norm_eps;
   double init_factor;                   // of all initial weights
   std::int64_t loss_chunk;              // tokens whose logits exist at a time

@@ -25,21 +25,13 @@ std::string read_activation(const Options& config) {
   return gated ? "gated_gelu" : "relu";
 }
 
-// Older libraries tie the head as config.json says, newer ones unless the head differs from the table; both scale its
-// input unless config.json says that it is not tied.
-bool read_tied(const Options& config, const WeightTensors& tensors, std::vector<std::string>& notes) {
+// A head is tied unless the tensors have one that differs from the table. Newer files say in scale_decoder_outputs whether
+// its input is scaled; older ones, whose library scales where it ties, in tie_word_embeddings.
+void read_head(T5Options& o, const Options& config, const WeightTensors& tensors, std::vector<std::string>& notes) {
   const bool said = config.get("tie_word_embeddings", true);
-  const bool scaled = config.get("scale_decoder_outputs", said);
-  const bool is_tied = tensors.has(kHead) ? tied(said, kHead, kTable, tensors, notes) : true;
-  if (is_tied == scaled) return is_tied;
-  const char* key = config.has("scale_decoder_outputs") ? "scale_decoder_outputs" : "tie_word_embeddings";
-  config.reject(key,
-                is_tied ? "a head that is tied, and whose input is not scaled, is not supported"
-                        : "a head of its own whose input is scaled is not supported",
-                fmt::format("the tensors have {}; supported: tied and scaled (T5), or neither (T5 1.1)",
-                            !tensors.has(kHead) ? "no lm_head.weight"
-                            : is_tied           ? "lm_head.weight equal to shared.weight"
-                                                : "an lm_head.weight that is not shared.weight"));
+  o.scaled = config.get("scale_decoder_outputs", said);
+  const bool equal = tensors.has(kHead) && tensors.has(kTable) && tensors.equal(kHead, kTable);
+  o.tied = !tensors.has(kHead) || tied(said || equal, kHead, kTable, tensors, notes);
 }
 
 }  // namespace
@@ -69,7 +61,7 @@ ConfigReading T5Weights::read_config(const Options& config, const WeightTensors&
   o.init_factor = positive(config, "initializer_factor", 1.0);
   require(config, "is_decoder", false);
   require(config, "is_encoder_decoder", true);
-  o.tied = read_tied(config, tensors, reading.notes);
+  read_head(o, config, tensors, reading.notes);
   const auto positions = config.find<std::int64_t>("n_positions");
   if (positions) o.sequence = in_range(config, "n_positions", *positions, kMostPositions);
   else
@@ -106,7 +98,7 @@ std::string T5Weights::write_config(const Options& options) const {
                        {"eos_token_id", 1},
                        {"decoder_start_token_id", 0},
                        {"tie_word_embeddings", o.tied},
-                       {"scale_decoder_outputs", o.tied}};
+                       {"scale_decoder_outputs", o.scaled}};
   return config.dump(2) + "\n";
 }
 

@@ -88,7 +88,7 @@ LayerSpec head(const T5Options& o) {
   LayerBuilder b("head", o.dims());
   ValueId x = b.rms_norm("norm", b.input("hidden", {"batch", "target", "hidden"}), o.norm_eps);
   x = b.dropout("dropout", x, o.dropout);
-  if (o.tied) x = b.scale("scale", x, 1 / std::sqrt(static_cast<double>(o.hidden)));
+  if (o.scaled) x = b.scale("scale", x, 1 / std::sqrt(static_cast<double>(o.hidden)));
   b.loss(b.cross_entropy("lm_head", x, b.field("labels", kTarget), "vocab", o.vocab, o.init_factor, o.tied ? kTable : "",
                          o.loss_chunk));
   return b.build();

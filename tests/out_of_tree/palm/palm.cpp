@@ -1,5 +1,6 @@
 // Family palm: decoders in which attention and MLP read the same norm and are added side by side (Chowdhery et al.,
-// "PaLM", 2022, section 2): rotary positions, one key head for all query heads, a silu gate, no biases, a tied head.
+// "PaLM", 2022, section 2): rotary positions, one key head for all query heads, a silu gate, no biases, a tied head. The last
+// ones may attend to a memory, all to the same, instead of to what they get.
 #include <cmath>
 #include <string>
 
@@ -15,13 +16,15 @@ constexpr const char* kTable = "embedding.weight";  // the head's table is the e
 
 struct PalmOptions {
   std::int64_t hidden, layers, heads, ffn, vocab, sequence;
+  std::int64_t cross_layers;  // of the layers, the last ones, which attend to a memory
 
   static PalmOptions read(const Options& options) {
-    const auto positive = [&](const char* key, std::int64_t otherwise) {
+    const auto at_least = [&](std::int64_t least, const char* key, std::int64_t otherwise) {
       const std::int64_t value = options.get(key, otherwise);
-      if (value < 1) options.reject(key, fmt::format("expected 1 or more, found {}", value));
+      if (value < least) options.reject(key, fmt::format("expected {} or more, found {}", least, value));
       return value;
     };
+    const auto positive = [&](const char* key, std::int64_t otherwise) { return at_least(1, key, otherwise); };
     PalmOptions o{};
     o.hidden = positive("hidden", 512);
     o.layers = positive("layers", 8);
@@ -29,6 +32,9 @@ struct PalmOptions {
     o.ffn = positive("ffn", 4 * o.hidden);
     o.vocab = positive("vocab", 257);
     o.sequence = positive("sequence", 256);
+    o.cross_layers = at_least(0, "cross_layers", 0);
+    if (o.cross_layers > o.layers)
+      options.reject("cross_layers", fmt::format("found {}, of {} layers", o.cross_layers, o.layers));
     if (o.hidden % (2 * o.heads) != 0)
       options.reject("heads", fmt::format("{} heads do not cut hidden {} into pairs", o.heads, o.hidden),
                      "rotary positions rotate pairs of a head's features");
@@ -57,17 +63,16 @@ LayerSpec embedding(const PalmOptions& o) {
   return b.build();
 }
 
-LayerSpec block(const PalmOptions& o) {
+// Attention to x itself, or to a memory where there is one, and beside it the MLP.
+ValueId side_by_side(LayerBuilder& b, const PalmOptions& o, ValueId x, ValueId memory = -1) {
   // Two products write to the residual stream in each layer.
   const double out_std = kInitStd / std::sqrt(2.0 * static_cast<double>(o.layers));
-  LayerBuilder b("block", o.dims());
-  const ValueId x = b.input("hidden", {"batch", "sequence", "hidden"});
   const ValueId positions = b.field("positions", {"batch", "sequence"});
-  const ValueId h = b.layer_norm("norm", x, kEps, /*bias=*/false);
+  const ValueId h = b.layer_norm("norm", x, kEps, /*bias=*/false), from = memory < 0 ? h : memory;
 
   const ValueId q = b.linear("attn.q", h, {"kv_heads", "queries_per_kv", "head_dim"}, false, kInitStd);
-  const ValueId k = b.linear("attn.k", h, {"kv_heads", "head_dim"}, false, kInitStd);
-  const ValueId v = b.linear("attn.v", h, {"kv_heads", "head_dim"}, false, kInitStd);
+  const ValueId k = b.linear("attn.k", from, {"kv_heads", "head_dim"}, false, kInitStd);
+  const ValueId v = b.linear("attn.v", from, {"kv_heads", "head_dim"}, false, kInitStd);
   const ValueId rotated_q = b.rotary("attn.rotary_q", q, positions, kTheta);
   const ValueId rotated_k = b.rotary("attn.rotary_k", k, positions, kTheta);
   const ValueId core = b.attention("attn.core", rotated_q, rotated_k, v, {.causal = true});
@@ -76,8 +81,31 @@ LayerSpec block(const PalmOptions& o) {
   const ValueId gate = b.silu("mlp.act", b.linear("mlp.gate", h, {"ffn"}, false, kInitStd));
   const ValueId up = b.linear("mlp.up", h, {"ffn"}, false, kInitStd);
   const ValueId mlp = b.linear("mlp.down", b.multiply("mlp.gated", gate, up), {"hidden"}, false, out_std);
+  return b.add("sum", x, b.add("parts", attention, mlp));
+}
 
-  b.output("hidden", b.add("sum", x, b.add("parts", attention, mlp)));
+LayerSpec block(const PalmOptions& o) {
+  LayerBuilder b("block", o.dims());
+  b.output("hidden", side_by_side(b, o, b.input("hidden", {"batch", "sequence", "hidden"})));
+  return b.build();
+}
+
+// What the blocks behind it attend to (Sun et al., "You only cache once", 2024).
+LayerSpec memory(const PalmOptions& o) {
+  LayerBuilder b("memory", o.dims());
+  const ValueId x = b.input("hidden", {"batch", "sequence", "hidden"});
+  b.output("memory", b.layer_norm("norm", x, kEps, /*bias=*/false));
+  b.output("hidden", x);
+  return b.build();
+}
+
+// It hands the memory on, to its next and over the border of a stage, unless nobody needs it any more.
+LayerSpec cross_block(const PalmOptions& o, bool last) {
+  LayerBuilder b(last ? "last_cross_block" : "cross_block", o.dims());
+  const ValueId x = b.input("hidden", {"batch", "sequence", "hidden"});
+  const ValueId memory = b.input("memory", {"batch", "sequence", "hidden"});
+  b.output("hidden", side_by_side(b, o, x, memory));
+  if (!last) b.output("memory", memory);
   return b.build();
 }
 
@@ -97,10 +125,18 @@ class Palm final : public ModelFamily {
     ModelSpec model;
     model.family = "palm";
     model.summary = fmt::format("palm, {} layers, hidden {}", o.layers, o.hidden);
-    model.layers.push_back(std::make_shared<const LayerSpec>(embedding(o)));
-    model.layers.insert(model.layers.end(), static_cast<std::size_t>(o.layers),
-                        std::make_shared<const LayerSpec>(block(o)));  // equal layers are one object
-    model.layers.push_back(std::make_shared<const LayerSpec>(head(o)));
+    const auto add = [&](std::int64_t count, LayerSpec layer) {  // equal layers are one object
+      model.layers.insert(model.layers.end(), static_cast<std::size_t>(count),
+                          std::make_shared<const LayerSpec>(std::move(layer)));
+    };
+    add(1, embedding(o));
+    add(o.layers - o.cross_layers, block(o));
+    if (o.cross_layers > 0) {
+      add(1, memory(o));
+      add(o.cross_layers - 1, cross_block(o, /*last=*/false));
+      add(1, cross_block(o, /*last=*/true));
+    }
+    add(1, head(o));
     model.sequence = o.sequence;
     model.vocab = o.vocab;
     return model;
@@ -111,6 +147,7 @@ class Palm final : public ModelFamily {
     const PalmOptions o = PalmOptions::read(options);
     Options small = Options::empty("shrunk palm");
     small.set("layers", fmt::format("{}", std::min<std::int64_t>(o.layers, 3)));
+    small.set("cross_layers", fmt::format("{}", std::min<std::int64_t>(o.cross_layers, 2)));
     for (const auto& [key, value] :
          {std::pair("hidden", "16"), {"heads", "4"}, {"ffn", "32"}, {"vocab", "37"}, {"sequence", "12"}})
       small.set(key, value);

@@ -238,13 +238,24 @@ TEST_CASE("T5's bias by distance is one table a side, by buckets and heads") {
   CHECK(view.shape == Shape{8, 2});
 }
 
-TEST_CASE("a T5 head is tied and scaled, or neither") {
-  CHECK(Changed("t5-untied-gated").imported().options.get("tied", true) == false);
-  CHECK(contains(Changed("t5").say("\"scale_decoder_outputs\": true", "\"scale_decoder_outputs\": false").told(),
-                 "scale_decoder_outputs: a head that is tied, and whose input is not scaled, is not supported\n"
-                 "    the tensors have no lm_head.weight; supported: tied and scaled (T5), or neither (T5 1.1)"));
-  CHECK(contains(Changed("t5").add("lm_head.weight", {19, 8}).told(),
-                 "scale_decoder_outputs: a head of its own whose input is scaled is not supported"));
+TEST_CASE("whether a T5 head is tied the tensors say, and whether its input is scaled config.json") {
+  const std::string kTies = "\"tie_word_embeddings\": true", kScales = "\"scale_decoder_outputs\": true,\n";
+  const auto head_of = [](Changed&& folder) {
+    const Options options = folder.imported().options;
+    return std::string(options.get("tied", true) ? "tied" : "own") + (options.get("scaled", true) ? ", scaled" : "");
+  };
+  CHECK(head_of(Changed("t5")) == "tied, scaled");
+  CHECK(head_of(Changed("t5-untied-gated")) == "own");
+  CHECK(head_of(Changed("t5-tied-unscaled")) == "tied");
+  CHECK(head_of(Changed("t5-untied-scaled")) == "own, scaled");
+  // Files of older libraries have no scale_decoder_outputs.
+  CHECK(head_of(std::move(Changed("t5").say(kScales, ""))) == "tied, scaled");
+  CHECK(head_of(std::move(Changed("t5").say(kScales, "").say(kTies, "\"tie_word_embeddings\": false"))) == "tied");
+  CHECK(head_of(std::move(Changed("t5").say(kScales, "").add("lm_head.weight", {19, 8}))) == "own, scaled");
+  CHECK(head_of(std::move(Changed("t5").say(kTies, "\"tie_word_embeddings\": false").copy("shared.weight", "lm_head.weight"))) ==
+        "tied, scaled");
+  CHECK(Changed("t5").add("lm_head.weight", {19, 8}).imported().notes.front() ==
+        "lm_head.weight differs from shared.weight: the tables are not tied, though config.json says so");
   CHECK(contains(Changed("t5").say("\"relu\"", "\"gelu\"").say("\"relu\"", "\"gated-silu\"").told(),
                  "feed_forward_proj: 'gated-silu' is not supported\n    supported: relu, gated-gelu"));
   CHECK(contains(Changed("t5").say("T5ForConditionalGeneration", "T5EncoderModel").told(),
@@ -322,6 +333,7 @@ TEST_CASE("what families write as config.json they read back") {
   for (const Case& c : {Case{"bert", "layers: 1\ntask: classification\nclasses: 7\nactivation: gelu\n"},
                         Case{"bert", "layers: 1\ntask: pretraining\ndropout: 0.25\n"},
                         Case{"t5", "layers: 1\ndecoder_layers: 2\nactivation: gated_gelu\ntied: off\ndropout: 0.1\n"},
+                        Case{"t5", "layers: 1\ntied: off\nscaled: on\n"},
                         Case{"vit", "layers: 1\nimage_size: 32\npatch_size: 8\nclasses: 7\nqkv_bias: off\n"}}) {
     class Nothing final : public WeightTensors {
       bool has(std::string_view tensor) const override {
