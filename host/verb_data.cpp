@@ -115,7 +115,10 @@ void add_tokenize(CLI::App& data, Context& context) {
                    "a *.model "
                    "of SentencePiece, or a folder with one of them")
       ->type_name("FILE");
-  verb->add_option("--out", args->out, "What to write: PREFIX.bin and PREFIX.idx. Its folder is made where it is missing")->required()->type_name("PREFIX");
+  verb->add_option("--out", args->out,
+                   "What to write: PREFIX.bin and PREFIX.idx. Their folder is made where it is missing")
+      ->required()
+      ->type_name("PREFIX");
   verb->add_option(
           "--documents", args->documents,
           "What a document is: files, lines, or jsonl (a JSON object a line). Default: jsonl where all files are named "

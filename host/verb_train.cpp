@@ -66,7 +66,8 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
   const std::vector<std::string> classes = data::check_data(run, model, ops);
   if (const auto weights = open_weights(run, model, catalog)) {
     for (const std::string& change : changes(*weights)) log().info("weights: {}", change);
-    if (const std::string remark = compare_classes(run, weights.get(), classes); !remark.empty()) log().warn("weights: {}", remark);
+    const std::string remark = compare_classes(run, weights.get(), classes);
+    if (!remark.empty()) log().warn("weights: {}", remark);
   }
   check_export(run, catalog);
 }

@@ -76,7 +76,8 @@ class ClassFolders final : public ImageSet {
     for (const std::string& name : found) {
       const auto at = std::ranges::find(classes_, name);
       if (at == classes_.end())
-        fail("'{}' has a class '{}', which is none of those that are trained on: {}", folder.string(), name, some_of(classes_));
+        fail("'{}' has a class '{}', which is none of those that are trained on: {}", folder.string(), name,
+             some_of(classes_));
       const std::vector<fs::path> files = files_below(folder / name);
       if (files.empty()) fail("class folder '{}' has no image", (folder / name).string());
       for (const fs::path& file : files) entries_.push_back({file, at - classes_.begin()});

@@ -62,9 +62,11 @@ bool is_causal(const ModelSpec& model) {
 
 void warn(const RunFile& run, const ModelSpec& model, const Fields& fields) {
   if (run.data.is_masked() && is_causal(model))
-    log().warn("data '{}': attention of this model is causal, so a masked token is told from those before it alone", run.data.use);
+    log().warn("data '{}': attention of this model is causal, so a masked token is told from those before it alone",
+               run.data.use);
   if (run.data.use == "sentence_pairs" && !fields.contains("next_sentence_labels"))
-    log().warn("data 'sentence_pairs': the model does not read whether the second sentence follows (family bert has model.task=pretraining)");
+    log().warn("data 'sentence_pairs': the model does not read whether the second sentence follows (family bert has "
+               "model.task=pretraining)");
 }
 
 }  // namespace
@@ -82,13 +84,15 @@ void check_suits(const RunFile& run, const ModelSpec& model, const OpLibrary& op
   const Fields fields = fields_of(model, ops);
   const std::string suited = suited_data(model, ops);
   if (!kind.labels_samples && labels_samples(fields))
-    refuse(run, fmt::format("data '{}' has labels of tokens, and the model reads one for each sample", run.data.use), suited);
+    refuse(run, fmt::format("data '{}' has labels of tokens, and the model reads one for each sample", run.data.use),
+           suited);
   if (kind.labels_samples && !labels_samples(fields))
     refuse(run, fmt::format("data '{}' has a label for each text, and the model reads {}", run.data.use,
                             fields.contains("labels") ? "one for each token" : "no labels"),
            fmt::format("{}{}family bert has model.task=classification", suited, suited.empty() ? "" : "; for labels of texts "));
   if (kind.use == "span_corruption" && !fields.contains("decoder_ids"))
-    refuse(run, "data 'span_corruption' trains models with an encoder and a decoder, and this one reads no 'decoder_ids'", suited);
+    refuse(run, "data 'span_corruption' trains models with an encoder and a decoder, and this one reads no 'decoder_ids'",
+           suited);
   for (const auto& [name, field] : fields)
     if (std::ranges::count(kind.fields, name) == 0)
       refuse(run, fmt::format("data '{}' has no field '{}', which the model reads", run.data.use, name),

@@ -64,7 +64,9 @@ void take_away(Node& base, Node& over, const std::string& path) {
     if (old || entry.value->kind != Kind::nothing) continue;
     std::vector<std::string> there;
     for (const Entry& other : base.entries) there.push_back(other.key);
-    throw Error(ExitCode::usage, fmt::format("{}=null takes a key of the run file away, and it has none of that name", joined(path, entry.key)),
+    throw Error(ExitCode::usage,
+                fmt::format("{}=null takes a key of the run file away, and it has none of that name",
+                            joined(path, entry.key)),
                 suggestion_hint(entry.key, there, "there are"), entry.mark);
   }
   std::erase_if(base.entries, [&](const Entry& entry) {

@@ -24,7 +24,9 @@ std::optional<std::size_t> number_of_class(const std::string& text) {
 
 // The data's classes in an order that leaves those of the head in their places; empty where there are too many.
 std::vector<std::string> as_in_head(std::vector<std::string> head, const std::vector<std::string>& data) {
-  const auto has = [](const std::vector<std::string>& names, const std::string& name) { return std::ranges::count(names, name) > 0; };
+  const auto has = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::ranges::count(names, name) > 0;
+  };
   for (const std::string& name : data) {
     if (has(head, name)) continue;
     const auto free = std::ranges::find_if(head, [&](const std::string& other) { return !has(data, other); });
@@ -63,7 +65,8 @@ std::string compare_classes(const std::vector<std::string>& head, const std::vec
     if (i < head.size() && head[i] == data[i]) continue;
     if (const auto there = std::ranges::find(head, data[i]); there != head.end())
       throw Error(ExitCode::bad_input,
-                  fmt::format("class '{}' has label {} in the data, and {} in the head that was trained", data[i], i, there - head.begin()),
+                  fmt::format("class '{}' has label {} in the data, and {} in the head that was trained", data[i], i,
+                              there - head.begin()),
                   hint(head, data));
     if (i < head.size() && !head[i].empty()) others.push_back(fmt::format("'{}' (was '{}')", data[i], head[i]));
   }

@@ -166,7 +166,8 @@ namespace {
 // model_type of a config.json for the run's model; empty where there is none for it.
 std::string type_of(const RunFile& run, const ModelFamily& family) {
   try {
-    return Json::parse(public_weights(family, run.model.use).write_config(run.model.options)).at("model_type").get<std::string>();
+    const std::string config = public_weights(family, run.model.use).write_config(run.model.options);
+    return Json::parse(config).at("model_type").get<std::string>();
   } catch (const Error&) {
     return {};
   }
@@ -184,8 +185,9 @@ std::string other_type(const RunFile& run, const ModelFamily& family, const std:
   const std::vector<std::string> known = public_weights(family, run.model.use).model_types();
   const bool is_known = std::ranges::count(known, theirs) > 0;
   if (theirs == ours || (ours.empty() && is_known)) return {};
-  const std::string types = fmt::format("'{}' has a model of type '{}', and the run's model, of family {}, {}", run.weights.string(), theirs,
-                                        run.model.use, ours.empty() ? "is of none" : fmt::format("is of type '{}'", ours));
+  const std::string types =
+      fmt::format("'{}' has a model of type '{}', and the run's model, of family {}, {}", run.weights.string(), theirs,
+                  run.model.use, ours.empty() ? "is of none" : fmt::format("is of type '{}'", ours));
   return is_known ? fmt::format("{}: {}", types, misfit) : types;  // what lacks of another family's tensors says nothing
 }
 
