@@ -1,7 +1,6 @@
 #include "host/planning.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <thread>
 
 #include "trellis/plan/logging.h"
@@ -37,16 +36,6 @@ int devices_of(const RunFile& run, std::optional<int> asked) {
   return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostRanks);
 }
 
-// Threads of a rank, as far as they can be known: those that the run file says, or those that train takes on this machine.
-int threads_of(const RunFile& run, int devices) {
-  if (run.devices.kind != "cpu") return 1;
-  if (run.devices.threads > 0) return run.devices.threads;
-  if (run.profile.has("cluster")) return 1;
-  const char* const asked = std::getenv("OMP_NUM_THREADS");
-  if (const int threads = asked ? std::atoi(asked) : 0; threads > 0) return threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / devices);
-}
-
 }  // namespace
 
 Planning Planning::load(const Context& context, const std::filesystem::path& run_file,
@@ -58,9 +47,8 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
   p.model = describe_model(p.run, *p.catalog);
   auto ops = std::make_shared<OpLibrary>();
   p.catalog->load_ops(*ops);
-  p.devices = devices_of(p.run, devices);
-  ops->set_threads(threads_of(p.run, p.devices));
   p.ops = std::move(ops);
+  p.devices = devices_of(p.run, devices);
 
   const Options section = p.run.profile.with_owner("section 'profile'");
   if (const auto cluster = section.find<std::string>("cluster"))

@@ -1,6 +1,5 @@
 #include "run/train/setup.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -48,10 +47,7 @@ void Setup::plan(const TrainRequest& request, int devices) {
   request.catalog->load_ops(ops);
   load_kernels(*request.catalog, kernels);
   take_products();
-  if (run.devices.kind == "cpu") {
-    ops.set_products_in_place(kernels.products().in_place());
-    ops.set_threads(at::get_num_threads());
-  }
+  if (run.devices.kind == "cpu") ops.set_products_in_place(kernels.products().in_place());
   const Plan plan = plan_of(run, model, dimensions, devices, request.plan_file);
   compiled = compile(plan, model, dimensions, ops, run.train.dtype);
   schedule = &schedule_of(dimensions, plan.schedule);

@@ -155,10 +155,6 @@ TEST_CASE("attention splits over batch and heads only") {
   CHECK(a.scratch(Pass::backward) == 2 * 32 * 12 * 4);
   CHECK(Asked("attention", Dtype::bf16).scratch(Pass::backward) == (4 * 2 * 12 * 16 + 4 * 2 * 12 * 8 + 2 * 32 * 12) * 4);
   CHECK(a.flops(Pass::backward) == 10 * 2 * 4 * 12 * 12 * 4 / 2);
-  Asked threads("attention");
-  threads.sizes.threads = 3;  // blocks of scores for each
-  CHECK(threads.scratch(Pass::forward) == 3 * a.scratch(Pass::forward));
-  CHECK(threads.scratch(Pass::backward) == 3 * a.scratch(Pass::backward));
 }
 
 TEST_CASE("a window leaves attention what is in it to compute, and no more scores than a block of queries sees") {

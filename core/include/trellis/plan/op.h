@@ -48,7 +48,6 @@ struct OpSizes {                // an op under a placement
   std::vector<int> degree;             // by DimId: how many ways it is split
   Dtype dtype = Dtype::f32;            // compute dtype
   bool products_in_place = true;       // f32 products add into a given buffer; else they make a tensor of their own first
-  int threads = 1;                     // of the rank on a CPU: some kernels have scratch for each
 
   std::int64_t elements(const std::vector<DimId>& dims) const;
 };
@@ -103,14 +102,9 @@ class TRELLIS_API OpLibrary {
   void set_products_in_place(bool in_place) { products_in_place_ = in_place; }
   bool products_in_place() const { return products_in_place_; }
 
-  // Threads of a rank, of whose kernels some have scratch for each (OpSizes).
-  void set_threads(int threads) { threads_ = threads; }
-  int threads() const { return threads_; }
-
  private:
   std::map<std::string, std::shared_ptr<const OpContract>, std::less<>> contracts_;
   bool products_in_place_ = true;
-  int threads_ = 1;
 };
 
 // The batch field whose entries a loss op counts: its first integer input. Error where it has none.

@@ -61,14 +61,15 @@ class Attention final : public OpContract {
            blocks(s, backward, dropout);
   }
 
-  // Each thread's scores of a block of queries (in backward also their gradients), and the random words of a row.
+  // One thread's scores of a block of queries (in backward also their gradients), and the random words of a row. Every
+  // further thread takes as much.
   static Bytes blocks(const OpSizes& s, bool backward, bool dropout) {
     const std::int64_t keys = columns(s), all = std::max<std::int64_t>(1, s.elements({Dims(*s.op).key}));
     const std::int64_t most = !s.op->integer("causal") ? 256 : keys <= 512 ? 32 : 64;
     const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 18) / keys, 16, most);
     const std::int64_t scores = (rows * keys + 15) / 16 * 16;
-    return size_of(statistics_dtype(s.dtype)) * (s.threads * scores * (backward ? 2 : 1) + distances(s, backward)) +
-           Bytes(dropout ? 4 * s.threads * all : 0);
+    return size_of(statistics_dtype(s.dtype)) * (scores * (backward ? 2 : 1) + distances(s, backward)) +
+           Bytes(dropout ? 4 * all : 0);
   }
 
   // Keys that a block of queries sees: under a window those of its first query, too.
