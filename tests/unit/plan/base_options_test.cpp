@@ -62,7 +62,7 @@ TEST_CASE("a value of the wrong type says what was expected and found") {
   CHECK(error_of([&] { m.get("big", 1); }) ==
         "a.yaml:4:8: model.big: expected an integer from -2147483648 to 2147483647, found '9999999999'");
   CHECK(error_of([&] { m.get("rate", 1.0); }) == "a.yaml:5:9: model.rate: expected a number, found 'fast'");
-  CHECK(error_of([&] { m.get("none", 1); }) == "a.yaml:6:3: model.none: expected an integer, found nothing");
+  CHECK(error_of([&] { m.get("none", 1); }) == "a.yaml:6:3: model.none: expected an integer, found nothing\n    leave the key out where its default is meant");
   CHECK(error_of([&] { m.required<std::vector<int>>("list"); }) ==
         "a.yaml:7:13: model.list[1]: expected an integer, found 'x'");
   CHECK(error_of([&] { m.get("list", 1); }) == "a.yaml:7:9: model.list: expected an integer, found a list");
