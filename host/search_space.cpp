@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "host/planning.h"
+#include "plan/plan/open_plan.h"
 #include "trellis/plan/prediction.h"
 
 namespace trellis::host {
@@ -159,7 +160,7 @@ std::optional<Plan> Planning::start() const {
   const std::filesystem::path path = path_beside(section.mark("start_from"), *written);
   if (!std::filesystem::exists(path))
     section.reject("start_from", fmt::format("there is no file '{}'", path.string()), "a plan of the same model");
-  return read_plan(Options::from_file(path), dimensions, static_cast<int>(model.layers.size()));
+  return read_plan(open_plan(path), dimensions, static_cast<int>(model.layers.size()));
 }
 
 Problem Planning::problem() const {

@@ -10,6 +10,7 @@
 #include "data/indexed/indexed.h"
 #include "data/indexed/tokenize_files.h"
 #include "data/tokenizer/tokenizer.h"
+#include "host/folders.h"
 #include "host/progress_bar.h"
 #include "host/verbs.h"
 #include "plan/run/text_files.h"
@@ -57,7 +58,6 @@ std::optional<data::TokenId> end_of(const TokenizeArgs& args, const data::Tokeni
 
 ExitCode tokenize(const TokenizeArgs& args) {
   const std::filesystem::path prefix = data::indexed_prefix(args.out);
-  for (const char* suffix : {".bin", ".idx"}) try_writing(data::with_suffix(prefix, suffix));
   try_writing(args.json);
   data::TokenizeJob job;
   job.files = data::find_files(args.files, {"command line", 0, 0});
@@ -67,6 +67,8 @@ ExitCode tokenize(const TokenizeArgs& args) {
   job.end = end_of(args, *job.tokenizer);
   job.threads = args.threads > 0 ? args.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   job.prefix = prefix;
+  make_parent(prefix);
+  for (const char* suffix : {".bin", ".idx"}) try_writing(data::with_suffix(prefix, suffix));
   const auto start = std::chrono::steady_clock::now();
   data::TokenizeResult result;
   {
@@ -113,7 +115,10 @@ void add_tokenize(CLI::App& data, Context& context) {
                    "a *.model "
                    "of SentencePiece, or a folder with one of them")
       ->type_name("FILE");
-  verb->add_option("--out", args->out, "What to write: PREFIX.bin and PREFIX.idx")->required()->type_name("PREFIX");
+  verb->add_option("--out", args->out,
+                   "What to write: PREFIX.bin and PREFIX.idx. Their folder is made where it is missing")
+      ->required()
+      ->type_name("PREFIX");
   verb->add_option(
           "--documents", args->documents,
           "What a document is: files, lines, or jsonl (a JSON object a line). Default: jsonl where all files are named "

@@ -6,6 +6,7 @@
 
 #include "host/plan_difference.h"
 #include "host/verbs.h"
+#include "plan/plan/open_plan.h"
 #include "trellis/plan/files.h"
 #include "trellis/plan/run_file.h"
 
@@ -83,7 +84,7 @@ ExitCode diff(const Context& context, const DiffArgs& args) {
   try_writing(args.json);
   const Dimensions dimensions = context.catalog().dimensions();
   const auto read = [&](const std::filesystem::path& file) {
-    return read_plan(Options::from_file(file), dimensions, layers_of_plan(file));
+    return read_plan(open_plan(file), dimensions, layers_of_plan(file));
   };
   const Plan from = read(args.from), to = read(args.to);
   const PlanDifference difference = host::difference(from, to);

@@ -5,6 +5,7 @@
 
 #include "host/search_json.h"
 #include "host/what_if_report.h"
+#include "plan/plan/open_plan.h"
 #include "plan/run/compile_file.h"
 #include "trellis/plan/files.h"
 
@@ -54,7 +55,7 @@ std::filesystem::path run_file_of(const ExplainArgs& args) {
 ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   try_writing(args.json);
   refuse_parallelism("a plan file", args.overrides);
-  const Options file = Options::from_file(args.plan);
+  const Options file = open_plan(args.plan);
   Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
   const CompiledPlan compiled = compile_file(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype, args.plan);

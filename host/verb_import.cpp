@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "host/folders.h"
 #include "host/verbs.h"
 #include "plan/weights/export.h"
 #include "plan/weights/import.h"
@@ -23,12 +24,6 @@ struct ImportArgs {
 std::filesystem::path model_path(const std::filesystem::path& out) {
   const bool is_file = out.extension() == ".yaml" || out.extension() == ".yml";
   return is_file && !std::filesystem::is_directory(out) ? out : out / "model.yaml";
-}
-
-void make_parent(const std::filesystem::path& file) {
-  std::error_code error;
-  if (file.has_parent_path()) std::filesystem::create_directories(file.parent_path(), error);
-  if (error) fail(ExitCode::io, "cannot make folder '{}': {}", file.parent_path().string(), error.message());
 }
 
 // As the files have them: without padding.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/verbs.h"
+#include "plan/plan/open_plan.h"
 #include "trellis/plan/files.h"
 #include "trellis/plan/run_file.h"
 
@@ -56,7 +57,7 @@ ExitCode export_plan(const Context& context, const PlanArgs& args) {
   try_writing(args.out), try_writing(args.json);
   const Catalog catalog = context.catalog();
   const auto algorithm = find_format(catalog, args.format);
-  const Plan plan = read_plan(Options::from_file(args.file), catalog.dimensions(), layers_of_plan(args.file));
+  const Plan plan = read_plan(open_plan(args.file), catalog.dimensions(), layers_of_plan(args.file));
   const PlanFormat::Exported exported = format_of(*algorithm)->write(plan);
   write_file_atomically(args.out, exported.text);
   report(args, exported.lost);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "host/folders.h"
 #include "host/planning.h"
 #include "host/run_side.h"
 #include "run/profile/profiler.h"
@@ -53,11 +54,7 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   try_writing(args.json);
   const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
   const std::filesystem::path file = args.out.empty() ? p.profile_file : args.out;
-  if (file.has_parent_path()) {
-    std::error_code error;
-    std::filesystem::create_directories(file.parent_path(), error);
-    if (error) fail(ExitCode::io, "cannot make folder '{}': {}", file.parent_path().string(), error.message());
-  }
+  make_parent(file);
   try_writing(file);
   const Problem problem = p.problem();
   ProfileRequest request;

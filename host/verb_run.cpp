@@ -10,6 +10,7 @@
 #include "host/child.h"
 #include "host/planning.h"
 #include "plan/weights/export.h"
+#include "plan/weights/import.h"
 #include "trellis/plan/files.h"
 
 namespace trellis::host {
@@ -42,7 +43,9 @@ ExitCode run(const Context& context, const RunArgs& args) {
   check_export(planning.run, *planning.catalog);
   OpLibrary ops;
   planning.catalog->load_ops(ops);
-  data::check_data(planning.run, planning.model, ops);  // before minutes of profiling
+  // Before minutes of profiling; what is only to be remarked on, train does.
+  const std::vector<std::string> classes = data::check_data(planning.run, planning.model, ops);
+  compare_classes(planning.run, open_weights(planning.run, planning.model, *planning.catalog).get(), classes);
   const std::filesystem::path folder = planning.run.output;
   std::error_code error;
   std::filesystem::create_directories(folder, error);

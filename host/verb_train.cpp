@@ -63,9 +63,12 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
   catalog.load_ops(ops);
   compile_file(plan_of(run, model, dimensions, ranks, args.plan), model, dimensions, ops, run.train.dtype,
                args.plan.empty() ? run.parallelism.plan : args.plan);
-  data::check_data(run, model, ops);
-  if (const auto weights = open_weights(run, model, catalog))
+  const std::vector<std::string> classes = data::check_data(run, model, ops);
+  if (const auto weights = open_weights(run, model, catalog)) {
     for (const std::string& change : changes(*weights)) log().info("weights: {}", change);
+    const std::string remark = compare_classes(run, weights.get(), classes);
+    if (!remark.empty()) log().warn("weights: {}", remark);
+  }
   check_export(run, catalog);
 }
 

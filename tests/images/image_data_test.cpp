@@ -124,6 +124,19 @@ TEST_CASE("labels that the model has no class for are refused") {
   CHECK(digits.error("{use: images, folder: png}").find("model.classes: png/5/a.png is labelled 5 ('5')") != std::string::npos);
 }
 
+TEST_CASE("data.labels gives class folders another order than that of their names") {
+  const Digits digits;
+  CHECK(digits.open("{use: images, folder: png}").training->classes() == std::vector<std::string>{"0", "1"});
+  const ImageData data = digits.open("{use: images, folder: png, labels: [9, 1, 0]}");
+  CHECK(data.training->classes() == std::vector<std::string>{"9", "1", "0"});
+  CHECK(data.training->label(0) == 2);
+  CHECK(digits.error("{use: images, folder: png, labels: [1, 9]}") ==
+        "run.yaml:2:29: data.folder: 'png' has a class '0', which is none of those that are trained on: 1, 9");
+  CHECK(digits.error("{use: images, folder: png, labels: [0, 1, 2, 3, 4, 5]}") ==
+        "run.yaml:2:42: data.labels: 6 names, and the model has 5 classes\n    set model.classes=6");
+  CHECK(digits.error("{use: images, folder: png, labels: [0, 1, 0]}") == "run.yaml:2:42: data.labels: '0' is named twice");
+}
+
 TEST_CASE("files that are not there, and models that read no images, are refused at their place") {
   const Digits digits;
   CHECK(digits.error("{use: images, folder: none}") ==

@@ -33,8 +33,9 @@ TEST_CASE("held-out images have the labels of the classes that are trained on") 
   place("gray.png", folder / "c/1.png");
   const ImageSetPointer set = open_class_folders(folder.path(), {"a", "b", "c"});
   CHECK(set->label(0) == 2);
+  CHECK(open_class_folders(folder.path(), {"c", "a"})->label(0) == 0);
   CHECK(error_of([&] { open_class_folders(folder.path(), {"a", "b"}); }) ==
-        fmt::format("'{}' has a class 'c', which is not among those that are trained on", folder.path().string()));
+        fmt::format("'{}' has a class 'c', which is none of those that are trained on: a, b", folder.path().string()));
 }
 
 TEST_CASE("folders without images, and images without a class, are refused") {

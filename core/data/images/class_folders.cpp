@@ -6,6 +6,7 @@
 
 #include "data/images/image_set.h"
 #include "data/indexed/mapped_file.h"
+#include "plan/weights/folder.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
 
@@ -73,9 +74,10 @@ class ClassFolders final : public ImageSet {
     const std::vector<std::string> found = class_folders(folder);
     classes_ = classes.empty() ? found : classes;
     for (const std::string& name : found) {
-      const auto at = std::ranges::lower_bound(classes_, name);
-      if (at == classes_.end() || *at != name)
-        fail("'{}' has a class '{}', which is not among those that are trained on", folder.string(), name);
+      const auto at = std::ranges::find(classes_, name);
+      if (at == classes_.end())
+        fail("'{}' has a class '{}', which is none of those that are trained on: {}", folder.string(), name,
+             some_of(classes_));
       const std::vector<fs::path> files = files_below(folder / name);
       if (files.empty()) fail("class folder '{}' has no image", (folder / name).string());
       for (const fs::path& file : files) entries_.push_back({file, at - classes_.begin()});

@@ -171,6 +171,13 @@ void check_images(const ImageSet& set, const ImageSteps& steps) {
               "none is left out silently: repair, convert or remove them");
 }
 
+void check_names(const RunFile& run, const ModelSpec& model) {
+  const auto names = static_cast<std::int64_t>(run.data.labels.size());
+  if (names > model.vocab)
+    run.data.image.options.reject("labels", fmt::format("{} names, and the model has {} classes", names, model.vocab),
+                                  fmt::format("set model.classes={}", names));
+}
+
 void check_labels(const ImageSet& set, const ModelSpec& model, const Options& model_options) {
   for (std::int64_t i = 0; i < set.size(); ++i)
     if (set.label(i) >= model.vocab)
@@ -186,6 +193,7 @@ ImageData open_image_data(const RunFile& run, const ModelSpec& model) {
   const ImageSection& section = run.data.image;
   ImageData data;
   read_steps(run, model, data);
+  check_names(run, model);
   const bool folders = run.data.use == "images";
   const auto checked = [&](std::string_view key, auto open) {
     return placed(section, key, [&] {
@@ -195,7 +203,7 @@ ImageData open_image_data(const RunFile& run, const ModelSpec& model) {
     });
   };
   data.training = checked(folders ? "folder" : "images", [&] {
-    return folders ? open_class_folders(section.folder) : open_idx(section.images, section.labels);
+    return folders ? open_class_folders(section.folder, run.data.labels) : open_idx(section.images, section.labels);
   });
   check_labels(*data.training, model, run.model.options);
   if (!section.has_held_out_files()) return data;

@@ -29,7 +29,7 @@ class TRELLIS_API ImageSet {
 using ImageSetPointer = std::shared_ptr<const ImageSet>;
 
 // A folder of class folders, whose names in byte order are the labels 0, 1, ... Images are all files below a class
-// folder, hidden ones left out. With `classes`: labels are by these, and a folder may be missing, none be new. Error where there is
+// folder, hidden ones left out. With `classes`: labels are in their order, and a folder may be missing, none be new. Error where there is
 // no image, a class without one, a file that is called an image beside the class folders.
 TRELLIS_API ImageSetPointer open_class_folders(const std::filesystem::path& folder,
                                                const std::vector<std::string>& classes = {});

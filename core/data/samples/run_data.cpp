@@ -7,10 +7,10 @@
 #include "data/images/image_data.h"
 #include "data/placed.h"
 #include "data/samples/labelled.h"
+#include "data/samples/suits.h"
 #include "plan/run/text_files.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
-#include "trellis/plan/logging.h"
 
 namespace trellis::data {
 namespace {
@@ -146,35 +146,19 @@ void check_labelled(const RunFile& run, const ModelSpec& model, const OpLibrary&
     read_labelled(run.data.held_out_files, run.data.held_out_mark, run.data, nullptr, classes);
 }
 
-bool is_causal(const ModelSpec& model) {
-  return std::ranges::any_of(model.layers, [](const auto& layer) {
-    return std::ranges::any_of(layer->ops, [](const Op& op) { return op.kind == "attention" && op.integer("causal") != 0; });
-  });
-}
-
-// Tokens have labels here: a model that reads one for each sample would take the first token's.
-void check_token_labels(const RunFile& run, const ModelSpec& model, const OpLibrary& ops) {
-  const auto fields = fields_of(model, ops);
-  if (const auto labels = fields.find("labels"); labels != fields.end() && labels->second.sequence.empty())
-    throw Error(ExitCode::unsupported,
-                fmt::format("data '{}' has labels of tokens, and the model reads one for each sample", run.data.use),
-                "data.use=labelled_text has those", run.data.mark);
-  if (run.data.is_masked() && is_causal(model))
-    log().warn("data '{}': attention of this model is causal, so a masked token is told from those before it alone", run.data.use);
-  if (run.data.use == "sentence_pairs" && !fields.contains("next_sentence_labels"))
-    log().warn("data 'sentence_pairs': the model does not read whether the second sentence follows (family bert has model.task=pretraining)");
-}
-
 }  // namespace
 
-void check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops) {
+std::vector<std::string> check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops) {
   if (run.data.is_images()) {
-    open_image_data(run, model);
-    return;
+    const ImageData data = open_image_data(run, model);
+    return run.data.use == "images" ? data.training->classes() : std::vector<std::string>();
   }
-  if (run.data.use != "labelled_text") check_token_labels(run, model, ops);
+  check_suits(run, model, ops);
   const auto tokenizer = tokenizer_of(run, model);
-  if (run.data.use == "labelled_text") return check_labelled(run, model, ops, *tokenizer);
+  if (run.data.use == "labelled_text") {
+    check_labelled(run, model, ops, *tokenizer);
+    return run.data.labels;
+  }
   if (run.data.is_masked()) mask_token(run, model, *tokenizer);
   if (run.data.use == "span_corruption") sentinel_tokens(run, model, *tokenizer);
   if (run.data.use == "sentence_pairs") cls_token(run, model, *tokenizer), sep_token(run, model, *tokenizer);
@@ -185,6 +169,7 @@ void check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops
     if (!run.data.is_indexed()) find_files(part.files, part.mark);
     else open_indexed(part, count);
   }
+  return {};
 }
 
 TokenRows read_rows(const DataSection& section, const Tokenizer* tokenizer) {

@@ -33,8 +33,8 @@ TRELLIS_API std::vector<TokenId> sentinel_tokens(const RunFile& run, const Model
 TRELLIS_API std::int64_t classes_of(const ModelSpec& model, const OpLibrary& ops);
 
 // Before there are ranks: throws the Error of tokenizer_of and read_rows, as far as they can be known without reading
-// all text, or of open_image_data. Labels of texts are read.
-TRELLIS_API void check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops);
+// all text, or of open_image_data. Labels of texts are read. Returns the names of classes by label, where the data has any.
+TRELLIS_API std::vector<std::string> check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops);
 
 struct TokenRow {
   TokenReaderPointer tokens;

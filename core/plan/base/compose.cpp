@@ -16,6 +16,14 @@ bool is_another_plugin(const Node& base, const Node& over) {
   return !are_names || old_use->value->text != new_use->value->text;
 }
 
+// Mappings of one name with different keys: a crop of the padded image or one of a part, scaling of one type or another.
+bool is_another_form(std::string_view key, const Node& base, const Node& over) {
+  if (over.kind != Kind::map || base.kind != Kind::map || over.entries.empty()) return false;
+  if (key == "random_crop") return (base.find("padding") != nullptr) != (over.find("padding") != nullptr);
+  const Entry *old_type = base.find("type"), *new_type = over.find("type");
+  return key == "rope_scaling" && old_type && new_type && old_type->value->text != new_type->value->text;
+}
+
 // Keys of a section that belong to the run, whatever `use` names there: of `data`, where both name text or both images.
 std::vector<std::string_view> common_keys(std::string_view section, std::string_view old_use, std::string_view new_use) {
   if (section == "search")
@@ -41,6 +49,31 @@ NodePtr replaced(const Node& section, const Entry& over) {
     else result->entries.push_back(entry);
   }
   return result;
+}
+
+std::string joined(std::string_view path, std::string_view key) {
+  return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+}
+
+// Takes the keys away that are nothing in `over`, from both.
+void take_away(Node& base, Node& over, const std::string& path) {
+  for (const Entry& entry : over.entries) {
+    Entry* const old = base.find(entry.key);
+    if (old && old->value->kind == Kind::map && entry.value->kind == Kind::map)
+      take_away(*old->value, *entry.value, joined(path, entry.key));
+    if (old || entry.value->kind != Kind::nothing) continue;
+    std::vector<std::string> there;
+    for (const Entry& other : base.entries) there.push_back(other.key);
+    throw Error(ExitCode::usage,
+                fmt::format("{}=null takes a key of the run file away, and it has none of that name",
+                            joined(path, entry.key)),
+                suggestion_hint(entry.key, there, "there are"), entry.mark);
+  }
+  std::erase_if(base.entries, [&](const Entry& entry) {
+    const Entry* const said = over.find(entry.key);
+    return said && said->value->kind == Kind::nothing;
+  });
+  std::erase_if(over.entries, [](const Entry& entry) { return entry.value->kind == Kind::nothing; });
 }
 
 // The command line has no places, so everything there is marked as a whole.
@@ -127,6 +160,7 @@ void merge(Node& base, const Node& over) {
     if (Entry* old = base.find(entry.key)) {
       old->mark = entry.mark;
       if (is_another_plugin(*old->value, *entry.value)) old->value = replaced(*old->value, entry);
+      else if (is_another_form(entry.key, *old->value, *entry.value)) old->value = entry.value;
       else merge(*old->value, *entry.value);
     } else {
       base.entries.push_back(entry);
@@ -164,6 +198,11 @@ void set_path(Node& root, std::string_view key_path, std::string_view value, con
     map = entry->value.get();
     key_path.remove_prefix(dot + 1);
   }
+}
+
+void override_with(Node& base, Node over) {
+  take_away(base, over, "");
+  merge(base, over);
 }
 
 NodePtr load_with_bases(const std::filesystem::path& path) { return Loader().load(path, nullptr); }

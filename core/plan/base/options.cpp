@@ -70,7 +70,7 @@ Options Options::empty(std::string name) {
 Options Options::load_run_file(const std::filesystem::path& path, std::span<const std::string> overrides) {
   const yaml::NodePtr from_command_line = yaml::parse_overrides(overrides);
   yaml::NodePtr root = yaml::load_with_bases(path);
-  merge(*root, *from_command_line);
+  override_with(*root, *from_command_line);
   return Options(std::make_shared<State>(std::move(root), ""));
 }
 

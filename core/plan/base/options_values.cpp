@@ -15,7 +15,8 @@ struct Place {
   std::string path;
 
   [[noreturn]] void reject(std::string_view expected) const {
-    fail(node.mark, "{}: expected {}, found {}", path, expected, describe(node));
+    throw Error(ExitCode::bad_input, fmt::format("{}: expected {}, found {}", path, expected, describe(node)),
+                node.kind == yaml::Kind::nothing ? "leave the key out where its default is meant" : "", node.mark);
   }
   const std::string& text(std::string_view expected) const {
     if (node.kind != yaml::Kind::scalar) reject(expected);

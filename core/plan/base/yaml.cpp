@@ -139,7 +139,8 @@ class TreeBuilder final : public YAML::EventHandler {
   // "?" is a plain scalar, "!" a quoted one; anything else was written by the user.
   void refuse_tag(const std::string& tag, const YAML::Mark& mark) const {
     if (tag.empty() || tag == "?" || tag == "!") return;
-    fail(at(mark), "YAML tags are not supported, found '{}'", tag);
+    throw Error(ExitCode::bad_input, fmt::format("YAML tags are not supported, found '{}'", tag),
+                "a text that begins with '!' stands in quotes", at(mark));
   }
 
   const std::string& name_;
@@ -149,20 +150,39 @@ class TreeBuilder final : public YAML::EventHandler {
   std::size_t num_aliased_ = 0;
 };
 
-bool is_indented_with_tab(std::string_view text, int line) {
+// Line 1 is the first; empty where there is none of that number.
+std::string_view line_of(std::string_view text, int line) {
   for (int i = 1; i < line; ++i) {
     const std::size_t newline = text.find('\n');
-    if (newline == std::string_view::npos) return false;
+    if (newline == std::string_view::npos) return {};
     text.remove_prefix(newline + 1);
   }
-  const std::size_t first = text.find_first_not_of(" \t");
-  return text.substr(0, first).find('\t') != std::string_view::npos;
+  return text.substr(0, text.find('\n'));
+}
+
+bool is_indented_with_tab(std::string_view text, int line) {
+  text = line_of(text, line);
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+}
+
+// A value that YAML takes for an alias or the like, because of the character at a place or before it; empty: there is none.
+std::string_view value_to_quote(std::string_view text, const Mark& mark) {
+  text = line_of(text, mark.line);
+  const auto at = static_cast<std::size_t>(mark.column - 1);
+  if (at > text.size()) return {};  // yaml-cpp counts no columns in some errors
+  const std::size_t first = at > 0 && text[at - 1] == '*' ? at - 1 : at;
+  if (first == text.size() || std::string_view("*@`%").find(text[first]) == std::string_view::npos) return {};
+  text.remove_prefix(first);
+  return text.substr(0, text.find_first_of(" \t\r,]}"));
 }
 
 // yaml-cpp reports some tabs at the line after.
-std::string syntax_hint(std::string_view text, int line) {
-  const bool has_tab = is_indented_with_tab(text, line) || (line > 1 && is_indented_with_tab(text, line - 1));
-  return has_tab ? "YAML is indented with spaces: replace the tab" : "";
+std::string syntax_hint(std::string_view text, const Mark& mark) {
+  const bool has_tab = is_indented_with_tab(text, mark.line) || (mark.line > 1 && is_indented_with_tab(text, mark.line - 1));
+  if (has_tab) return "YAML is indented with spaces: replace the tab";
+  const std::string_view value = value_to_quote(text, mark);
+  if (value.empty()) return {};
+  return fmt::format("a text that begins with '{}' stands in quotes: \"{}\"", value.front(), value);
 }
 
 void emit(YAML::Emitter& out, const Node& node) {
@@ -230,7 +250,7 @@ NodePtr parse(std::string_view text, const std::string& name) {
     return root;
   } catch (const YAML::Exception& error) {
     const Mark mark = {name, error.mark.line + 1, error.mark.column + 1};
-    throw Error(ExitCode::bad_input, "this is not YAML: " + error.msg, syntax_hint(text, mark.line), mark);
+    throw Error(ExitCode::bad_input, "this is not YAML: " + error.msg, syntax_hint(text, mark), mark);
   }
 }
 

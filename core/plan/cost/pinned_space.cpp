@@ -25,7 +25,7 @@ bool settings_accept(const Pin& pin, const Strategy& strategy) {
 }  // namespace
 
 PinnedSpace::PinnedSpace(const ModelSpec& model, const Dimensions& dimensions, int devices_in_node, Pins pins)
-    : model_(model), dimensions_(dimensions), devices_in_node_(devices_in_node), pins_(std::move(pins)) {
+    : dimensions_(dimensions), devices_in_node_(devices_in_node), pins_(std::move(pins)) {
   for (int i = 0; i < static_cast<int>(model.layers.size()); ++i) {
     Kind kind{.spec = model.layers[static_cast<std::size_t>(i)].get()};
     for (const Pin& pin : pins_.fix)
@@ -46,13 +46,15 @@ const std::vector<Candidate>& PinnedSpace::candidates(int layer, const GlobalCho
     if (plan_accepts(*pin, choice, false)) forbidden.push_back(pin);
   const std::lock_guard lock(mutex_);
   const auto [entry, fresh] = known_.try_emplace(Key{index, choice.atoms, std::move(forbidden)});
-  if (fresh)
+  if (fresh) {
+    const PinList& active = std::get<2>(entry->first);
     entry->second = trellis::candidates(
         *kind.spec, {.line = {choice.atoms}, .devices_in_node = devices_in_node_}, dimensions_,
         [&](const Strategy& strategy) {
           const auto accepts = [&](const Pin* pin) { return settings_accept(*pin, strategy); };
-          return std::ranges::all_of(kind.fix, accepts) && std::ranges::none_of(std::get<2>(entry->first), accepts);
+          return std::ranges::all_of(kind.fix, accepts) && std::ranges::none_of(active, accepts);
         });
+  }
   return entry->second;
 }
 

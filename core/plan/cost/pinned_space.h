@@ -12,7 +12,7 @@
 
 namespace trellis {
 
-// Thread-safe. Model and dimensions must outlive it.
+// Thread-safe. The model's layers and the dimensions must outlive it.
 class PinnedSpace {
  public:
   PinnedSpace(const ModelSpec&, const Dimensions&, int devices_in_node, Pins);
@@ -35,7 +35,6 @@ class PinnedSpace {
   };
   using Key = std::tuple<int, std::vector<int>, PinList>;  // kind, atoms, the forbid pins that this choice activates
 
-  const ModelSpec& model_;
   const Dimensions& dimensions_;
   int devices_in_node_;
   Pins pins_;

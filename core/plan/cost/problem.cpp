@@ -38,8 +38,7 @@ std::vector<std::int64_t> batches_of(const SpaceOptions& options) {
   std::vector<std::int64_t> batches = options.batches;
   if (batches.empty()) batches.push_back(options.batch);
   std::ranges::sort(batches);
-  const auto twice = std::ranges::unique(batches);
-  batches.erase(twice.begin(), twice.end());
+  batches.erase(std::unique(batches.begin(), batches.end()), batches.end());
   if (batches.front() < 1) fail(ExitCode::bad_input, "a batch of {}: expected at least 1 sample", batches.front());
   return batches;
 }

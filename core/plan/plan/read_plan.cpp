@@ -7,17 +7,13 @@
 #include <limits>
 #include <numeric>
 
+#include "plan/plan/open_plan.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/plan_file.h"
 #include "trellis/plan/schedule.h"
 
 namespace trellis {
 namespace {
-
-void expect(const Options& options, std::string_view key, std::string_view value) {
-  const auto found = options.required<std::string>(key);
-  if (found != value) options.reject(key, fmt::format("expected {}, found '{}'", value, found));
-}
 
 template <class T>
 T at_least_one(const Options& options, std::string_view key, T value) {
@@ -189,8 +185,7 @@ void read_predicted(const Options& root, Plan& plan) {
 
 Plan read_plan(const Options& options, const Dimensions& dimensions, int layers) {
   const Options root = options.with_owner("a plan");
-  expect(root, "apiVersion", "trellis/v1");
-  expect(root, "kind", "Plan");
+  expect_plan(root);
   Plan plan;
   const Options made_by = root.section("made_by");
   for (const std::string& key : made_by.keys()) plan.made_by[key] = made_by.raw(key);

@@ -58,7 +58,7 @@ class Buckets {
 
   void lay_out(Bucket& b) {
     auto decays = [this](ParameterId p) { return d_.spec.parameters[static_cast<std::size_t>(p)].weight_decay; };
-    std::ranges::stable_partition(b.parameters, decays);
+    std::stable_partition(b.parameters.begin(), b.parameters.end(), decays);
     for (ParameterId p : b.parameters) {
       const Parameter& parameter = d_.spec.parameters[static_cast<std::size_t>(p)];
       b.layouts.push_back(*layout_of_[static_cast<std::size_t>(p)]);

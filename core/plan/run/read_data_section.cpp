@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "plan/run/read_image_section.h"
@@ -40,10 +41,18 @@ std::vector<DataPart> read_sources(const Options& data) {
   return sources;
 }
 
+void read_label_names(const Options& options, DataSection& data) {
+  data.labels = options.get("labels", data.labels);
+  for (std::size_t i = 0; i < data.labels.size(); ++i)
+    if (std::find(data.labels.begin(), data.labels.begin() + static_cast<std::ptrdiff_t>(i), data.labels[i]) !=
+        data.labels.begin() + static_cast<std::ptrdiff_t>(i))
+      options.reject("labels", fmt::format("'{}' is named twice", data.labels[i]));
+}
+
 void read_labels(const Options& options, DataSection& data) {
   data.text_key = options.get("text", data.text_key);
   data.label_key = options.get("label", data.label_key);
-  data.labels = options.get("labels", data.labels);
+  read_label_names(options, data);
   data.held_out_files = read_paths(options, "held_out_files");
   data.held_out_mark = options.mark("held_out_files");
   if (!data.held_out_files.empty() && options.has("held_out"))
@@ -89,6 +98,7 @@ DataSection read_data_section(const Options& document) {
   if (data.is_images()) {
     data.held_out = share(options, "held_out", data.held_out);
     data.image = read_image_section(options, data.use);
+    if (data.use == "images") read_label_names(options, data);
     data.tokenizer.clear();
     data.mark = options.mark(data.use == "images" ? "folder" : "images");
     options.finish();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "plan/model/model_checks.h"
+#include "plan/plan/open_plan.h"
 #include "plan/plugin/calls.h"
 #include "trellis/plan/catalog.h"
 #include "trellis/plan/error.h"
@@ -68,7 +69,7 @@ Plan read_plan_file(const std::filesystem::path& path, const Mark& mark, const M
   if (!mark.file.empty() && !std::filesystem::exists(path))
     throw Error(ExitCode::io, fmt::format("parallelism.plan: there is no file '{}'", path.string()),
                 "make one with trellis search, or write parallelism.uniform", mark);
-  return read_plan(Options::from_file(path), dimensions, static_cast<int>(model.layers.size()));
+  return read_plan(open_plan(path), dimensions, static_cast<int>(model.layers.size()));
 }
 
 // A batch in the run file is a promise to the user; a plan for another one would break it silently.
@@ -120,7 +121,7 @@ ModelSpec describe_model(const RunFile& run, const Catalog& catalog) {
 }
 
 int devices_of_plan(const std::filesystem::path& plan_file) {
-  const Options options = Options::from_file(plan_file);
+  const Options options = open_plan(plan_file);
   const Options global = options.section("global");
   const int devices = global.required<int>("devices");
   if (devices < 1) global.reject("devices", fmt::format("expected at least 1, found {}", devices));
@@ -128,7 +129,7 @@ int devices_of_plan(const std::filesystem::path& plan_file) {
 }
 
 int layers_of_plan(const std::filesystem::path& plan_file) {
-  const Options plan = Options::from_file(plan_file);
+  const Options plan = open_plan(plan_file);
   std::int64_t layers = 1;
   for (const Options& entry : plan.list("layers"))
     for (const std::string& text : entry.get("layers", std::vector<std::string>{})) {

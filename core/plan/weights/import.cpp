@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "plan/weights/class_names.h"
+#include "plan/weights/json.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -159,14 +161,60 @@ std::vector<std::string> changes(const WeightReader& weights) {
   return result;
 }
 
+namespace {
+
+// model_type of a config.json for the run's model; empty where there is none for it.
+std::string type_of(const RunFile& run, const ModelFamily& family) {
+  try {
+    const std::string config = public_weights(family, run.model.use).write_config(run.model.options);
+    return Json::parse(config).at("model_type").get<std::string>();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+// That the folder's model is of another type than the run's; empty where it is not.
+std::string other_type(const RunFile& run, const ModelFamily& family, const std::string& misfit) {
+  std::string theirs;
+  try {
+    theirs = WeightFolder(run.weights).model_type();
+  } catch (const Error&) {
+    return {};  // the misfit is that of the files
+  }
+  const std::string ours = type_of(run, family);
+  const std::vector<std::string> known = public_weights(family, run.model.use).model_types();
+  const bool is_known = std::ranges::count(known, theirs) > 0;
+  if (theirs == ours || (ours.empty() && is_known)) return {};
+  const std::string types =
+      fmt::format("'{}' has a model of type '{}', and the run's model, of family {}, {}", run.weights.string(), theirs,
+                  run.model.use, ours.empty() ? "is of none" : fmt::format("is of type '{}'", ours));
+  return is_known ? fmt::format("{}: {}", types, misfit) : types;  // what lacks of another family's tensors says nothing
+}
+
+}  // namespace
+
 std::shared_ptr<const WeightReader> open_weights(const RunFile& run, const ModelSpec& model, const Catalog& catalog) {
   if (run.weights.empty()) return nullptr;
   const auto family = catalog.family(run.model.use, run.model.options.mark("use"), run.model.options.path("use"));
   try {
     return WeightReader::open(run.weights, *family, run.model.options, model);
   } catch (const Error& error) {
+    if (error.code() == ExitCode::bad_input)
+      if (const std::string reason = other_type(run, *family, error.message()); !reason.empty())
+        throw Error(error.code(), "weights: " + reason,
+                    fmt::format("'trellis import {} --out MODEL.yaml' writes a model that fits them", run.weights.string()),
+                    run.weights_mark);
     const std::string where = error.mark().file.empty() ? "" : format(error.mark()) + ": ";
     throw Error(error.code(), fmt::format("weights: {}{}", where, error.message()), error.hint(), run.weights_mark);
+  }
+}
+
+std::string compare_classes(const RunFile& run, const WeightReader* weights, const std::vector<std::string>& data) {
+  if (!weights) return {};
+  try {
+    return compare_classes(*weights, data);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("weights: {}", error.message()), error.hint(), run.weights_mark);
   }
 }
 

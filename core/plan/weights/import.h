@@ -35,7 +35,11 @@ TRELLIS_API std::string model_file(const ImportedModel&, const std::filesystem::
 // What reading weights made of them beside taking them: heads that are new, positions resampled; a sentence each.
 TRELLIS_API std::vector<std::string> changes(const WeightReader&);
 
-// The run file's weights for its model; null where it names none. Errors are placed at `weights`.
+// The run file's weights for its model; null where it names none. Errors are placed at `weights`; where the folder has a
+// model of another type, they say both.
 TRELLIS_API std::shared_ptr<const WeightReader> open_weights(const RunFile&, const ModelSpec&, const Catalog&);
+
+// compare_classes (class_names.h) for the run's weights, which may be null. Errors are placed at `weights`.
+TRELLIS_API std::string compare_classes(const RunFile&, const WeightReader*, const std::vector<std::string>& data);
 
 }  // namespace trellis

@@ -86,8 +86,7 @@ Sweep parse_sweep(std::string_view text) {
   if (sweep.is_front && text.find(',') != std::string_view::npos)
     refuse(text, "a range of memory without a step stands alone: it is the whole front");
   std::ranges::sort(sweep.values);
-  const auto twice = std::ranges::unique(sweep.values);
-  sweep.values.erase(twice.begin(), twice.end());
+  sweep.values.erase(std::unique(sweep.values.begin(), sweep.values.end()), sweep.values.end());
   return sweep;
 }
 

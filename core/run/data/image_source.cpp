@@ -4,11 +4,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include <algorithm>
 #include <map>
 
 #include "run/data/entropy.h"
-#include "run/data/permutation.h"
 #include "run/data/random.h"
 #include "trellis/plan/error.h"
 #include "trellis/run/kernel.h"
@@ -16,7 +14,7 @@
 namespace trellis::data {
 namespace {
 
-constexpr std::uint64_t kHeldOut = 0x68656c64, kVariation = kHeldOut + 1;  // streams of random numbers
+constexpr std::uint64_t kVariation = 0x68656c65;  // stream of random numbers
 
 std::vector<std::int64_t> one_or_more(std::vector<std::int64_t> images) {
   if (images.empty()) throw Error(ExitCode::bad_input, "there is not one image", "more images, or another share of held-out ones");
@@ -101,16 +99,6 @@ at::Tensor ImageSource::field(const FieldRequest& request) const {
 std::int64_t ImageSource::counted_items(std::int64_t step, std::string_view labels) const {
   if (labels != "labels") fail("images have no labels '{}'", labels);
   return order_.rows(step);
-}
-
-Split Split::draw(std::int64_t size, double held_out_share, std::uint64_t seed) {
-  const auto held_out = static_cast<std::int64_t>(static_cast<double>(size) * held_out_share);
-  const Permutation order(static_cast<std::uint64_t>(size), mix({seed, kHeldOut}));
-  Split split;
-  for (std::int64_t i = 0; i < size; ++i)
-    (i < held_out ? split.held_out : split.training).push_back(static_cast<std::int64_t>(order(static_cast<std::uint64_t>(i))));
-  std::ranges::sort(split.training);
-  return split;
 }
 
 double label_entropy(const ImageSet& set, const std::vector<std::int64_t>& images) {

@@ -55,13 +55,6 @@ class TRELLIS_API ImageSource final : public DataSource {
   mutable std::int64_t kept_bytes_ = 0;
 };
 
-// Which images of `size` are trained on and which are held out: drawn by the seed. Those held out are in the order drawn,
-// so that the first batches are like all of them, whatever the order of the files.
-struct TRELLIS_API Split {
-  std::vector<std::int64_t> training, held_out;
-  static Split draw(std::int64_t size, double held_out_share, std::uint64_t seed);  // share: 0 to 1
-};
-
 // Entropy of the labels' frequencies, in nats: the loss of a model that has learned nothing but how frequent each is.
 TRELLIS_API double label_entropy(const ImageSet& set, const std::vector<std::int64_t>& images);
 

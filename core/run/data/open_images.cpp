@@ -5,6 +5,7 @@
 #include "plan/base/words.h"
 #include "run/data/image_source.h"
 #include "run/data/open.h"
+#include "run/data/split.h"
 
 namespace trellis::data {
 namespace {

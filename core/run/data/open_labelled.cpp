@@ -6,29 +6,21 @@
 #include "run/data/entropy.h"
 #include "run/data/labelled_source.h"
 #include "run/data/open.h"
-#include "run/data/permutation.h"
-#include "trellis/run/kernel.h"
+#include "run/data/split.h"
 
 namespace trellis::data {
 namespace {
 
-constexpr std::uint64_t kHeldOut = 0x68656c64;  // stream of random numbers
-
-// Which samples are held out is drawn: files often have one label after another.
-struct Split {
+struct Parts {
   std::vector<LabelledSamples> training, held_out;
 };
 
 using Texts = std::shared_ptr<const LabelledTexts>;
 
-void split(const Texts& texts, double weight, double share, std::uint64_t key, Split& result) {
-  const std::int64_t size = texts->size(), held_out = static_cast<std::int64_t>(static_cast<double>(size) * share);
-  const Permutation order(static_cast<std::uint64_t>(size), key);
-  LabelledSamples rest{texts, {}, weight}, kept{texts, {}, weight};
-  for (std::int64_t i = 0; i < size; ++i)
-    (order(static_cast<std::uint64_t>(i)) < static_cast<std::uint64_t>(held_out) ? kept : rest).chosen.push_back(i);
-  result.training.push_back(std::move(rest));
-  if (held_out > 0) result.held_out.push_back(std::move(kept));
+void split(const Texts& texts, double weight, double share, std::uint64_t seed, Parts& result) {
+  Split drawn = Split::draw(texts->size(), share, seed, result.training.size());
+  result.training.push_back({texts, std::move(drawn.training), weight});
+  if (!drawn.held_out.empty()) result.held_out.push_back({texts, std::move(drawn.held_out), weight});
 }
 
 LabelledSamples all_of(const Texts& texts) {
@@ -63,12 +55,12 @@ RunSamples open_labelled_text(const OpenRequest& request) {
   const auto read = [&](const std::vector<std::string>& files, const Mark& mark) -> Texts {
     return std::make_shared<const LabelledTexts>(read_labelled(files, mark, run.data, tokenizer.get(), classes));
   };
-  Split parts;
+  Parts parts;
   std::int64_t texts = 0, held_out = 0, files = 0;
   const bool own_files = !run.data.held_out_files.empty();
   for (const DataPart& part : run.data.parts()) {
     const Texts all = read(part.files, part.mark);
-    split(all, part.weight, own_files ? 0 : run.data.held_out, mix({run.seed, kHeldOut, parts.training.size()}), parts);
+    split(all, part.weight, own_files ? 0 : run.data.held_out, run.seed, parts);
     texts += all->size(), files += static_cast<std::int64_t>(all->files);
   }
   if (own_files) parts.held_out = {all_of(read(run.data.held_out_files, run.data.held_out_mark))};

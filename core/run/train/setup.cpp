@@ -36,6 +36,7 @@ Setup::Setup(const TrainRequest& request, CommWorld& world) : run(request.run), 
   plan(request, world.size());
   samples = data::open_samples(run, model, ops, compiled.plan.batch);
   weights = open_weights(run, model, *request.catalog);
+  compare_classes(run, weights.get(), samples.class_names);  // told before there were ranks, unless others started them
   const CountMemory counting(memory, Purpose::transient);
   executor = std::make_unique<Executor>(compiled, model, *schedule, kernels, ops, world, executor_options());
 }

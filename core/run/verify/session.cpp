@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "plan/base/words.h"
+#include "plan/plan/open_plan.h"
 #include "plan/plugin/calls.h"
 #include "plan/run/compile_file.h"
 #include "run/kernels/matmul.h"
@@ -70,7 +71,7 @@ VerifySession::VerifySession(const VerifyRequest& request, CommWorld* world)
   const std::string& device = request.run.devices.kind;
   if (device != "cpu") load_kernels(*request.catalog, device_kernels_.emplace(device));
   if (!request.plan_file.empty()) {
-    given_ = read_plan(Options::from_file(request.plan_file), dimensions_, static_cast<int>(model_.layers.size()));
+    given_ = read_plan(open_plan(request.plan_file), dimensions_, static_cast<int>(model_.layers.size()));
     given_->predicted.reset();
     compile_file(*given_, model_, dimensions_, ops_, dtype_, request.plan_file);  // what train refuses, verify refuses
     if (!request.full) model_ = with_sizes_of(model_, shrunk(request));

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <ranges>
 #include <string>
 #include <vector>
 
@@ -74,24 +73,28 @@ LayerSpec head(const GptOptions& o) {
   return b.build();
 }
 
+std::int64_t windowed_blocks(const GptOptions& o) {
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < o.layers; ++i) count += o.has_window(i) ? 1 : 0;
+  return count;
+}
+
 // Blocks with a window and without are of two types where the model has both.
 std::vector<std::shared_ptr<const LayerSpec>> blocks(const GptOptions& o) {
   std::vector<std::shared_ptr<const LayerSpec>> result;
   std::shared_ptr<const LayerSpec> full, windowed;
-  const auto with = [&](std::int64_t i) { return o.has_window(i); };
-  const auto all = std::views::iota(std::int64_t{0}, o.layers);
-  const std::string type = std::ranges::all_of(all, with) ? "block" : "window_block";
-  for (const std::int64_t i : all) {
-    std::shared_ptr<const LayerSpec>& kind = with(i) ? windowed : full;
-    if (!kind) kind = std::make_shared<const LayerSpec>(block(o, with(i) ? type : "block", with(i)));
+  const std::string type = windowed_blocks(o) == o.layers ? "block" : "window_block";
+  for (std::int64_t i = 0; i < o.layers; ++i) {
+    const bool has_window = o.has_window(i);
+    std::shared_ptr<const LayerSpec>& kind = has_window ? windowed : full;
+    if (!kind) kind = std::make_shared<const LayerSpec>(block(o, has_window ? type : "block", has_window));
     result.push_back(kind);
   }
   return result;
 }
 
 std::string window_text(const GptOptions& o) {
-  const auto all = std::views::iota(std::int64_t{0}, o.layers);
-  const auto blocks = std::ranges::count_if(all, [&](std::int64_t i) { return o.has_window(i); });
+  const std::int64_t blocks = windowed_blocks(o);
   if (blocks == 0) return "none";
   return blocks == o.layers ? fmt::format("{}", o.window) : fmt::format("{} in {} of {} blocks", o.window, blocks, o.layers);
 }

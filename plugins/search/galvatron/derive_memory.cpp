@@ -133,7 +133,8 @@ class Derivation {
 
   // With a pipeline there are as many layers as stages: one on each.
   void vocabulary(const Place& place, const Run& runs) {
-    const auto [pp, tp, cut, unused] = place;
+    const int pp = place.pp, tp = place.tp;
+    const bool cut = place.vocabulary;
     if (!shard_.contains(tp)) file_.reject({name({1, tp})}, "required, and not there: it has the layers' share");
     const std::int64_t layers = pp > 1 ? pp : fewest_;
     const double here = pp > 1 ? 1 : static_cast<double>(fewest_);

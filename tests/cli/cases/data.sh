@@ -19,7 +19,11 @@ refuse 2 "the tokenizer has no token '<eod>'" data tokenize docs --out "$work/x"
 refuse 2 "expected 1 or more" data tokenize docs --out "$work/x" --threads 0
 refuse 7 "there is no file or folder" data tokenize "$work/none" --out "$work/x"
 refuse 7 "there is no tokenizer" data tokenize docs --out "$work/x" --tokenizer "$work/none.json"
-refuse 7 "cannot write" data tokenize docs --out "$work/none/x"
+refuse 7 "cannot make folder" data tokenize docs --out "$work/a.jsonl/deep/x"
+refuse 7 "there is no tokenizer" data tokenize docs --out "$work/none/x" --tokenizer "$work/none.json"
+absent "$work/none"
+accept data tokenize "$work/a.jsonl" --out "$work/new/deep/a" # as profile, import and export make the folders of what they write
+accept data show "$work/new/deep/a"
 refuse 4 "a.jsonl:1:1: there is no 'body'" data tokenize "$work/a.jsonl" --out "$work/x" --key body
 printf 'caf\351\n' >"$work/latin.txt"
 refuse 4 "latin.txt:1:4: this is not UTF-8 text" data tokenize "$work/latin.txt" --out "$work/x" --tokenizer $golden/gpt2.json
@@ -51,6 +55,13 @@ refuse 8 "has labels of tokens, and the model reads one for each sample" train $
 refuse 4 "fewer than the byte tokenizer and 100 sentinels have: 357" train $t5 --nproc 2 "output=$work/r" model.vocab=300
 refuse 4 "a sample has 7 spans, and there are 3 sentinels" train $t5 --nproc 1 "output=$work/r" data.sentinels=3
 refuse 4 "a sample has 141 tokens, and there are only" train $t5 --nproc 1 "output=$work/r" "data.files=$work/labels.tsv"
+# which kind of data a model needs
+refuse 8 "data.use=span_corruption trains this model" train $t5 data.use=text "output=$work/r"
+refuse 8 "data.use=span_corruption trains this model" train $t5 "${labelled[@]}"
+refuse 8 "data.use=masked_text trains this model" train $bert data.use=span_corruption "output=$work/r"
+refuse 8 "data.use=text trains this model" train $quick data.use=span_corruption "output=$work/r"
+refuse 8 "data.use=labelled_text trains this model" train $bert model.task=classification "output=$work/r"
+refuse 8 "data.use=images trains this model" train configs/runs/vit-digits.yaml data.use=text data.files=docs "output=$work/r"
 refuse 4 "data.format: expected text or indexed" train $t5 "output=$work/r" data.format=binary
 refuse 4 "it has no token that is known to end documents" train $t5 "output=$work/r" "data.tokenizer=$work/noend.json" model.vocab=420
 absent "$work/r"

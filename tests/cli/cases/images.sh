@@ -60,6 +60,21 @@ done
 # an export says how images are prepared; who starts from it gets that, and passes it on
 grep -qF '"image_processor_type": "ViTImageProcessor"' "$work/weights/preprocessor_config.json" || failed=1
 grep -qF '"cat": 0' "$work/weights/config.json" && grep -qF '"1": "dog"' "$work/weights/config.json" || { echo "no class names"; failed=1; }
+# a head and the classes that it was trained for
+cp -r "$work/weights" "$work/swapped"
+sed -i 's/"0": "cat"/"0": "dog"/; s/"1": "dog"/"1": "cat"/' "$work/swapped/config.json"
+refuse 4 "weights: class 'cat' has label 0 in the data, and 1 in the head that was trained" train "$work/run.yaml" --nproc 2 \
+  "output=$work/r" "weights=$work/swapped"
+grep -qF "data.labels=[dog, cat] has the head's order" "$work/.err" || { cat "$work/.err"; failed=1; }
+refuse 4 "weights: class 'cat' has label 0" run "$work/run.yaml" --nproc 2 "output=$work/r" "weights=$work/swapped"
+absent "$work/r"
+accept train "$work/run.yaml" --nproc 1 "output=$work/r" "weights=$work/swapped" 'data.labels=[dog, cat]' "export=$work/swapped2"
+grep -qF '"0": "dog"' "$work/swapped2/config.json" || { echo "labels are not in the export"; failed=1; }
+mv "$work/png/dog" "$work/png/cow"
+accept train "$work/run.yaml" --nproc 1 "output=$work/r" "weights=$work/weights"
+grep -qF "trained for other classes, and goes on from those: 'cow' (was 'dog')" "$work/.err" || { cat "$work/.err"; failed=1; }
+mv "$work/png/cow" "$work/png/dog"
+
 sed -i 's/"resample": 2/"resample":   3/' "$work/weights/preprocessor_config.json"
 accept train "$work/run.yaml" --nproc 1 "output=$work/six" "weights=$work/weights" "export=$work/weights2"
 cmp "$work/weights/preprocessor_config.json" "$work/weights2/preprocessor_config.json" || failed=1

@@ -1,6 +1,15 @@
 quick=configs/runs/quickstart.yaml
 plan() { { echo 'apiVersion: trellis/v1'; echo 'kind: Plan'; cat; } >"$work/plan.yaml"; }
 
+# what is no plan
+for verb in "train $quick --plan $quick" "verify $quick --plan $quick" "explain $quick --run $quick" "diff $quick $quick" \
+  "search $quick --nproc 2 search.start_from=$quick"; do
+  refuse 4 "this is no plan but a run file" $verb
+done
+printf 'hello\n' >"$work/hello.txt"
+refuse 4 "this is no plan: expected a mapping" train $quick --plan "$work/hello.txt"
+refuse 4 "kind: expected Plan, found 'Cluster'" explain configs/clusters/h100-80g.yaml --run $quick
+
 plan <<'END'
 global: {batch: 24, micro_batches: 1, devices: 2}
 layers: [{layers: 0-3, tp: {degree: 2}}]

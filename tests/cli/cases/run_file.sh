@@ -13,6 +13,17 @@ refuse 5 "gpd" train $quick model.use=gpd
 refuse 2 "" train
 refuse 2 "" trian $quick
 
+# null takes a key away
+refuse 4 "train.steps: required, and not given" train $quick train.steps=null
+refuse 2 "did you mean 'steps'?" train $quick train.step=null
+refuse 4 "leave the key out where its default is meant" train $quick 'data.files=[~]'
+
+# a pattern that YAML takes for an alias
+refuse 2 "a text that begins with '*' stands in quotes: \"*.zip\"" train $quick 'data.files=*.zip'
+printf 'data:\n  files: [docs, **/*.md]\n' >"$work/pattern.yaml"
+refuse 4 "pattern.yaml:2:17: this is not YAML" train "$work/pattern.yaml"
+refuse 4 'stands in quotes: "**/*.md"' train "$work/pattern.yaml"
+
 # text
 : >"$work/empty.txt"
 refuse 7 "nowhere" train $quick data.files=nowhere

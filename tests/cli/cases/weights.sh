@@ -30,6 +30,10 @@ absent "$work/new"
 # a run that does not fit its weights
 refuse 4 "and the model needs [32 16]" train $quick "${small[@]}" model.ffn=32 "output=$work/run3" "weights=$work/weights"
 refuse 4 "tensors that the model needs are missing" train $quick "${small[@]}" model.layers=2 "output=$work/run3" "weights=$work/weights"
+golden=tests/parity/golden
+refuse 4 "has a model of type 'bert', and the run's model, of family gpt, is of type 'llama'" train $quick "output=$work/run3" weights=$golden/bert-masked-lm
+refuse 4 "has a model of type 'gpt2', and the run's model, of family gpt, is of type 'llama': " train $quick "output=$work/run3" weights=$golden/gpt2
+refuse 4 "'trellis import $golden/gpt2 --out MODEL.yaml'" train configs/runs/bert-text.yaml "output=$work/run3" weights=$golden/gpt2
 refuse 7 "weights: there is no folder" train $quick "${small[@]}" "output=$work/run3" "weights=$work/nowhere"
 absent "$work/run3"
 

@@ -137,6 +137,34 @@ TEST_CASE("an override sets any value, the last one wins") {
         "a:\n  b:\n    c: x=y\n");
 }
 
+TEST_CASE("null on the command line takes away what files say") {
+  Folder folder;
+  folder.add("base.yaml", "data: {files: a, held_out: 5%}\nsearch: {use: exact, beam: 7}\n").add("run.yaml", "base: base\n");
+  CHECK(folder.load("run.yaml", {"data.held_out=null"}).to_yaml() == "data:\n  files: a\nsearch:\n  use: exact\n  beam: 7\n");
+  CHECK(folder.load("run.yaml", {"data={files: ~}", "search=~"}).to_yaml() == "data:\n  held_out: 5%\n");
+  CHECK(folder.load("run.yaml", {"search.beam=3", "search.beam=null"}).section("search").get("beam", 1) == 1);
+  CHECK(folder.error("run.yaml", {"search.bean=null"}) ==
+        "command line: search.bean=null takes a key of the run file away, and it has none of that name\n"
+        "    did you mean 'beam'?");
+  CHECK(folder.error("run.yaml", {"seed=null"}) ==
+        "command line: seed=null takes a key of the run file away, and it has none of that name\n    there are: data, search");
+}
+
+TEST_CASE("a mapping of another form replaces that of a base, one of the same form is merged") {
+  Folder folder;
+  folder.add("base.yaml", "data: {random_crop: {area: [0.5, 1]}}\nmodel: {rope_scaling: {type: llama3, factor: 8, low_freq_factor: 1}}\n")
+      .add("run.yaml", "base: base\n");
+  const auto keys = [&](const std::string& section, const std::string& key, const std::string& said) {
+    return folder.load("run.yaml", {section + "." + key + "=" + said}).section(section).section(key).keys();
+  };
+  using Keys = std::vector<std::string>;
+  CHECK(keys("data", "random_crop", "{padding: 4}") == Keys{"padding"});
+  CHECK(keys("data", "random_crop", "{ratio: [1, 2]}") == Keys{"area", "ratio"});
+  CHECK(keys("data", "random_crop", "{}") == Keys{"area"});
+  CHECK(keys("model", "rope_scaling", "{type: linear, factor: 2}") == Keys{"type", "factor"});
+  CHECK(keys("model", "rope_scaling", "{factor: 2}") == Keys{"type", "factor", "low_freq_factor"});
+}
+
 TEST_CASE("a wrong override is blamed on the command line") {
   Folder folder;
   folder.add("run.yaml", "search: {use: beam, beam: 8}\n");

@@ -62,7 +62,7 @@ TEST_CASE("a value of the wrong type says what was expected and found") {
   CHECK(error_of([&] { m.get("big", 1); }) ==
         "a.yaml:4:8: model.big: expected an integer from -2147483648 to 2147483647, found '9999999999'");
   CHECK(error_of([&] { m.get("rate", 1.0); }) == "a.yaml:5:9: model.rate: expected a number, found 'fast'");
-  CHECK(error_of([&] { m.get("none", 1); }) == "a.yaml:6:3: model.none: expected an integer, found nothing");
+  CHECK(error_of([&] { m.get("none", 1); }) == "a.yaml:6:3: model.none: expected an integer, found nothing\n    leave the key out where its default is meant");
   CHECK(error_of([&] { m.required<std::vector<int>>("list"); }) ==
         "a.yaml:7:13: model.list[1]: expected an integer, found 'x'");
   CHECK(error_of([&] { m.get("list", 1); }) == "a.yaml:7:9: model.list: expected an integer, found a list");
@@ -173,7 +173,16 @@ TEST_CASE("what is not YAML is an error at its place") {
         "a.yaml:2:3: this is not YAML: illegal map value\n    YAML is indented with spaces: replace the tab");
   CHECK(parse_error("a: [1, 2\n") == "a.yaml:2:1: this is not YAML: end of sequence flow not found");
   CHECK(parse_error("a: 1\n b: 2\n") == "a.yaml:2:3: this is not YAML: illegal map value");
-  CHECK(parse_error("a: *nobody\n") == "a.yaml:1:4: this is not YAML: the referenced anchor is not defined");
+  CHECK(parse_error("a: *nobody\n") ==
+        "a.yaml:1:4: this is not YAML: the referenced anchor is not defined\n"
+        "    a text that begins with '*' stands in quotes: \"*nobody\"");
+  CHECK(parse_error("b: 1\na: [x, *.zip]\n") ==
+        "a.yaml:2:8: this is not YAML: the referenced anchor is not defined\n"
+        "    a text that begins with '*' stands in quotes: \"*.zip\"");
+  CHECK(parse_error("a: *\n") ==
+        "a.yaml:1:5: this is not YAML: alias not found after *\n    a text that begins with '*' stands in quotes: \"*\"");
+  CHECK(parse_error("a: @b c\n") ==
+        "a.yaml:1:4: this is not YAML: unknown token\n    a text that begins with '@' stands in quotes: \"@b\"");
   CHECK(parse_error("a: &x [*x]\n") == "a.yaml:1:8: an alias inside the value that it stands for");
   CHECK(parse_error("a: 1\n---\nb: 2\n") == "a.yaml:3:1: expected one YAML document, found a second");
   CHECK(parse_error("a: 1\n<<: {b: 2}\n") ==
@@ -182,7 +191,8 @@ TEST_CASE("what is not YAML is an error at its place") {
         "a.yaml:1:3: expected a plain key, found a list\n    is a bracket left open?");
   CHECK(parse_error("~: 3\n") == "a.yaml:1:1: expected a plain key, found nothing");
   CHECK(parse_error("a: !!python/object x\n") ==
-        "a.yaml:1:4: YAML tags are not supported, found 'tag:yaml.org,2002:python/object'");
+        "a.yaml:1:4: YAML tags are not supported, found 'tag:yaml.org,2002:python/object'\n"
+        "    a text that begins with '!' stands in quotes");
 }
 
 TEST_CASE("what is not text is an error at its place") {

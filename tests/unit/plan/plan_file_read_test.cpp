@@ -81,7 +81,11 @@ TEST_CASE("without a pipeline there is one stage, without atoms the primes ascen
 TEST_CASE("a file of another kind is not a plan") {
   CHECK(error("apiVersion: trellis/v2\nkind: Plan\n") ==
         "plan.yaml:1:13: apiVersion: expected trellis/v1, found 'trellis/v2'");
-  CHECK(error("apiVersion: trellis/v1\nkind: Profile\n") == "plan.yaml:2:7: kind: expected Plan, found 'Profile'");
+  const std::string hint = "\n    a plan is what 'trellis search RUN.yaml --out FILE' writes";
+  CHECK(error("apiVersion: trellis/v1\nkind: Profile\n") == "plan.yaml:2:7: kind: expected Plan, found 'Profile'" + hint);
+  const std::string missing = ": it does not say 'apiVersion: trellis/v1' and 'kind: Plan'" + hint;
+  CHECK(error("global: {batch: 2}\n") == "plan.yaml:1:1: this is no plan" + missing);
+  CHECK(error("model: {use: gpt}\n") == "plan.yaml:1:1: this is no plan but a run file" + missing);
   CHECK(error("kind: Plan\n") == "plan.yaml:1:1: apiVersion: required, and not given");
   CHECK(error(std::string(kHead)) == "plan.yaml:1:1: global: required, and not given");
   CHECK(error(text("")) == "plan.yaml:1:1: layers: required, and not given");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "run/data/image_source.h"
+#include "run/data/split.h"
 #include "support/error_of.h"
 #include "trellis/plan/error.h"
 
@@ -147,6 +148,7 @@ TEST_CASE("the seed draws what is held out, and nothing is in both") {
   CHECK(seen.size() == 100);
   CHECK(Split::draw(100, 0.15, 3).held_out == split.held_out);
   CHECK(Split::draw(100, 0.15, 4).held_out != split.held_out);
+  CHECK(Split::draw(100, 0.15, 3, 1).held_out != split.held_out);  // another part of the data
   CHECK_FALSE(std::is_sorted(split.held_out.begin(), split.held_out.end()));
   CHECK(Split::draw(6, 0.1, 1).held_out.empty());
 }
