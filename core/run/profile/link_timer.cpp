@@ -233,7 +233,7 @@ std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place) {
     std::map<Bytes, double> seconds;
     std::vector<double> spreads;
     for (const auto& [bytes, list] : sizes) {
-      const Figure figure = calm_of(list);
+      const Figure figure = figure_of(list);
       seconds[bytes] = figure.seconds, spreads.push_back(figure.spread);
     }
     for (const auto& [what, figure] : in_place) {

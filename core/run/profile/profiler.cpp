@@ -34,9 +34,10 @@
 namespace trellis::profile {
 namespace {
 
-constexpr const char* kKernels = "3";  // raised when kernels become faster or slower
-constexpr int kRounds = 5;             // over all layers, so that what comes and goes falls on all alike
-constexpr double kSecondsALayer = 0.04;  // of a round
+constexpr const char* kKernels = "4";  // raised when kernels become faster or slower, or are timed otherwise
+constexpr int kRounds = 5;               // over all layers, so that what comes and goes falls on all alike
+constexpr double kSecondsALayer = 0.04;  // of a round, at the least
+constexpr double kSecondsARound = 2;     // at the least: neighbors on the same processor disturb for seconds
 constexpr int kFewestRuns = 2;
 
 std::string processor() {
@@ -154,13 +155,14 @@ class Profiler {
     std::set<std::string> wanted;
     for (const Measurement* m : missing) wanted.insert(m->key);
     const std::vector<const Measurement*> layers = layers_with(missing);
+    const double seconds = std::max(kSecondsALayer, kSecondsARound / static_cast<double>(std::max<std::size_t>(1, layers.size())));
     Rounds rounds;
     rounds.passes.resize(layers.size());
     for (int round = 0; round < kRounds; ++round) {
       std::map<std::tuple<MoveKind, int, Bytes>, std::vector<double>> moves;  // a size occurs in many layers
       for (std::size_t l = 0; l < layers.size(); ++l) {
         if (l % 20 == 0) request_.progress(fmt::format("round {} of {}, layer {} of {}", round + 1, kRounds, l + 1, layers.size()));
-        const LayerFigures found = time_layer(*layers[l]);
+        const LayerFigures found = time_layer(*layers[l], seconds);
         for (const auto& [key, time] : found.kernels) {
           auto& list = rounds.kernels[key];
           if (wanted.contains(key) && static_cast<int>(list.size()) <= round) list.push_back(time);
@@ -178,7 +180,7 @@ class Profiler {
       for (std::size_t r = 0; r < list.size(); ++r) totals[r] += list[r];
     }
     profile.spread = std::max(profile.spread, figure_of(totals).spread / std::sqrt(kRounds));  // of their mean
-    for (const auto& [what, list] : rounds.moves) moves_[what] = calm_of(list);
+    for (const auto& [what, list] : rounds.moves) moves_[what] = figure_of(list);
     for (std::size_t l = 0; l < layers.size(); ++l)
       if (ranks_ % layers[l]->stage->line.size() == 0)  // else there was nobody to communicate with
         passes_.emplace_back(layers[l], calm_of(rounds.passes[l]).seconds);
@@ -190,7 +192,7 @@ class Profiler {
     double pass = 0;
   };
 
-  LayerFigures time_layer(const Measurement& m) {
+  LayerFigures time_layer(const Measurement& m, double seconds) {
     std::vector<LayerTimes> times(static_cast<std::size_t>(ranks_));
     int runs = kFewestRuns;
     on_all_ranks([&](int rank, auto& barrier, CommWorld* world) {
@@ -199,7 +201,7 @@ class Profiler {
       timer.run(first);  // chooses libraries, touches pages
       barrier.arrive_and_wait();
       const double once = timer.run(times[static_cast<std::size_t>(rank)]);
-      if (rank == 0) runs = std::clamp(static_cast<int>(kSecondsALayer / once), kFewestRuns, 50);
+      if (rank == 0) runs = std::clamp(static_cast<int>(seconds / once), kFewestRuns, 200);
       barrier.arrive_and_wait();
       for (int r = 1; r < runs; ++r) timer.run(times[static_cast<std::size_t>(rank)]);
     });
