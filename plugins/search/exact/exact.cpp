@@ -70,7 +70,7 @@ class Exact {
     std::erase_if(open, [&](Open& o) { return closed(o); });
     for (const Open& o : open) least_open_ = std::min(least_open_, per_sample(o));
     certify();
-    if (best_ && !out_of_time()) settle_ties();
+    if (best_) settle_ties();
     return std::move(best_);
   }
 
@@ -194,8 +194,9 @@ class Exact {
       if (few[i]->task) note(*few[i], known[i]);
   }
 
-  // `known`: when the bounds were made, which may leave out what does not come below it.
+  // `known`: when the bounds were made, which may leave out what does not come below it, nor below a plan that they met.
   void note(Open& o, Picoseconds known) {
+    if (o.relaxed.best) known = std::min(known, o.relaxed.value.step);
     log_.counts["shortest paths"] += std::exchange(o.relaxed.solved, 0);
     o.lower_bound = std::max(o.lower_bound, o.relaxed.lower_bound);
     if (o.task->impossible()) o.relaxed.certain = kInfinite;
@@ -272,8 +273,9 @@ class Exact {
 
   // Of the plans that take as long as the best one the first, as far as that adds little to the work.
   void settle_ties() {
-    best_ = tidied(problem_, oracle_, *best_);
     log_.notes["ties"] = "local";
+    if (out_of_time()) return;
+    best_ = tidied(problem_, oracle_, *best_);
     if (log_.status != "optimal, proven") return;
     const std::int64_t labels = std::max(kTied, labels_ / kShareOfTies);
     const TieLimit limit{.labels = std::min(labels, settings_.labels - labels_), .out_of_time = [this] { return out_of_time(); }};

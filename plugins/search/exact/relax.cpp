@@ -22,8 +22,8 @@ constexpr std::size_t kPrices = 4;  // of memory: labels differ in what they hav
 
 class Relaxation {
  public:
-  Relaxation(const Task& task, Picoseconds known, Relaxed& result)
-      : task_(task), known_(known), result_(result), weights_(result.weights) {
+  Relaxation(const Task& task, Picoseconds known, Relaxed& result, Interest interest)
+      : task_(task), known_(known), interest_(interest), result_(result), weights_(result.weights) {
     if (weights_.empty()) weights_ = plain_weights(task);
   }
 
@@ -80,7 +80,9 @@ class Relaxation {
     if (choice.options.empty()) return false;
     const PlanValue value = task_.value(choice);
     if (!value.fits) return false;
-    if (value.step < known_) known_ = value.step, result_.best = choice, result_.value = value;
+    if (value.step >= known_ || (result_.best && value.step >= result_.value.step)) return true;
+    result_.best = choice, result_.value = value;
+    lower();
     return true;
   }
 
@@ -135,7 +137,10 @@ class Relaxation {
   void make_better() {
     if (!result_.best || hopeless()) return;
     improve(task_, *result_.best, result_.value);
-    known_ = std::min(known_, result_.value.step);
+    lower();
+  }
+  void lower() {
+    if (interest_ == Interest::best) known_ = std::min(known_, result_.value.step);
   }
 
   Weights priced(double price) const {
@@ -304,13 +309,18 @@ class Relaxation {
 
   const Task& task_;
   Picoseconds known_;
+  const Interest interest_;
   Relaxed& result_;
   Weights& weights_;
 };
 
 }  // namespace
 
-void relax_freely(const Task& task, Picoseconds known, Relaxed& result) { Relaxation(task, known, result).freely(); }
-void relax(const Task& task, Picoseconds known, Relaxed& result) { Relaxation(task, known, result).rest(); }
+void relax_freely(const Task& task, Picoseconds known, Relaxed& result, Interest interest) {
+  Relaxation(task, known, result, interest).freely();
+}
+void relax(const Task& task, Picoseconds known, Relaxed& result, Interest interest) {
+  Relaxation(task, known, result, interest).rest();
+}
 
 }  // namespace trellis::exact_search

@@ -22,8 +22,10 @@ struct Relaxed {
 };
 
 // `known`: a bound that reaches it ends the work, the task is of no interest then. First without a price of memory,
-// which is quick; then the rest.
-void relax_freely(const Task&, Picoseconds known, Relaxed&);
-void relax(const Task&, Picoseconds known, Relaxed&);
+// which is quick; then the rest. A plan that is met counts as known from then on, unless all that are below `known` are of
+// interest.
+enum class Interest { best, all };
+void relax_freely(const Task&, Picoseconds known, Relaxed&, Interest = Interest::best);
+void relax(const Task&, Picoseconds known, Relaxed&, Interest = Interest::best);
 
 }  // namespace trellis::exact_search

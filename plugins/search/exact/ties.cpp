@@ -34,7 +34,7 @@ class Ties {
 
  private:
   static constexpr std::size_t kLargest = 512;  // layers x stages
-  static constexpr int kRelaxed = 16;
+  static constexpr int kRelaxed = 32;
 
   using Bounds = std::vector<std::shared_ptr<const Bound>>;
 
@@ -107,8 +107,8 @@ class Ties {
   std::optional<Bounds> bounds(const MayTie& m, const Task& task, Picoseconds too_long) {
     if (m.weights.empty()) {
       Relaxed relaxed;
-      relax_freely(task, too_long, relaxed);
-      if (relaxed.lower_bound < real(too_long)) relax(task, too_long, relaxed);
+      relax_freely(task, too_long, relaxed, Interest::all);
+      if (relaxed.lower_bound < real(too_long)) relax(task, too_long, relaxed, Interest::all);
       if (relaxed.lower_bound >= real(too_long)) return std::nullopt;
       return std::move(relaxed.bounds);
     }

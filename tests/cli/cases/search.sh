@@ -7,6 +7,7 @@ printf 'model: {use: gpt, hidden: 64, layers: 2, heads: 4, vocab: 256, sequence:
 search "$work/bare.yaml" --nproc 2 --out "$work/bare.plan.yaml" >"$work/out" || failed=1
 has "$work/bare.plan.yaml" "search: exact"
 has "$work/out" "optimal, proven: no plan of the space is faster than"
+has "$work/out" "ties: proven"
 search $quick --nproc 2 search.use=uniform >"$work/out" || failed=1
 has "$work/out" "feasible: whether a better plan exists"
 search $quick --nproc 4 'search.batch=[16, 24]' 'search.limit={labels: 1}' >"$work/out" || failed=1

@@ -73,7 +73,7 @@ TEST_CASE("so it does with pipelines of few layers a stage") {
   }
   MESSAGE(ties.answers << " answers, " << ties.with_ties << " with ties, " << ties.pipelines << " pipelines");
   CHECK(ties.proven == ties.answers);
-  CHECK(ties.pipelines > static_cast<int>(80 / kShare));
+  CHECK(ties.pipelines > static_cast<int>(50 / kShare));
 }
 
 TEST_CASE("ties that were not settled to the end are said to be local, and nothing else changes") {
