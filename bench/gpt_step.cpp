@@ -1,4 +1,5 @@
-// trellis_bench: training steps of a GPT on random tokens, or of another family on made-up fields, for bench/compare.py and its neighbors.
+// trellis_bench: training steps of a GPT on random tokens, or of another family on made-up fields, for bench/compare.py
+// and its neighbors.
 //
 // One rank of those that RANK, WORLD_SIZE and TRELLIS_STORE tell of, or the only one. Reads commands from standard
 // input, on rank 0, and answers each with one line of JSON:
