@@ -25,11 +25,11 @@ std::string Accounts::name(const Instruction& i) const {
   return std::string(name_of(i.kind));
 }
 
-void Accounts::begin_pass() { last_ = now(); }
+void Accounts::begin_step() { last_ = now(); }
 
 void Accounts::after(const Instruction& i) {
   const double t = now();
-  Account& a = book(name(i));
+  Account& a = accounts_[name(i)];
   const Price price = prices_.price(stage_, i, plan_.context, at_);
   ++a.calls, a.measured += t - last_, a.compute += to_seconds(price.compute), a.transfer += to_seconds(price.transfer);
   last_ = now();
@@ -37,7 +37,7 @@ void Accounts::after(const Instruction& i) {
 
 void Accounts::end_step() {
   const double t = now();
-  Account& a = book("update");
+  Account& a = accounts_["update"];
   ++a.calls, a.measured += t - last_;
   for (const Instruction& i : stage_.update) {
     const Price price = prices_.price(stage_, i, plan_.context, at_);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -15,9 +14,9 @@ class Accounts {
  public:
   Accounts(const CompiledPlan&, int stage, const Prices&);
 
-  void begin_pass();                   // of a step: what ran before belongs to no instruction
-  void after(const Instruction&);      // measured
-  void end_step();                     // the rest is the update
+  void begin_step();
+  void after(const Instruction&);  // what it took, with what a stage waited for before it
+  void end_step();                 // the rest is the update
   // By kind of instruction: calls of a step, ms measured, ms predicted by price (transfers in full).
   nlohmann::json of_step() const;
 
@@ -27,7 +26,6 @@ class Accounts {
     double measured = 0, compute = 0, transfer = 0;
   };
   std::string name(const Instruction&) const;
-  Account& book(const std::string& name) { return accounts_[name]; }
 
   const CompiledPlan& plan_;
   const StageProgram& stage_;

@@ -238,7 +238,7 @@ class Session {
     std::vector<double> wall;
     for (int i = 0; i < count; ++i) {
       const Stopwatch watch;
-      accounts.begin_pass();
+      accounts.begin_step();
       executor_->train_step(*data_, next_ + i, kLearningRate);
       accounts.end_step();
       wall.push_back(watch.wall_ms());

@@ -79,8 +79,8 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   for (const LinkFit& fit : result.links)
     fmt::print("  {} among {}: {} + bytes / {:.2f} GB/s\n", name_of(fit.kind), fit.ranks, fit.link.latency,
                fit.link.bandwidth / 1e9);
-  fmt::print("  repeats differed by {:.1f} %, layers from the sum of their figures by {:.1f} %", 100 * result.spread,
-             100 * result.unexplained);
+  fmt::print("  standard error of repeats {:.1f} %, layers differed from the sum of their figures by {:.1f} %",
+             100 * result.spread, 100 * result.unexplained);
   if (result.slowdown > 0) fmt::print("; computing while communicating: {:.2f} times slower", result.slowdown);
   fmt::print("\n");
   if (!args.json.empty()) write_file_atomically(args.json, to_json(result, file));

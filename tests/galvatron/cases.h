@@ -6,6 +6,7 @@
 
 #include "answer.h"
 #include "report.h"
+#include "support/error_of.h"
 #include "support/paths.h"
 
 namespace trellis::galvatron {
@@ -34,15 +35,6 @@ struct Case {
   Profiles profiles;
 };
 
-// A message of a throwing call, with its file and key.
-template <class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using test::error_of;
 
 }  // namespace trellis::galvatron

@@ -96,7 +96,7 @@ struct TRELLIS_API Profile {
   Picoseconds adamw{0};       // of a million elements; 0: not measured
   Picoseconds norm{0};        // of a million elements: reading gradients for their norm; 0: not measured
   double slowdown = 0;        // as Cluster::slowdown; 0: not measured
-  double spread = 0;          // the standard deviation of repeats of the whole measurement, as a share
+  double spread = 0;          // the standard error of the whole measurement, by its repeats, as a share
   double unexplained = 0;     // by how much layers that ran as a whole differ from the sum of their figures, as a share
 
   std::string fingerprint() const;  // of `machine`; 16 hex digits
