@@ -20,6 +20,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -33,6 +34,7 @@
 #include "bench/stopwatch.h"
 #include "run/memory/guards.h"
 #include "run/memory/memory_counter.h"
+#include "run/profile/pace.h"
 #include "run/verify/synthetic_source.h"
 #include "trellis/plan/catalog.h"
 #include "trellis/plan/cost.h"
@@ -110,23 +112,27 @@ struct Setup {
 
 struct Steps {
   std::vector<double> wall_ms, cpu_ms, losses, norms;
+  std::vector<double> pace_ms;  // before each step, and after the last
 };
 
 [[gnu::always_inline]] inline Steps run_steps(Executor& executor, const DataSource& data, std::int64_t first,
-                                              int count) {
+                                              int count, const std::function<double()>& pace) {
   Steps result;
   for (int i = 0; i < count; ++i) {
+    result.pace_ms.push_back(pace());
     const Stopwatch watch;
     const StepResult step = executor.train_step(data, first + i, kLearningRate);
     result.wall_ms.push_back(watch.wall_ms()), result.cpu_ms.push_back(watch.cpu_ms());
     result.losses.push_back(step.loss), result.norms.push_back(step.gradient_norm);
   }
+  result.pace_ms.push_back(pace());
   return result;
 }
 
 // A function of its own name, so that callgrind can be told to count here only.
-[[gnu::noinline]] Steps measured_steps(Executor& executor, const DataSource& data, std::int64_t first, int count) {
-  return run_steps(executor, data, first, count);
+[[gnu::noinline]] Steps measured_steps(Executor& executor, const DataSource& data, std::int64_t first, int count,
+                                        const std::function<double()>& pace) {
+  return run_steps(executor, data, first, count, pace);
 }
 
 class Session {
@@ -195,7 +201,7 @@ class Session {
 
   json warm(int count) {
     const CountMemory counting(*memory_, Purpose::transient);
-    const Steps s = run_steps(*executor_, *data_, next_, count);
+    const Steps s = run_steps(*executor_, *data_, next_, count, [&] { return pace_ms(); });
     next_ += count;
     return {{"losses", s.losses}};
   }
@@ -207,7 +213,7 @@ class Session {
     const std::int64_t before = received_bytes();
     Steps s = [&] {
       const CountMemory counting(*memory_, Purpose::transient);
-      return measured_steps(*executor_, *data_, next_, count);
+      return measured_steps(*executor_, *data_, next_, count, [&] { return pace_ms(); });
     }();
     const std::int64_t received = received_bytes() - before;
     next_ += count;
@@ -222,6 +228,7 @@ class Session {
             {"peak_bytes", peaks},
             {"step_ms", s.wall_ms},
             {"cpu_ms", s.cpu_ms},
+            {"pace_ms", s.pace_ms},
             {"losses", s.losses},
             {"gradient_norms", s.norms},
             {"received", received},
@@ -279,6 +286,14 @@ class Session {
     next_ = 0;
   }
 
+  // The mean of all ranks, which work at once.
+  double pace_ms() {
+    if (world_.size() > 1) world_.world().barrier();
+    double sum = 0;
+    for (const std::vector<double>& rank : of_all_ranks({1e3 * pace_.seconds()})) sum += rank.front() / world_.size();
+    return sum;
+  }
+
   std::vector<std::vector<double>> of_all_ranks(const std::vector<double>& mine) {
     if (world_.size() == 1 || mine.empty()) return {mine};
     const at::Tensor in = at::tensor(mine, at::TensorOptions(at::kDouble));
@@ -304,6 +319,7 @@ class Session {
   std::unique_ptr<MemoryCounter> memory_;  // of the executor, without tokens and commands
   std::unique_ptr<Executor> executor_;
   std::int64_t next_ = 0;
+  profile::Pace pace_;
 };
 
 // The next command, on every rank; nothing at the end of the input.

@@ -3,8 +3,9 @@
 
 For each model and number of ranks plans are drawn from the whole space of a search. Then, round after round, the machine
 is profiled anew and each plan trains some steps, in another order each time, so that what else goes on falls on both
-sides. Predicted is what `trellis explain` says by the profile, the median of the rounds. Measured is the lower quartile
-of all steps, as a profile has the lower quartile of its rounds: what a plan takes while nobody else uses the processor.
+sides. A shared machine goes at one speed for seconds or minutes and then at another; so a fixed piece of work, the pace,
+is timed beside every step and every layer of a profile, and all times are told for the fastest pace of a profile.
+Predicted is what `trellis explain` says by the profile, the median of the rounds; measured the median of all steps.
 Calibration never runs a step: a profile has layers by themselves, links, and the optimizer.
 
     bench/truth.py                                     two GPTs, one rank and two, 7 plans each
@@ -101,7 +102,8 @@ class Case:
         self.program = programs.trellis(options.build, model_file, batch, ranks, 1)
         calm.programs.append(self.program)
         self.plans = self.program.ask(f"draw {options.plans} {options.seed} {self.folder}/plans")["plans"]
-        self.measured = [[] for _ in self.plans]  # by round: seconds of each step
+        self.measured = [[] for _ in self.plans]  # by round: seconds of each step, and of the pace beside it
+        self.paces = []  # by round: what the profile's times are told for
         self.predicted = [[] for _ in self.plans]  # by round: what explain says
         self.peaks = [None] * len(self.plans)
 
@@ -115,6 +117,7 @@ class Case:
         file = self.folder / f"profile-{number}.yaml"
         self.calm.measured(lambda: self.trellis("profile", self.run, "--nproc", self.ranks, "--out", file, "--json",
                                                 file.with_suffix(".json"), "--fresh"))
+        self.paces.append(json.loads(file.with_suffix(".json").read_text())["pace_seconds"])
         for predicted, plan in zip(self.predicted, self.plans):
             out = self.folder / "explain.json"
             self.trellis("explain", plan, "--run", self.run, f"profile.file={file}", "--json", out)
@@ -127,32 +130,37 @@ class Case:
             self.program.ask(f"plan {plan}")
             self.program.ask("warm 2")
             answer = self.calm.measured(lambda: self.program.ask(f"steps {self.options.steps}"))
-            self.measured[i].append([ms / 1e3 for ms in answer["mean_ms"]])
+            paces = [(a + b) / 2 for a, b in itertools.pairwise(answer["pace_ms"])]
+            self.measured[i].append([(ms / 1e3, pace / 1e3) for ms, pace in zip(answer["mean_ms"], paces)])
             self.peaks[i] = answer["peak_bytes"]
 
-    def results(self):
+    def results(self, pace):
+        """At this pace, seconds."""
         for i, plan in enumerate(self.plans):
-            predictions = self.predicted[i]
-            stages = len(predictions[-1]["memory_expected"])
+            last = self.predicted[i][-1]
+            stages = len(last["memory_expected"])
             line = self.ranks // stages
             steps = [step for steps in self.measured[i] for step in steps]
+            at_pace = [seconds * pace / beside for seconds, beside in steps]
+            scales = [pace / profiled for profiled in self.paces]
 
             def middle(key):
-                return statistics.median(map(key, predictions))
+                return statistics.median(scale * key(p) for scale, p in zip(scales, self.predicted[i]))
 
             yield {
                 "model": self.model, "ranks": self.ranks, "plan": pathlib.Path(plan).read_text(),
-                "measured_s": quantile(steps, 0.25),
-                "measured_interval_s": [quantile(steps, 0.1), quantile(steps, 0.4)],
-                "median_s": statistics.median(steps),
+                "measured_s": statistics.median(at_pace),
+                "measured_interval_s": [quantile(at_pace, 0.25), quantile(at_pace, 0.75)],
+                "unscaled_s": statistics.median(seconds for seconds, _ in steps),
                 "rounds_s": self.measured[i],
                 "predicted_s": middle(lambda p: p["step_s"]),
-                "predicted_rounds_s": [p["step_s"] for p in predictions],
+                "predicted_rounds_s": [p["step_s"] for p in self.predicted[i]],
                 "interval_s": [middle(lambda p: p["interval_s"][0]), middle(lambda p: p["interval_s"][1])],
-                "basis": predictions[-1]["basis"],
+                "profile_paces_s": self.paces,
+                "basis": last["basis"],
                 "memory_measured": [max(self.peaks[i][s * line:(s + 1) * line]) for s in range(stages)],
-                "memory_predicted": predictions[-1]["memory_expected"],
-                "memory_interval": predictions[-1]["memory_interval"],
+                "memory_predicted": last["memory_expected"],
+                "memory_interval": last["memory_interval"],
             }
 
 
@@ -206,12 +214,12 @@ def summary(results):
 
 
 def show(results):
-    print("\nmodel ranks  measured (quantiles 10, 40) predicted (interval)         error   memory error")
+    print("\nmodel ranks  unscaled   measured (quartiles)         predicted (interval)          error   memory error")
     for r in results:
         low, high = (1e3 * x for x in r["measured_interval_s"])
         least, most = (1e3 * x for x in r["interval_s"])
         memory = max((p / m - 1 for p, m in zip(r["memory_predicted"], r["memory_measured"])), key=abs)
-        print(f"{r['model']:6} {r['ranks']}   {1e3 * r['measured_s']:7.1f} ms ({low:.1f} to {high:.1f})   "
+        print(f"{r['model']:6} {r['ranks']}   {1e3 * r['unscaled_s']:7.1f} ms {1e3 * r['measured_s']:7.1f} ms ({low:.1f} to {high:.1f})   "
               f"{1e3 * r['predicted_s']:7.1f} ms ({least:.1f} to {most:.1f})   {100 * (r['predicted_s'] / r['measured_s'] - 1):+6.1f} %  {100 * memory:+.2f} %")
 
 
@@ -244,7 +252,8 @@ def main():
                 case.steps(number)
                 print(f"round {number + 1}: {case.name}: profile {middle - start:.0f} s, steps {time.time() - middle:.0f} s; "
                       f"load average {programs.load_average()}", flush=True)
-        results = [r for c in cases for r in c.results()]
+        paces = {ranks: min(p for c in cases if c.ranks == ranks for p in c.paces) for ranks in options.ranks}
+        results = [r for c in cases for r in c.results(paces[c.ranks])]
         for case in cases:
             case.program.close()
     show(results)

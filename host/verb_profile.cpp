@@ -21,7 +21,8 @@ struct ProfileArgs {
   bool fresh = false;
 };
 
-std::string to_json(const Profile& profile, const std::filesystem::path& file) {
+std::string to_json(const ProfileResult& result, const std::filesystem::path& file) {
+  const Profile& profile = result.profile;
   nlohmann::json json;
   json["profile"] = file.string();
   json["fingerprint"] = profile.fingerprint();
@@ -47,6 +48,7 @@ std::string to_json(const Profile& profile, const std::filesystem::path& file) {
   json["slowdown"] = profile.slowdown;
   json["spread"] = profile.spread;
   json["unexplained"] = profile.unexplained;
+  json["pace_seconds"] = result.pace;
   return json.dump(2) + "\n";
 }
 
@@ -69,8 +71,9 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   if (!args.fresh) request.known = p.profile;
   request.progress = [](const std::string& line) { log().info("{}", line); };
 
-  Profile result;
-  reinterpret_cast<ProfileEntry*>(run_side_entry(kProfileEntry))(request, result);
+  ProfileResult measured;
+  reinterpret_cast<ProfileEntry*>(run_side_entry(kProfileEntry))(request, measured);
+  const Profile& result = measured.profile;
   write_file_atomically(file, to_yaml(result));
   const std::size_t before = request.known ? request.known->compute.size() : 0;
   if (before == result.compute.size()) fmt::print("nothing to measure: the file has all figures (--fresh measures them again)\n");
@@ -83,7 +86,7 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
              100 * result.spread, 100 * result.unexplained);
   if (result.slowdown > 0) fmt::print("; computing while communicating: {:.2f} times slower", result.slowdown);
   fmt::print("\n");
-  if (!args.json.empty()) write_file_atomically(args.json, to_json(result, file));
+  if (!args.json.empty()) write_file_atomically(args.json, to_json(measured, file));
   return ExitCode::success;
 }
 

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "run/profile/layer_timer.h"
+#include "run/profile/pace.h"
 #include "trellis/plan/error.h"
 #include "trellis/run/comm.h"
 
@@ -174,16 +175,6 @@ Figure figure_of(const std::vector<double>& rounds) {
   return figure;
 }
 
-Figure calm_of(std::vector<double> rounds) {
-  std::ranges::sort(rounds);
-  Figure figure = figure_of(rounds);
-  const double place = 0.25 * static_cast<double>(rounds.size() - 1);
-  const auto below = static_cast<std::size_t>(place);
-  const std::size_t above = std::min(below + 1, rounds.size() - 1);
-  figure.seconds = std::lerp(rounds[below], rounds[above], place - static_cast<double>(below));
-  return figure;
-}
-
 TimedSizes rising(const std::map<Bytes, double>& seconds) {
   struct Block {
     double sum;
@@ -206,7 +197,7 @@ TimedSizes rising(const std::map<Bytes, double>& seconds) {
   return result;
 }
 
-std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place) {
+std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place, double pace) {
   constexpr int kRounds = 5;
   std::mutex mutex;
   std::map<MoveKind, std::map<Bytes, std::vector<double>>> rounds;  // by received bytes: the mean over the ranks
@@ -218,15 +209,25 @@ std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place) {
     std::iota(all.begin(), all.end(), 0);
     world.create_groups({all});
     Comm& comm = world.group(all);
+    Pace paces;
+    const auto pace_now = [&] {
+      comm.barrier();
+      return paces.seconds();
+    };
+    double before = pace_now();
     for (int round = 0; round < kRounds; ++round)
-      for (const MoveKind kind : kinds)
-        for (const std::int64_t bytes : kSizes) {
-          const double mine = time_one(comm, kind, bytes);
-          const std::lock_guard lock(mutex);
-          std::vector<double>& list = rounds[kind][received_bytes(kind, Bytes{bytes}, ranks)];
+      for (const MoveKind kind : kinds) {
+        std::vector<double> times;
+        for (const std::int64_t bytes : kSizes) times.push_back(time_one(comm, kind, bytes));
+        const double after = pace_now(), factor = pace / ((before + after) / 2);
+        before = after;
+        const std::lock_guard lock(mutex);
+        for (std::size_t s = 0; s < times.size(); ++s) {
+          std::vector<double>& list = rounds[kind][received_bytes(kind, Bytes{kSizes[s]}, ranks)];
           list.resize(kRounds);
-          list[static_cast<std::size_t>(round)] += mine / ranks;
+          list[static_cast<std::size_t>(round)] += factor * times[s] / ranks;
         }
+      }
   });
   std::vector<LinkFit> fits;
   for (const auto& [kind, sizes] : rounds) {

@@ -13,14 +13,11 @@ struct Figure {
   double seconds = 0, spread = 0;  // their mean; by how much they differed, as a share of it
 };
 Figure figure_of(const std::vector<double>& rounds);
-// The same with their lower quartile: what the machine does while nothing else disturbs it. Neighbors on the same
-// processor slow it down for seconds, so that some of the rounds are slower as a whole.
-Figure calm_of(std::vector<double> rounds);
 using MoveFigures = std::map<std::tuple<MoveKind, int, Bytes>, Figure>;
 
 // One fit for each kind of collective among `ranks` ranks. `in_place`: seconds of those that stood in layers; of such a
-// size nothing else counts.
-std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place);
+// size nothing else counts. `pace`: of the profile; the times are told for it.
+std::vector<LinkFit> time_links(int ranks, const MoveFigures& in_place, double pace);
 
 // Times that do not fall with size: where they do, the sizes concerned share their mean.
 TimedSizes rising(const std::map<Bytes, double>& seconds);

@@ -14,6 +14,7 @@
 #include <cmath>
 #include <exception>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <numeric>
@@ -29,12 +30,13 @@
 #include "run/profile/kernel_timer.h"
 #include "run/profile/layer_timer.h"
 #include "run/profile/link_timer.h"
+#include "run/profile/pace.h"
 #include "trellis/plan/error.h"
 
 namespace trellis::profile {
 namespace {
 
-constexpr const char* kKernels = "4";  // raised when kernels become faster or slower, or are timed otherwise
+constexpr const char* kKernels = "5";  // raised when kernels become faster or slower, or are timed otherwise
 constexpr int kRounds = 5;               // over all layers, so that what comes and goes falls on all alike
 constexpr double kSecondsALayer = 0.04;  // of a round, at the least
 constexpr double kSecondsARound = 2;     // at the least: neighbors on the same processor disturb for seconds
@@ -57,12 +59,14 @@ class Profiler {
     threads_ = request.threads > 0 ? request.threads : std::max(1, cores / request.ranks);
     crowded_ = ranks_ * threads_ > cores;
     if (ranks_ > 1) threads_of_ranks_ = std::make_unique<ThreadRanks>(ranks_, false);
+    if (on_cpu_) paces_.resize(static_cast<std::size_t>(ranks_));
   }
 
   int threads() const { return threads_; }
 
-  Profile run() {
-    Profile profile;
+  ProfileResult run() {
+    ProfileResult result;
+    Profile& profile = result.profile;
     profile.machine = {
         {"device", on_cpu_ ? processor() : cuda_room().name(0)},
         {"dtype", std::string(name_of(request_.dtype))},
@@ -72,6 +76,7 @@ class Profiler {
         {"torch", fmt::format("{}.{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH)}};
     if (request_.known && request_.known->fingerprint() == profile.fingerprint()) profile = *request_.known;
     measure_kernels(profile);
+    if (on_cpu_ && pace_ == 0) pace_ = usual_pace();
     if (profile.copy_bandwidth <= 0) profile.copy_bandwidth = copy_bandwidth();
     if (on_cpu_ && profile.copies.empty()) profile.copies = copies();
     if (profile.launch.value <= 0) profile.launch = launch();
@@ -81,10 +86,11 @@ class Profiler {
       const auto has = [group](const LinkFit& fit) { return fit.ranks == group; };
       if (!on_cpu_ || group < 2 || std::ranges::any_of(profile.links, has)) continue;
       request_.progress(fmt::format("collectives among {} ranks", group));
-      for (const LinkFit& fit : time_links(group, moves_)) profile.links.push_back(fit);
+      for (const LinkFit& fit : time_links(group, moves_, pace_)) profile.links.push_back(fit);
     }
     if (!passes_.empty()) profile.unexplained = std::max(profile.unexplained, unexplained(profile));
-    return profile;
+    result.pace = pace_;
+    return result;
   }
 
  private:
@@ -108,14 +114,40 @@ class Profiler {
     });
   }
 
-  // The mean over the ranks.
+  // The mean over the ranks, at the profile's pace.
   template <class Time>
-  double mean_of_ranks(Time&& time) const {
+  double mean_of_ranks(Time&& time) {
     std::vector<double> seconds(static_cast<std::size_t>(ranks_));
-    on_all_ranks([&](int rank, auto&, CommWorld*) { seconds[static_cast<std::size_t>(rank)] = time(); });
+    std::vector<double> pace(seconds.size());
+    on_all_ranks([&](int rank, auto& barrier, CommWorld*) {
+      const auto r = static_cast<std::size_t>(rank);
+      pace[r] = pace_now(rank, barrier);
+      seconds[r] = time();
+      pace[r] = (pace[r] + pace_now(rank, barrier)) / 2;
+    });
+    return mean(seconds) * (on_cpu_ ? pace_ / mean(pace) : 1);
+  }
+
+  // What this rank's thread finds while all ranks ask.
+  double pace_now(int rank, auto& barrier) {
+    if (!on_cpu_) return 0;
+    barrier.arrive_and_wait();
+    return paces_[static_cast<std::size_t>(rank)].seconds();
+  }
+
+  double usual_pace() {
+    std::vector<std::vector<double>> paces(static_cast<std::size_t>(ranks_));
+    on_all_ranks([&](int rank, auto& barrier, CommWorld*) {
+      for (int n = 0; n < 30; ++n) paces[static_cast<std::size_t>(rank)].push_back(pace_now(rank, barrier));
+    });
     double sum = 0;
-    for (const double s : seconds) sum += s;
-    return sum / ranks_;
+    for (std::vector<double>& rank : paces) sum += middle(std::move(rank)) / ranks_;
+    return sum;
+  }
+
+  static double middle(std::vector<double> values) {
+    std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
+    return values[values.size() / 2];
   }
 
   void measure_kernels(Profile& profile) {
@@ -144,68 +176,102 @@ class Profiler {
     return layers;
   }
 
-  // What rounds over all layers have found, by key or by move; one entry a round.
-  struct Rounds {
-    std::map<std::string, std::vector<double>> kernels;
-    std::map<std::tuple<MoveKind, int, Bytes>, std::vector<double>> moves;
-    std::vector<std::vector<double>> passes;  // by layer
-  };
-
-  void measure_layers(Profile& profile, const std::vector<const Measurement*>& missing) {
-    std::set<std::string> wanted;
-    for (const Measurement* m : missing) wanted.insert(m->key);
-    const std::vector<const Measurement*> layers = layers_with(missing);
-    const double seconds = std::max(kSecondsALayer, kSecondsARound / static_cast<double>(std::max<std::size_t>(1, layers.size())));
-    Rounds rounds;
-    rounds.passes.resize(layers.size());
-    for (int round = 0; round < kRounds; ++round) {
-      std::map<std::tuple<MoveKind, int, Bytes>, std::vector<double>> moves;  // a size occurs in many layers
-      for (std::size_t l = 0; l < layers.size(); ++l) {
-        if (l % 20 == 0) request_.progress(fmt::format("round {} of {}, layer {} of {}", round + 1, kRounds, l + 1, layers.size()));
-        const LayerFigures found = time_layer(*layers[l], seconds);
-        for (const auto& [key, time] : found.kernels) {
-          auto& list = rounds.kernels[key];
-          if (wanted.contains(key) && static_cast<int>(list.size()) <= round) list.push_back(time);
-        }
-        for (const auto& [what, time] : found.moves) moves[what].push_back(time);
-        rounds.passes[l].push_back(found.pass);
-      }
-      for (const auto& [what, times] : moves) rounds.moves[what].push_back(figure_of(times).seconds);
-    }
-    std::vector<double> totals(kRounds);
-    for (const auto& [key, list] : rounds.kernels) {
-      if (!wanted.contains(key)) continue;
-      const Figure figure = calm_of(list);
-      profile.compute[key] = from_seconds(figure.seconds), profile.spreads[key] = figure.spread;
-      for (std::size_t r = 0; r < list.size(); ++r) totals[r] += list[r];
-    }
-    profile.spread = std::max(profile.spread, figure_of(totals).spread / std::sqrt(kRounds));  // of their mean
-    for (const auto& [what, list] : rounds.moves) moves_[what] = figure_of(list);
-    for (std::size_t l = 0; l < layers.size(); ++l)
-      if (ranks_ % layers[l]->stage->line.size() == 0)  // else there was nobody to communicate with
-        passes_.emplace_back(layers[l], calm_of(rounds.passes[l]).seconds);
-  }
-
+  // What a layer took in one round, and the pace meanwhile.
   struct LayerFigures {
     std::map<std::string, double> kernels;
     std::map<std::tuple<MoveKind, int, Bytes>, double> moves;
-    double pass = 0;
+    double pass = 0, pace = 0;
+
+    void scale(double factor) {
+      for (auto& [key, time] : kernels) time *= factor;
+      for (auto& [what, time] : moves) time *= factor;
+      pass *= factor;
+    }
   };
+  using Round = std::vector<LayerFigures>;  // by layer
+
+  void measure_layers(Profile& profile, const std::vector<const Measurement*>& missing) {
+    const std::vector<const Measurement*> layers = layers_with(missing);
+    if (layers.empty()) return;
+    const double seconds = std::max(kSecondsALayer, kSecondsARound / static_cast<double>(layers.size()));
+    std::vector<Round> rounds(kRounds);
+    for (int round = 0; round < kRounds; ++round)
+      for (std::size_t l = 0; l < layers.size(); ++l) {
+        if (l % 20 == 0) request_.progress(fmt::format("round {} of {}, layer {} of {}", round + 1, kRounds, l + 1, layers.size()));
+        rounds[static_cast<std::size_t>(round)].push_back(time_layer(*layers[l], seconds));
+      }
+    pace_ = calm_pace(rounds);
+    for (Round& round : rounds)
+      for (LayerFigures& layer : round) layer.scale(pace_ / layer.pace);
+    take_kernels(profile, rounds, missing);
+    take_moves(rounds);
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+      if (ranks_ % layers[l]->stage->line.size() != 0) continue;  // there was nobody to communicate with
+      std::vector<double> passes;
+      for (const Round& round : rounds) passes.push_back(round[l].pass);
+      passes_.emplace_back(layers[l], middle(std::move(passes)));
+    }
+  }
+
+  // The usual one of the calmest round: a single one is off by some per cent.
+  static double calm_pace(const std::vector<Round>& rounds) {
+    double least = std::numeric_limits<double>::infinity();
+    for (const Round& round : rounds) {
+      std::vector<double> paces;
+      for (const LayerFigures& layer : round) paces.push_back(layer.pace);
+      least = std::min(least, middle(std::move(paces)));
+    }
+    return least;
+  }
+
+  static void take_kernels(Profile& profile, const std::vector<Round>& rounds, const std::vector<const Measurement*>& missing) {
+    std::vector<double> totals(rounds.size());
+    for (const Measurement* m : missing) {
+      std::vector<double> times;  // by round: of the first layer that has it
+      for (const Round& round : rounds)
+        for (const LayerFigures& layer : round)
+          if (const auto found = layer.kernels.find(m->key); found != layer.kernels.end()) {
+            times.push_back(found->second);
+            break;
+          }
+      if (times.size() != rounds.size() || profile.compute.contains(m->key)) continue;
+      profile.spreads[m->key] = figure_of(times).spread;
+      for (std::size_t r = 0; r < times.size(); ++r) totals[r] += times[r];
+      profile.compute[m->key] = from_seconds(middle(std::move(times)));
+    }
+    profile.spread = std::max(profile.spread, figure_of(totals).spread / std::sqrt(static_cast<double>(rounds.size())));
+  }
+
+  void take_moves(const std::vector<Round>& rounds) {
+    std::map<std::tuple<MoveKind, int, Bytes>, std::vector<double>> figures;  // by round
+    for (const Round& round : rounds) {
+      std::map<std::tuple<MoveKind, int, Bytes>, std::vector<double>> moves;  // a size occurs in many layers
+      for (const LayerFigures& layer : round)
+        for (const auto& [what, time] : layer.moves) moves[what].push_back(time);
+      for (const auto& [what, times] : moves) figures[what].push_back(mean(times));
+    }
+    for (const auto& [what, list] : figures) moves_[what] = figure_of(list);
+  }
 
   LayerFigures time_layer(const Measurement& m, double seconds) {
     std::vector<LayerTimes> times(static_cast<std::size_t>(ranks_));
+    std::vector<double> pace(times.size());
     int runs = kFewestRuns;
     on_all_ranks([&](int rank, auto& barrier, CommWorld* world) {
+      const auto mine = static_cast<std::size_t>(rank);
       LayerTimer timer(m, kernels_, *request_.ops, device_, !crowded_ && threads_ == 1, world);
       LayerTimes first;
       timer.run(first);  // chooses libraries, touches pages
+      pace[mine] = pace_now(rank, barrier) / 2;
       barrier.arrive_and_wait();
-      const double once = timer.run(times[static_cast<std::size_t>(rank)]);
+      const double once = timer.run(times[mine]);
       if (rank == 0) runs = std::clamp(static_cast<int>(seconds / once), kFewestRuns, 200);
       barrier.arrive_and_wait();
-      for (int r = 1; r < runs; ++r) timer.run(times[static_cast<std::size_t>(rank)]);
+      for (int r = 1; r < runs; ++r) timer.run(times[mine]);
+      pace[mine] += pace_now(rank, barrier) / 2;
     });
     LayerFigures result;
+    result.pace = mean(pace);
     for (LayerTimes& rank : times) {
       for (auto& [key, list] : rank.kernels) result.kernels[key] += typical(std::move(list)) / ranks_;
       for (auto& [what, list] : rank.moves) result.moves[what] += mean(list) / ranks_;
@@ -250,7 +316,7 @@ class Profiler {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(repetitions);
   }
 
-  double copy_bandwidth() const {
+  double copy_bandwidth() {
     constexpr std::int64_t kBytes = 16 << 20;
     const double seconds = mean_of_ranks([&] {
       const at::Tensor from = at::zeros({kBytes / 4}, device_.dtype(at::kFloat)), to = at::zeros_like(from);
@@ -261,7 +327,7 @@ class Profiler {
 
   // Of a piece of a tensor into a new one: what redistributions do around their transfers. Sources take turns, as many as
   // a core's caches have no room for.
-  TimedSizes copies() const {
+  TimedSizes copies() {
     constexpr std::int64_t kColumns = 128, kColdBytes = 16 << 20;
     std::map<Bytes, double> seconds;
     for (std::int64_t bytes = 8 << 10; bytes <= 32 << 20; bytes *= 4) {  // read and written
@@ -282,7 +348,7 @@ class Profiler {
     return rising(seconds);
   }
 
-  Picoseconds launch() const {
+  Picoseconds launch() {
     return from_seconds(mean_of_ranks([&] {
       const at::Tensor a = at::zeros({64}, device_.dtype(at::kFloat)), b = at::zeros_like(a);
       return repeated(1000, [&] { at::add(a, b); });
@@ -305,7 +371,7 @@ class Profiler {
     return shards;
   }
 
-  void measure_update(Profile& profile) const {
+  void measure_update(Profile& profile) {
     if (profile.adamw.value <= 0)
       profile.adamw = from_seconds(mean_of_ranks([&] {
         auto all = shards();
@@ -330,6 +396,8 @@ class Profiler {
   bool on_cpu_ = true, crowded_ = false;
   int ranks_ = 1, threads_ = 1;
   std::unique_ptr<ThreadRanks> threads_of_ranks_;  // on the CPU, of several ranks
+  std::vector<Pace> paces_;                        // by rank
+  double pace_ = 0;                                // that the profile's times are told for
   MoveFigures moves_;                              // of collectives in layers
   std::vector<std::pair<const Measurement*, double>> passes_;  // layers as a whole
 };
@@ -337,7 +405,7 @@ class Profiler {
 }  // namespace
 }  // namespace trellis::profile
 
-extern "C" TRELLIS_API void trellis_profile(const trellis::ProfileRequest& request, trellis::Profile& result) {
+extern "C" TRELLIS_API void trellis_profile(const trellis::ProfileRequest& request, trellis::ProfileResult& result) {
   static_assert(std::is_same_v<decltype(trellis_profile), trellis::ProfileEntry>);
   const c10::NoGradGuard no_grad;
   if (request.device == "cuda") trellis::select_cuda_device();

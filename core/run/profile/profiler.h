@@ -23,8 +23,15 @@ struct ProfileRequest {
   std::function<void(const std::string&)> progress;
 };
 
+struct ProfileResult {
+  Profile profile;
+  // Seconds of a fixed piece of work while the machine was as fast as all times of the profile are told for: its calmest
+  // round. 0: not on the CPU.
+  double pace = 0;
+};
+
 // Throws Error. One at a time in a process.
-using ProfileEntry = void(const ProfileRequest&, Profile& result);
+using ProfileEntry = void(const ProfileRequest&, ProfileResult&);
 inline constexpr const char* kProfileEntry = "trellis_profile";
 
 }  // namespace trellis

@@ -113,13 +113,6 @@ TEST_CASE("a mean has all calls in it") {
   CHECK(profile::mean({}) == 0);
 }
 
-TEST_CASE("a calm figure is the lower quartile of its rounds: some were disturbed as a whole") {
-  CHECK(profile::calm_of({1.0, 1.6, 0.9, 1.1, 1.5}).seconds == 1);
-  CHECK(profile::calm_of({4.0, 2.0}).seconds == 2.5);
-  CHECK(profile::calm_of({2.0}).seconds == 2);
-  CHECK(profile::calm_of({0.9, 1.0, 1.1}).spread == doctest::Approx(0.1));
-}
-
 TEST_CASE("a figure is the mean of its rounds, and their standard deviation") {
   CHECK(profile::figure_of({2.0}).spread == 0);
   const profile::Figure figure = profile::figure_of({0.9, 1.0, 1.1});
