@@ -146,19 +146,26 @@ Found run_search(const Planning& p, const std::string& name) {
   return solve(p, problem, oracle, name, options_of(p, name));
 }
 
+// Micro-batches are of one size: what the batch does not fill is computed for nothing.
+std::string padding_text(const Planning& p, const Plan& plan) {
+  const std::int64_t size = compile(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype).context.micro_batch;
+  const std::int64_t padded = size * plan.micro_batches - plan.batch;
+  return padded == 0 ? "" : fmt::format(" of {}, padded by {}", size, padded);
+}
+
 void print(const Planning& p, const Found& found) {
   const Plan& plan = *found.plan;
   fmt::print("{}\n{}", p.model.summary, plan_table(plan, p.model));
   std::vector<std::string> stages;
   for (const StageRange& s : plan.stages) stages.push_back(format(Range{s.first, s.last}));
-  fmt::print("{} of {} (layers {}), atoms [{}], batch {} in {}, schedule {}\n",
+  fmt::print("{} of {} (layers {}), atoms [{}], batch {} in {}{}, schedule {}\n",
              number_of(std::ssize(plan.stages), "stage"), number_of(plan.line().size(), "device"),
              fmt::join(stages, ", "), fmt::join(plan.atoms, ", "), plan.batch,
-             number_of(plan.micro_batches, "micro-batch"), plan.schedule);
+             number_of(plan.micro_batches, "micro-batch"), padding_text(p, plan), plan.schedule);
   const auto estimated = p.prices->estimated().size();
   const std::string tokens =
-      p.objective() == Objective::tokens
-          ? fmt::format(", {:.4g} tokens/s", found.cost.samples_per_second * static_cast<double>(p.model.sequence))
+      p.objective() == Objective::tokens || p.model.vocab > 0
+          ? fmt::format(", {:.0f} tokens/s", found.cost.samples_per_second * static_cast<double>(p.model.sequence))
           : "";
   const Prediction predicted = prediction_of(p, plan);
   fmt::print("predicted: {}, {:.4g} samples/s{}{}\n", step_text(predicted), found.cost.samples_per_second, tokens,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "plan/base/words.h"
 #include "trellis/plan/logging.h"
 
 namespace trellis::host {
@@ -30,6 +31,21 @@ std::filesystem::path beside(const Options& section, std::string_view key, const
   return path_beside(section.mark(key), written);
 }
 
+// For this run's devices and dtype.
+Cluster described(const Options& file, const Planning& p) {
+  Cluster cluster = read_cluster(file);
+  const std::string dtype(name_of(p.run.train.dtype));
+  if (!cluster.flops.contains(dtype))
+    file.reject("flops", fmt::format("there is no peak rate for {}, which the run computes in", dtype),
+                fmt::format("add it, as in {{{}: 312TFLOP/s}}, or choose another train.dtype", dtype));
+  if (p.devices > cluster.devices_per_node && !file.section("links").has("between"))
+    file.section("links").reject("between",
+                                 fmt::format("required: {} are more than the {} of a node", number_of(p.devices, "device"),
+                                             cluster.devices_per_node),
+                                 "what connects the nodes, as in {latency: 10us, bandwidth: 25GB/s}");
+  return cluster;
+}
+
 int devices_of(const RunFile& run, std::optional<int> asked) {
   if (asked) return *asked;
   if (run.devices.count) return *run.devices.count;
@@ -52,7 +68,7 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
 
   const Options section = p.run.profile.with_owner("section 'profile'");
   if (const auto cluster = section.find<std::string>("cluster"))
-    p.cluster = read_cluster(Options::from_file(beside(section, "cluster", *cluster)));
+    p.cluster = described(Options::from_file(beside(section, "cluster", *cluster)), p);
   else if (p.run.devices.kind == "cpu") p.cluster = undescribed_cpu();
   else
     section.reject("cluster", "required for devices that are not CPUs",
@@ -62,7 +78,7 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
       file ? beside(section, "file", *file) : std::filesystem::path(p.run.output.string() + ".profile.yaml");
   section.finish();
   if (std::filesystem::exists(p.profile_file)) p.profile = read_profile(Options::from_file(p.profile_file));
-  else if (file) log().info("there is no {} yet: times are estimated; run trellis profile", p.profile_file.string());
+  else if (file) log().warn("there is no {} yet: times are estimated; run trellis profile", p.profile_file.string());
   p.prices = std::make_shared<const Prices>(p.cluster, p.profile, p.ops);
   return p;
 }

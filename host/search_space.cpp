@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "host/planning.h"
+#include "plan/base/words.h"
 #include "plan/plan/open_plan.h"
 #include "trellis/plan/prediction.h"
 
@@ -147,6 +148,11 @@ SpaceOptions Planning::space() const {
   space.stages = section.get("stages", std::vector<int>{});
   space.schedules = section.get("schedules", std::vector<std::string>{});
   space.atoms = section.get("atoms", std::vector<std::vector<int>>{});
+  for (const std::vector<int>& atoms : space.atoms)
+    if (const int line = DeviceLine{atoms}.size(); atoms.empty() || line < 1 || devices % line != 0)
+      section.reject("atoms", fmt::format("[{}] is {} a stage, which do not divide the run's {}", fmt::join(atoms, ", "),
+                                          number_of(line, "device"), devices),
+                     "factors of a stage's devices, the outermost first: [[2, 2, 2]] of 8");
   space.pins = read_pins(section, dimensions, model);
   space.start = start();
   objective();  // a mistake there is told now

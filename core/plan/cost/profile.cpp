@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/run/values.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -112,9 +113,9 @@ Link read_described_link(const Options& section) {
   return link;
 }
 
-double positive(const Options& section, std::string_view key, double value) {
-  if (!(value > 0)) section.reject(key, fmt::format("expected more than 0, found {}", value));
-  return value;
+[[noreturn]] void reject_slowdown(const Options& file, double found) {
+  file.reject("slowdown", fmt::format("expected 1 to 2, found {}", found),
+              "1: computing and communicating do not disturb each other; 2: they take turns");
 }
 
 MoveKind read_move_kind(const Options& section) {
@@ -154,11 +155,12 @@ Cluster read_cluster(const Options& file) {
   const Options flops = file.section("flops");
   for (const std::string& dtype : flops.keys()) cluster.flops[dtype] = read_rate(flops, dtype, parse_flops);
   if (cluster.flops.empty()) file.reject("flops", "expected peak rates by dtype, as in {f32: 19.5TFLOP/s}");
-  cluster.efficiency = positive(file, "efficiency", file.get("efficiency", 0.5));
+  cluster.efficiency = values::share_or_all(file, "efficiency", 0.5);
+  if (!(cluster.efficiency > 0)) file.reject("efficiency", "expected more than 0: no product reaches nothing of the peak");
   cluster.memory_bandwidth = read_rate(file, "memory_bandwidth", parse_bandwidth);
   cluster.launch = file.get("launch", Picoseconds{0});
   cluster.slowdown = file.get("slowdown", 1.0);
-  if (cluster.slowdown < 1) file.reject("slowdown", "at least 1: what overlaps does not become faster");
+  if (!(cluster.slowdown >= 1 && cluster.slowdown <= 2)) reject_slowdown(file, cluster.slowdown);
   const Options links = file.section("links");
   cluster.inside = read_described_link(links.section("inside"));
   cluster.between = links.has("between") ? read_described_link(links.section("between")) : cluster.inside;
@@ -271,6 +273,7 @@ Profile read_profile(const Options& file) {
   for (auto [key, time] : {std::pair{"launch", &profile.launch}, {"adamw", &profile.adamw}, {"norm", &profile.norm}})
     if (file.has(key)) *time = read_measured(file, key);
   profile.slowdown = read_number(file, "slowdown");
+  if (file.has("slowdown") && !(profile.slowdown >= 1 && profile.slowdown <= 2)) reject_slowdown(file, profile.slowdown);
   profile.spread = read_number(file, "spread");
   profile.unexplained = read_number(file, "unexplained");
   profile.copies = read_sizes(file, "copies");

@@ -34,5 +34,7 @@ double fraction(const Options& options, std::string_view key, double value);
 std::size_t word(const Options& options, std::string_view key, const std::vector<std::string>& words);
 // "5%" or 0.05.
 double share(const Options& options, std::string_view key, double otherwise);
+// The same, and 100 %, too.
+double share_or_all(const Options& options, std::string_view key, double otherwise);
 
 }  // namespace trellis::values

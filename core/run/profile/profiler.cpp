@@ -3,34 +3,26 @@
 #include <malloc.h>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <torch/headeronly/version.h>
 
 #include <algorithm>
-#include <barrier>
-#include <chrono>
 #include <cmath>
-#include <exception>
 #include <fstream>
 #include <limits>
 #include <map>
-#include <mutex>
-#include <numeric>
+#include <optional>
 #include <set>
 #include <thread>
 
 #include "run/comm/cuda_room.h"
-#include "run/comm/thread_ranks.h"
-#include "run/kernels/machine.h"
-#include "run/kernels/support.h"
-#include "run/optimizer/optimizer.h"
 #include "run/memory/guards.h"
+#include "run/profile/common_timer.h"
 #include "run/profile/kernel_timer.h"
 #include "run/profile/layer_timer.h"
 #include "run/profile/link_timer.h"
-#include "run/profile/pace.h"
+#include "run/profile/rank_team.h"
 #include "trellis/plan/error.h"
 
 namespace trellis::profile {
@@ -58,8 +50,7 @@ class Profiler {
     ranks_ = on_cpu_ ? request.ranks : 1;
     threads_ = request.threads > 0 ? request.threads : std::max(1, cores / request.ranks);
     crowded_ = ranks_ * threads_ > cores;
-    if (ranks_ > 1) threads_of_ranks_ = std::make_unique<ThreadRanks>(ranks_, false);
-    if (on_cpu_) paces_.resize(static_cast<std::size_t>(ranks_));
+    team_.emplace(ranks_, threads_, on_cpu_);
   }
 
   int threads() const { return threads_; }
@@ -76,80 +67,26 @@ class Profiler {
         {"torch", fmt::format("{}.{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR, TORCH_VERSION_PATCH)}};
     if (request_.known && request_.known->fingerprint() == profile.fingerprint()) profile = *request_.known;
     measure_kernels(profile);
-    if (on_cpu_ && pace_ == 0) pace_ = usual_pace();
-    if (profile.copy_bandwidth <= 0) profile.copy_bandwidth = copy_bandwidth();
-    if (on_cpu_ && profile.copies.empty()) profile.copies = copies();
-    if (profile.launch.value <= 0) profile.launch = launch();
-    measure_update(profile);
+    team_->find_pace();
+    const CommonTimer common(*team_, kernels_, device_, request_.dtype);
+    if (profile.copy_bandwidth <= 0) profile.copy_bandwidth = common.copy_bandwidth();
+    if (on_cpu_ && profile.copies.empty()) profile.copies = common.copies();
+    if (profile.launch.value <= 0) profile.launch = common.launch();
+    if (profile.adamw.value <= 0) profile.adamw = common.adamw();
+    if (profile.norm.value <= 0) profile.norm = common.norm();
     if (on_cpu_ && ranks_ > 1 && profile.slowdown <= 0) profile.slowdown = time_slowdown(ranks_);
     for (const int group : request_.groups) {
       const auto has = [group](const LinkFit& fit) { return fit.ranks == group; };
       if (!on_cpu_ || group < 2 || std::ranges::any_of(profile.links, has)) continue;
       request_.progress(fmt::format("collectives among {} ranks", group));
-      for (const LinkFit& fit : time_links(group, moves_, pace_)) profile.links.push_back(fit);
+      for (const LinkFit& fit : time_links(group, moves_, team_->pace())) profile.links.push_back(fit);
     }
     if (!passes_.empty()) profile.unexplained = std::max(profile.unexplained, unexplained(profile));
-    result.pace = pace_;
+    result.pace = team_->pace();
     return result;
   }
 
  private:
-  // Runs body(rank, barrier, world) on as many threads as a run has ranks, all at once: they share caches and memory, in
-  // a run too, and communicate as there. A single rank runs on this thread, without a world.
-  template <class Body>
-  void on_all_ranks(Body&& body) const {
-    std::barrier barrier(ranks_);
-    if (ranks_ == 1) return body(0, barrier, nullptr);
-    threads_of_ranks_->run([&](CommWorld& world) {
-      const c10::NoGradGuard no_grad;
-      at::set_num_threads(threads_);
-      set_flush_denormals(true);
-      barrier.arrive_and_wait();
-      try {
-        body(world.rank(), barrier, &world);
-      } catch (...) {
-        barrier.arrive_and_drop();
-        throw;
-      }
-    });
-  }
-
-  // The mean over the ranks, at the profile's pace.
-  template <class Time>
-  double mean_of_ranks(Time&& time) {
-    std::vector<double> seconds(static_cast<std::size_t>(ranks_));
-    std::vector<double> pace(seconds.size());
-    on_all_ranks([&](int rank, auto& barrier, CommWorld*) {
-      const auto r = static_cast<std::size_t>(rank);
-      pace[r] = pace_now(rank, barrier);
-      seconds[r] = time();
-      pace[r] = (pace[r] + pace_now(rank, barrier)) / 2;
-    });
-    return mean(seconds) * (on_cpu_ ? pace_ / mean(pace) : 1);
-  }
-
-  // What this rank's thread finds while all ranks ask.
-  double pace_now(int rank, auto& barrier) {
-    if (!on_cpu_) return 0;
-    barrier.arrive_and_wait();
-    return paces_[static_cast<std::size_t>(rank)].seconds();
-  }
-
-  double usual_pace() {
-    std::vector<std::vector<double>> paces(static_cast<std::size_t>(ranks_));
-    on_all_ranks([&](int rank, auto& barrier, CommWorld*) {
-      for (int n = 0; n < 30; ++n) paces[static_cast<std::size_t>(rank)].push_back(pace_now(rank, barrier));
-    });
-    double sum = 0;
-    for (std::vector<double>& rank : paces) sum += middle(std::move(rank)) / ranks_;
-    return sum;
-  }
-
-  static double middle(std::vector<double> values) {
-    std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-    return values[values.size() / 2];
-  }
-
   void measure_kernels(Profile& profile) {
     std::vector<const Measurement*> missing;
     for (const Measurement& m : request_.kernels)
@@ -200,9 +137,9 @@ class Profiler {
         if (l % 20 == 0) request_.progress(fmt::format("round {} of {}, layer {} of {}", round + 1, kRounds, l + 1, layers.size()));
         rounds[static_cast<std::size_t>(round)].push_back(time_layer(*layers[l], seconds));
       }
-    pace_ = calm_pace(rounds);
+    if (on_cpu_) team_->set_pace(calm_pace(rounds));
     for (Round& round : rounds)
-      for (LayerFigures& layer : round) layer.scale(pace_ / layer.pace);
+      for (LayerFigures& layer : round) layer.scale(team_->pace() / layer.pace);
     take_kernels(profile, rounds, missing);
     take_moves(rounds);
     for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -257,18 +194,18 @@ class Profiler {
     std::vector<LayerTimes> times(static_cast<std::size_t>(ranks_));
     std::vector<double> pace(times.size());
     int runs = kFewestRuns;
-    on_all_ranks([&](int rank, auto& barrier, CommWorld* world) {
+    team_->run([&](int rank, RankTeam::Barrier& barrier, CommWorld* world) {
       const auto mine = static_cast<std::size_t>(rank);
       LayerTimer timer(m, kernels_, *request_.ops, device_, !crowded_ && threads_ == 1, world);
       LayerTimes first;
       timer.run(first);  // chooses libraries, touches pages
-      pace[mine] = pace_now(rank, barrier) / 2;
+      pace[mine] = team_->pace_now(rank, barrier) / 2;
       barrier.arrive_and_wait();
       const double once = timer.run(times[mine]);
       if (rank == 0) runs = std::clamp(static_cast<int>(seconds / once), kFewestRuns, 200);
       barrier.arrive_and_wait();
       for (int r = 1; r < runs; ++r) timer.run(times[mine]);
-      pace[mine] += pace_now(rank, barrier) / 2;
+      pace[mine] += team_->pace_now(rank, barrier) / 2;
     });
     LayerFigures result;
     result.pace = mean(pace);
@@ -302,102 +239,12 @@ class Profiler {
     return std::sqrt(squares / total);
   }
 
-  // Seconds of one call, over some repetitions.
-  template <class Call>
-  double repeated(std::size_t repetitions, Call&& call) const {
-    call();
-    const auto sync = [&] {
-      if (!on_cpu_) at::zeros({1}, device_.dtype(at::kFloat)).item<float>();
-    };
-    sync();
-    const auto start = std::chrono::steady_clock::now();
-    for (std::size_t r = 0; r < repetitions; ++r) call();
-    sync();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(repetitions);
-  }
-
-  double copy_bandwidth() {
-    constexpr std::int64_t kBytes = 16 << 20;
-    const double seconds = mean_of_ranks([&] {
-      const at::Tensor from = at::zeros({kBytes / 4}, device_.dtype(at::kFloat)), to = at::zeros_like(from);
-      return repeated(20, [&] { to.copy_(from); });
-    });
-    return 2 * static_cast<double>(kBytes) / seconds;
-  }
-
-  // Of a piece of a tensor into a new one: what redistributions do around their transfers. Sources take turns, as many as
-  // a core's caches have no room for.
-  TimedSizes copies() {
-    constexpr std::int64_t kColumns = 128, kColdBytes = 16 << 20;
-    std::map<Bytes, double> seconds;
-    for (std::int64_t bytes = 8 << 10; bytes <= 32 << 20; bytes *= 4) {  // read and written
-      const std::int64_t rows = bytes / 2 / 4 / kColumns;
-      const auto sets = static_cast<std::size_t>(std::clamp<std::int64_t>(kColdBytes / bytes, 2, 64));
-      seconds[Bytes{bytes}] = mean_of_ranks([&] {
-        std::vector<at::Tensor> sources(sets), pieces(sets);
-        for (at::Tensor& source : sources) source = at::zeros({rows, 2 * kColumns}, device_.dtype(at::kFloat));
-        std::vector<double> times;
-        for (std::size_t n = 0; n < 5 * sets || n < 20; ++n) {
-          const double begin = seconds_of(CLOCK_MONOTONIC);
-          pieces[n % sets] = sources[n % sets].narrow(1, 0, kColumns).clone();
-          if (n >= sets) times.push_back(seconds_of(CLOCK_MONOTONIC) - begin);
-        }
-        return typical(std::move(times));
-      });
-    }
-    return rising(seconds);
-  }
-
-  Picoseconds launch() {
-    return from_seconds(mean_of_ranks([&] {
-      const at::Tensor a = at::zeros({64}, device_.dtype(at::kFloat)), b = at::zeros_like(a);
-      return repeated(1000, [&] { at::add(a, b); });
-    }));
-  }
-
-  // Shards take turns, more of them than a processor's caches have room for: an update finds them where the passes of a
-  // step have left them.
-  std::vector<AdamWShard> shards() const {
-    const Dtype full = gradient_dtype(request_.dtype);
-    const auto zeros = [&](Dtype dtype) { return at::zeros({kElements}, device_.dtype(scalar_type(dtype))); };
-    std::vector<AdamWShard> shards(kShards);
-    for (AdamWShard& shard : shards)
-      shard = {.parameter = zeros(full),
-               .gradient = zeros(full),
-               .first_moment = zeros(full),
-               .second_moment = zeros(full),
-               .compute = request_.dtype == full ? at::Tensor() : zeros(request_.dtype),
-               .decayed = kElements};
-    return shards;
-  }
-
-  void measure_update(Profile& profile) {
-    if (profile.adamw.value <= 0)
-      profile.adamw = from_seconds(mean_of_ranks([&] {
-        auto all = shards();
-        std::size_t next = 0;
-        return repeated(3 * kShards, [&] { kernels_.optimizer().adamw({}, all[next++ % kShards], 1, 1.0); });
-      }));
-    if (profile.norm.value <= 0)
-      profile.norm = from_seconds(mean_of_ranks([&] {
-        auto all = shards();
-        const at::Tensor total = at::zeros({1}, device_.dtype(at::kDouble));
-        std::size_t next = 0;
-        return repeated(3 * kShards, [&] { kernels_.optimizer().add_squares(all[next++ % kShards].gradient, total); });
-      }));
-  }
-
-  static constexpr std::int64_t kElements = 1'000'000;
-  static constexpr std::size_t kShards = 8;
-
   const ProfileRequest& request_;
   at::TensorOptions device_;
   KernelLibrary kernels_;
   bool on_cpu_ = true, crowded_ = false;
   int ranks_ = 1, threads_ = 1;
-  std::unique_ptr<ThreadRanks> threads_of_ranks_;  // on the CPU, of several ranks
-  std::vector<Pace> paces_;                        // by rank
-  double pace_ = 0;                                // that the profile's times are told for
+  std::optional<RankTeam> team_;
   MoveFigures moves_;                              // of collectives in layers
   std::vector<std::pair<const Measurement*, double>> passes_;  // layers as a whole
 };

@@ -57,13 +57,14 @@ class Export {
   // Devices among which ZeRO could share something.
   bool is_shared(const Strategy& s) const { return line_ > value(s, "tp", "degree", 1); }
 
-  // The reference has one kind of data parallelism besides ZeRO-3 for the whole plan: what most layers have.
+  // The reference has one kind of data parallelism besides ZeRO-3 for the whole plan: what most layers have. ZeRO-1 is
+  // nearer to its zero2, which shares the optimizer's states, too, than to ddp, which may not fit.
   void choose_default() {
     int zero2 = 0, plain = 0;
     for (const Strategy& s : plan_.layers) {
       const std::int64_t stage = value(s, "zero", "stage", 0);
       if (!is_shared(s) || line_ / degree(s) == 1 || stage == 3) continue;
-      if (stage == 2) ++zero2;
+      if (stage > 0) ++zero2;
       else ++plain;
     }
     default_ = plain > zero2 ? "ddp" : "zero2";

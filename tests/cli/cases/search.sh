@@ -37,6 +37,24 @@ absent "$work/none.yaml"
 grep -q '"throughput": null' "$work/none.json" || { echo "an infeasible search wrote no throughput of null"; failed=1; }
 grep -q '"status": "infeasible, proven"' "$work/none.json" || { echo "an infeasible search did not write its status, proven"; failed=1; }
 
+# Clusters that cannot be, or not of this run.
+cluster() { sed "$1" configs/clusters/h100-80g.yaml >"$work/cluster.yaml"; }
+on_cluster() { echo search "$work/bare.yaml" devices.kind=cuda profile.cluster="$work/cluster.yaml" "$@"; }
+cluster 's/^efficiency: .*/efficiency: 150%/'
+refuse 4 "efficiency: expected 0% to 100%, found 150%" $(on_cluster --nproc 8)
+cluster 's/^efficiency: .*/efficiency: 60/'
+refuse 4 "write 60%" $(on_cluster --nproc 8)
+cluster 's/^slowdown: .*/slowdown: 3/'
+refuse 4 "slowdown: expected 1 to 2, found 3" $(on_cluster --nproc 8)
+cluster 's/^flops: .*/flops: {f32: 67TFLOP\/s}/'
+refuse 4 "there is no peak rate for bf16" $(on_cluster --nproc 8 train.dtype=bf16)
+cluster '/^ *between:/d'
+refuse 4 "links.between: required: 16 devices are more than the 8 of a node" $(on_cluster --nproc 16)
+refuse 4 "[2, 3] is 6 devices a stage, which do not divide the run's 8" $(on_cluster --nproc 8 'search.atoms=[[2,3]]')
+refuse 4 "write 5%" search $quick search.margin=5
+search $quick --nproc 2 search.micro_batches=5 'search.fix={zero: {stage: 1}, pp: {degree: 1}, tp: off, ulysses: off}' >"$work/out" || failed=1
+has "$work/out" "batch 24 in 5 micro-batches of 6, padded by 6"
+
 # Plans of other systems.
 refuse 2 "no plugin knows a plan format 'galvatrons'" plan import $quick --format galvatrons --out "$work/plan.yaml"
 refuse 2 "--format is required" plan import $quick --out "$work/plan.yaml"

@@ -39,6 +39,17 @@ Profile complete_profile(const Problem& problem, const std::shared_ptr<const OpL
 
 }  // namespace
 
+TEST_CASE("a profile's slowdown is of two things that go on at once: 1 to 2") {
+  Profile profile;
+  profile.machine = {{"device", "a"}};
+  profile.slowdown = 1.5;
+  CHECK(read_profile(Options::from_text(to_yaml(profile), "profile")).slowdown == 1.5);
+  for (const double slowdown : {0.5, 3.0}) {
+    profile.slowdown = slowdown;
+    CHECK_THROWS_WITH_AS(read_profile(Options::from_text(to_yaml(profile), "profile")), doctest::Contains("expected 1 to 2"), Error);
+  }
+}
+
 TEST_CASE("a budget less the least margin holds the upper end of what fits into it") {
   for (const std::int64_t budget : {10'000LL, 1'000'000LL, 40'000'000LL, 80'000'000'000LL}) {
     const Bytes fits = scaled(Bytes{budget}, 1 - least_margin(Bytes{budget}));
