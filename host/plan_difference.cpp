@@ -16,7 +16,7 @@ std::string stages_of(const Plan& plan) {
 
 std::string label(const Strategy& strategy, const std::string& dimension) {
   const auto found = strategy.find(dimension);
-  return found == strategy.end() || !found->second.on() ? "-" : found->second.label();
+  return found == strategy.end() || !found->second.on() ? dimension + " off" : found->second.label();
 }
 
 std::map<std::string, FromTo> difference(const Strategy& from, const Strategy& to) {
