@@ -53,11 +53,15 @@ Picoseconds Prices::bounded(Picoseconds time, Basis basis, double off) const {
   return scaled(time, end_ == IntervalEnd::lower ? 1 - share : 1 + share);
 }
 
-// Two standard deviations: of repeats of the whole measurement, or of the figure, and of what sums of figures miss, which
-// have nothing to do with each other. Single kernels differ more from repeat to repeat, but a plan has so many that this
+// By how much a step differs from layers that ran alone: seen by bench/truth.py (docs/benchmarks.md, "Predictions"), where
+// plans of one family on one rank are all off by up to 5 % to the same side. No profile can say it, as none runs a step.
+constexpr double kWholeStep = 0.03;
+
+// Two standard deviations: of repeats of the whole measurement, or of the figure, of what sums of figures miss, and of
+// whole steps, which have nothing to do with each other. Single kernels differ more from repeat to repeat, but a plan has so many that this
 // averages out.
 double Prices::measured_off(double spread) const {
-  return profile_ ? 2 * std::hypot(std::max(spread, profile_->spread), profile_->unexplained) : 0;
+  return profile_ ? 2 * std::hypot(std::max(spread, profile_->spread), profile_->unexplained, kWholeStep) : 0;
 }
 
 Picoseconds Prices::copy(Bytes bytes) const {

@@ -109,7 +109,7 @@ TEST_CASE("the interval of a plan on one device is that of its measured figures"
   CHECK(ratio(p.memory[0].high, p.memory[0].expected) == doctest::Approx(1.01).epsilon(0.02));
 }
 
-TEST_CASE("an interval takes in repeats of the whole, and what layers differ from the sum of their figures by") {
+TEST_CASE("an interval takes in repeats, what layers differ from the sum of their figures by, and steps from layers") {
   const ModelSpec model = test::small_gpt();
   const auto ops = test::op_library();
   const Problem problem = make_problem(model, test::dimensions(), {.batch = 4, .devices = 1, .budget = 1_GiB});
@@ -119,12 +119,12 @@ TEST_CASE("an interval takes in repeats of the whole, and what layers differ fro
     return to_seconds(p.high - p.low) / to_seconds(p.cost.step) / 2;
   };
   Profile profile = complete_profile(problem, ops);
-  CHECK(width(profile) == doctest::Approx(0.04).epsilon(0.001));
-  profile.unexplained = 0.015;  // 2 x the root of 0.02^2 + 0.015^2
-  CHECK(width(profile) == doctest::Approx(0.05).epsilon(0.001));
+  CHECK(width(profile) == doctest::Approx(0.0721).epsilon(0.001));  // 2 x the root of 0.02^2 + 0.03^2
+  profile.unexplained = 0.06;  // 2 x the root of 0.02^2 + 0.06^2 + 0.03^2
+  CHECK(width(profile) == doctest::Approx(0.14).epsilon(0.001));
   // What single kernels differ by averages out.
   for (const auto& [key, time] : profile.compute) profile.spreads[key] = 0.5;
-  CHECK(width(profile) == doctest::Approx(0.05).epsilon(0.001));
+  CHECK(width(profile) == doctest::Approx(0.14).epsilon(0.001));
 }
 
 TEST_CASE("a transfer is as uncertain as its own repeats where they differ more than kernels do") {
@@ -138,8 +138,8 @@ TEST_CASE("a transfer is as uncertain as its own repeats where they differ more 
     const GroupShape pair{.ranks = 2};
     return to_seconds(upper.collective(kind, 1_MiB, pair)) / to_seconds(expected.collective(kind, 1_MiB, pair));
   };
-  CHECK(upper(MoveKind::all_gather) == doctest::Approx(1 + 2 * std::hypot(0.02, 0.01)));
-  CHECK(upper(MoveKind::all_reduce) == doctest::Approx(1 + 2 * std::hypot(0.1, 0.01)));
+  CHECK(upper(MoveKind::all_gather) == doctest::Approx(1 + 2 * std::hypot(0.02, 0.01, 0.03)));
+  CHECK(upper(MoveKind::all_reduce) == doctest::Approx(1 + 2 * std::hypot(0.1, 0.01, 0.03)));
 }
 
 TEST_CASE("copies that were timed by size are priced by their sizes") {
