@@ -48,8 +48,8 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
                                  ? std::string("no plan fits at the upper end")
                                  : fmt::format("in less than {} nothing fits{}", *result.rows.front().from,
                                                front.below->is_proven() ? ", proven" : ", as far as was searched"));
-  result.remarks.push_back(front.is_proven ? "the front is exact: every answer is proven"
-                                           : "not all answers are proven: there may be plans between these points");
+  result.remarks.push_back(front.is_proven ? std::string("the front is exact: every answer is proven")
+                                           : fmt::format("not all answers are proven in the {} s that each has: there may be plans between these points", kSecondsASolve));
   return result;
 }
 
