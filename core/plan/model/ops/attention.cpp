@@ -1,6 +1,7 @@
 // attention: b s g r d, b t g d, b t g d [, mask b t] [, table n g r] -> b s g r d   Scaled dot products over all keys t;
 // heads and batch are free. The table is a bias by distance: n buckets of it.
 #include "plan/model/ops/contracts.h"
+#include "plan/model/ops/threads.h"
 
 namespace trellis::ops {
 namespace {
@@ -12,6 +13,10 @@ struct Dims {  // positions in the index expression
 };
 
 class Attention final : public OpContract {
+ public:
+  void set_threads(int threads) const { threads_ = threads; }
+
+ private:
   std::string_view kind() const override { return "attention"; }
   DimUse use(const LayerSpec& layer, const Op& op, DimId d) const override {
     const Dims dims(op);
@@ -61,15 +66,14 @@ class Attention final : public OpContract {
            blocks(s, backward, dropout);
   }
 
-  // One thread's scores of a block of queries (in backward also their gradients), and the random words of a row. Every
-  // further thread takes as much.
-  static Bytes blocks(const OpSizes& s, bool backward, bool dropout) {
+  // Each thread's scores of a block of queries (in backward also their gradients), and the random words of a row.
+  Bytes blocks(const OpSizes& s, bool backward, bool dropout) const {
     const std::int64_t keys = columns(s), all = std::max<std::int64_t>(1, s.elements({Dims(*s.op).key}));
     const std::int64_t most = !s.op->integer("causal") ? 256 : keys <= 512 ? 32 : 64;
     const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 18) / keys, 16, most);
     const std::int64_t scores = (rows * keys + 15) / 16 * 16;
-    return size_of(statistics_dtype(s.dtype)) * (scores * (backward ? 2 : 1) + distances(s, backward)) +
-           Bytes(dropout ? 4 * all : 0);
+    return size_of(statistics_dtype(s.dtype)) * (threads_ * scores * (backward ? 2 : 1) + distances(s, backward)) +
+           Bytes(dropout ? 4 * threads_ * all : 0);
   }
 
   // Keys that a block of queries sees: under a window those of its first query, too.
@@ -86,6 +90,8 @@ class Attention final : public OpContract {
     const std::int64_t length = s.elements({dims.query}) + s.elements({dims.key}) - 1, heads = s.elements({q.at(2), q.at(3)});
     return length * heads * (backward ? 1 + s.elements({q.at(0)}) : 1);
   }
+
+  mutable int threads_ = 1;  // a library holds its contracts as const, and sets this one before it is used
 };
 
 }  // namespace
@@ -100,3 +106,12 @@ bool fused_attention(const LayerSpec& layer, const Op& op, std::int64_t keys, bo
 ContractPtr attention_contract() { return std::make_shared<Attention>(); }
 
 }  // namespace trellis::ops
+
+namespace trellis {
+
+void set_threads(OpLibrary& ops, int threads) {
+  // No plugin can bring another contract of this kind.
+  static_cast<const ops::Attention&>(ops.find("attention")).set_threads(threads);
+}
+
+}  // namespace trellis
