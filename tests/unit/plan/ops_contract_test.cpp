@@ -164,6 +164,8 @@ TEST_CASE("attention has scratch for each thread of a rank") {
   CHECK(a.scratch(Pass::forward) == 3 * 32 * 12 * 4);
   CHECK(a.scratch(Pass::backward) == 3 * 2 * 32 * 12 * 4);
   CHECK(mixed.scratch(Pass::backward) == (4 * 2 * 12 * 16 + 4 * 2 * 12 * 8 + 3 * 2 * 32 * 12) * 4);
+  // LibTorch's fused kernel: its results, and for each thread a tile of 12 x 12 scores in fp32 and bf16, and sums.
+  CHECK(mixed.scratch(Pass::forward) == (2 + 1) * 2 * 12 * 16 + 3 * (6 * 12 * 12 + 4 * 12 * (2 + 4)));
 }
 
 TEST_CASE("a window leaves attention what is in it to compute, and no more scores than a block of queries sees") {

@@ -56,14 +56,25 @@ class Attention final : public OpContract {
     const bool backward = pass != Pass::forward, dropout = s.op->real("dropout") > 0;
     const std::int64_t queries = output_elements(s), keys = input_elements(s, 1);
     if (s.dtype != Dtype::bf16) return blocks(s, backward, dropout);
-    if (fused_attention(*s.layer, *s.op, s.elements({Dims(*s.op).key}), backward)) {
-      const Bytes statistics =
-          size_of(Dtype::f32) * (queries / std::max<std::int64_t>(1, s.elements({Dims(*s.op).head})));
-      return backward ? size_of(s.dtype) * (queries + 2 * keys) : size_of(s.dtype) * queries + statistics;
-    }
+    if (fused_attention(*s.layer, *s.op, s.elements({Dims(*s.op).key}), backward)) return fused(s, backward);
     // q, k, v and the output; backward also the output's gradient, and those of q, k, v.
     return size_of(Dtype::f32) * (backward ? 4 * queries + 4 * keys : 2 * queries + 2 * keys) +
            blocks(s, backward, dropout);
+  }
+
+  // The results, which are then copied, and what the kernel takes: for each thread a tile of scores, in fp32 and rounded, in
+  // backward also their gradients; forward keeps sums of the queries of a tile, too, and turns the keys and values of
+  // sequences that are worth it into an order for matrix instructions.
+  Bytes fused(const OpSizes& s, bool backward) const {
+    const Dims dims(*s.op);
+    const std::int64_t queries = s.elements({dims.query}), keys = s.elements({dims.key}), head = s.elements({dims.head});
+    const std::int64_t rows = std::min<std::int64_t>(queries, queries >= 768 ? 256 : queries >= 192 ? 64 : 32);
+    const std::int64_t columns = std::min<std::int64_t>(keys, 512), tile = rows * columns;
+    const std::int64_t output = output_elements(s), input = input_elements(s, 1);
+    if (backward) return Bytes(2 * (output + 2 * input) + threads_ * (12 * tile + 4 * rows));
+    const bool turned = queries >= 64 && keys >= 64;
+    return Bytes(2 * output + 4 * (output / std::max<std::int64_t>(1, head)) + (turned ? 2 * 2 * input : 0) +
+                 threads_ * (6 * tile + 4 * rows * (2 + head)));
   }
 
   // Each thread's scores of a block of queries (in backward also their gradients), and the random words of a row.
