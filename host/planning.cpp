@@ -1,9 +1,11 @@
 #include "host/planning.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "plan/base/words.h"
+#include "plan/model/ops/threads.h"
 #include "trellis/plan/logging.h"
 
 namespace trellis::host {
@@ -52,6 +54,15 @@ int devices_of(const RunFile& run, std::optional<int> asked) {
   return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostRanks);
 }
 
+// Threads of a rank, as far as they can be known: those that the run file says, or those that train takes on this machine.
+int threads_of(const RunFile& run, int devices) {
+  if (run.devices.threads > 0) return run.devices.threads;
+  if (run.profile.has("cluster")) return 1;
+  const char* const asked = std::getenv("OMP_NUM_THREADS");
+  if (const int threads = asked ? std::atoi(asked) : 0; threads > 0) return threads;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / devices);
+}
+
 }  // namespace
 
 Planning Planning::load(const Context& context, const std::filesystem::path& run_file,
@@ -63,8 +74,9 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
   p.model = describe_model(p.run, *p.catalog);
   auto ops = std::make_shared<OpLibrary>();
   p.catalog->load_ops(*ops);
-  p.ops = std::move(ops);
   p.devices = devices_of(p.run, devices);
+  if (p.run.devices.kind == "cpu") set_threads(*ops, threads_of(p.run, p.devices));
+  p.ops = std::move(ops);
 
   const Options section = p.run.profile.with_owner("section 'profile'");
   if (const auto cluster = section.find<std::string>("cluster"))

@@ -10,7 +10,6 @@
 #include "data/indexed/indexed.h"
 #include "data/indexed/tokenize_files.h"
 #include "data/tokenizer/tokenizer.h"
-#include "host/folders.h"
 #include "host/progress_bar.h"
 #include "host/verbs.h"
 #include "plan/run/text_files.h"
@@ -67,7 +66,6 @@ ExitCode tokenize(const TokenizeArgs& args) {
   job.end = end_of(args, *job.tokenizer);
   job.threads = args.threads > 0 ? args.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   job.prefix = prefix;
-  make_parent(prefix);
   for (const char* suffix : {".bin", ".idx"}) try_writing(data::with_suffix(prefix, suffix));
   const auto start = std::chrono::steady_clock::now();
   data::TokenizeResult result;

@@ -6,7 +6,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "host/folders.h"
 #include "host/verbs.h"
 #include "plan/weights/export.h"
 #include "plan/weights/import.h"
@@ -67,10 +66,7 @@ ExitCode import_weights(const Context& context, const ImportArgs& args) {
   try_writing(args.json);
   const ImportedModel imported = import_model(args.folder, context.catalog());
   const std::filesystem::path file = args.out.empty() ? std::filesystem::path() : model_path(args.out);
-  if (!file.empty()) {
-    make_parent(file);
-    write_file_atomically(file, model_file(imported, args.folder));
-  }
+  if (!file.empty()) write_file_atomically(file, model_file(imported, args.folder));
   report(imported, file);
   if (!args.json.empty()) {
     const nlohmann::ordered_json json = {{"family", imported.family},

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "host/folders.h"
 #include "host/planning.h"
 #include "host/run_side.h"
 #include "run/profile/profiler.h"
@@ -56,7 +55,6 @@ ExitCode profile(const Context& context, const ProfileArgs& args) {
   try_writing(args.json);
   const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
   const std::filesystem::path file = args.out.empty() ? p.profile_file : args.out;
-  make_parent(file);
   try_writing(file);
   const Problem problem = p.problem();
   ProfileRequest request;

@@ -132,7 +132,15 @@ TEST_CASE("a writer that is not committed leaves nothing, and what stood there b
   }
   CHECK(folder.files() == 2);
   CHECK(all(IndexedFile(folder / "a")) == Values{7});
-  CHECK(error_of([&] { IndexedWriter writer(folder / "none/a", TokenType::u16); }).starts_with("7  cannot write "));
+  const std::filesystem::path below = folder / "a.bin/none/a";
+  CHECK(error_of([&] { IndexedWriter writer(below, TokenType::u16); }) ==
+        "7  cannot make folder '" + below.parent_path().string() + "': Not a directory");
+}
+
+TEST_CASE("the folder of indexed files is made where it is missing") {
+  const testing::ScratchFolder folder;
+  write(folder / "some/where/a", TokenType::u16, {{7}});
+  CHECK(all(IndexedFile(folder / "some/where/a")) == Values{7});
 }
 
 // --- text to indexed files ---

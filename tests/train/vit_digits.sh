@@ -13,7 +13,10 @@ python3 configs/digits/convert.py "$wheel" "$work/digits"
   "profile.file=$work/profile.yaml" "export=$work/weights"
 python3 - "$work/run.json" << 'END_OF_PYTHON'
 import json, sys
-loss = json.load(open(sys.argv[1]))["train"]["held_out_loss"]
+train = json.load(open(sys.argv[1]))["train"]
+loss, accuracy = train["held_out_loss"], train["held_out_accuracy"]
 if not loss < 0.3:
     sys.exit(f"held-out loss {loss}, expected less than 0.3 nats an image; label frequencies alone give 2.30")
+if not accuracy > 0.9:
+    sys.exit(f"{accuracy} of the held-out images are told right, expected more than 0.9")
 END_OF_PYTHON

@@ -48,12 +48,13 @@ class CrossEntropy final : public OpKernel {
     }
     const at::Tensor logits = at::empty({size, table.size(0)}, table.options());
     const at::Tensor loss = at::zeros({}, x.options().dtype(at::kDouble));
+    const at::Tensor right = dw.defined() ? at::Tensor() : at::zeros({}, labels.options());
     for (std::int64_t begin = 0; begin < tokens; begin += size) {
       const std::int64_t n = std::min(size, tokens - begin);
       const at::Tensor part = logits.narrow(0, 0, n), x_part = rows.narrow(0, begin, n);
       product(x_part, table, bias, part);
       const Chunk chunk = chunk_of(c, part.narrow(1, 0, columns), labels.narrow(0, begin, n), first);
-      const at::Tensor lse = losses(c, chunk, v, loss);
+      const at::Tensor lse = losses(c, chunk, v, loss, right);
       if (!dw.defined()) continue;
       to_gradient(c, chunk, lse, part);
       input_product(part, table, dx.narrow(0, begin, n));
@@ -63,6 +64,7 @@ class CrossEntropy final : public OpKernel {
       db.add_(at::sum(part, {0}, false, db.scalar_type()));
     }
     give(c.output, loss.mul(c.loss_scale), {}, stats_type(c));
+    if (right.defined()) c.right = right.item<std::int64_t>();
   }
 
   bool overwrites_gradients() const override { return true; }
@@ -86,8 +88,9 @@ class CrossEntropy final : public OpKernel {
     return chunk.values.gather(1, chunk.column.unsqueeze(1)).squeeze(1);
   }
 
-  // Each token's log-sum-exp over the whole vocabulary, in double; adds the counted losses to `loss`.
-  static at::Tensor losses(const KernelContext& c, const Chunk& chunk, std::size_t v, const at::Tensor& loss) {
+  // Each token's log-sum-exp over the whole vocabulary, in double; adds the counted losses to `loss`, and to `right`,
+  // where it is, how many tokens have no logit above their label's.
+  static at::Tensor losses(const KernelContext& c, const Chunk& chunk, std::size_t v, const at::Tensor& loss, const at::Tensor& right) {
     // Maximum, sum of exponentials below it, the label's logit (0 where another rank has it).
     const at::Tensor local = at::zeros({3, chunk.values.size(0)}, chunk.values.options());
     if (chunk.values.size(1) == 0) {
@@ -101,7 +104,9 @@ class CrossEntropy final : public OpKernel {
     const at::Tensor all = of_all_ranks(c, local, v).to(at::kDouble);  // [ranks 3 tokens]
     const at::Tensor tops = all.select(1, 0), top = tops.amax({0});
     const at::Tensor lse = all.select(1, 1).mul(tops.sub(top).exp_()).sum({0}).log_().add_(top);
-    loss.add_(lse.sub(all.select(1, 2).sum({0})).masked_fill_(chunk.counts.logical_not(), 0).sum());
+    const at::Tensor target = all.select(1, 2).sum({0});
+    loss.add_(lse.sub(target).masked_fill_(chunk.counts.logical_not(), 0).sum());
+    if (right.defined()) right.add_(target.ge(top).logical_and_(chunk.counts).sum());
     return lse;
   }
 

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "data/indexed/indexed.h"
+#include "plan/base/folders.h"
 #include "trellis/plan/error.h"
 
 namespace trellis::data {
@@ -33,6 +34,7 @@ void put(std::string& to, Number value) {
 class IndexedWriter::Output {
  public:
   explicit Output(fs::path path) : path_(std::move(path)) {
+    make_parent(path_);
     const fs::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
     temporary_ = (folder / ("." + path_.filename().string() + ".XXXXXX")).string();
     fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "plan/base/folders.h"
 #include "trellis/plan/error.h"
 
 namespace trellis {
@@ -75,9 +76,27 @@ mode_t target_mode(const std::filesystem::path& path) {
   return 0666 & ~mask;
 }
 
-std::string temporary_name(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+std::string temporary_name(const std::filesystem::path& folder, const std::filesystem::path& path) {
   return (folder / ("." + path.filename().string() + ".XXXXXX")).string();
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : ".";
+}
+
+[[noreturn]] void fail_folder(const std::filesystem::path& folder, const std::error_code& error) {
+  fail(ExitCode::io, "cannot make folder '{}': {}", folder.string(), error.message());
+}
+
+bool is_missing(const std::filesystem::path& folder) {
+  std::error_code error;
+  return std::filesystem::status(folder, error).type() == std::filesystem::file_type::not_found;
+}
+
+// In which make_parent would begin: the nearest that there is.
+std::filesystem::path existing_folder(std::filesystem::path folder) {
+  while (is_missing(folder)) folder = folder_of(folder);
+  return folder;
 }
 
 }  // namespace
@@ -99,15 +118,24 @@ std::string read_file(const std::filesystem::path& path) {
 void try_writing(const std::filesystem::path& path) {
   if (path.empty()) return;
   if (std::filesystem::is_directory(path)) fail_io("write", path, EISDIR);
-  std::string name = temporary_name(path);
+  const std::filesystem::path folder = folder_of(path), existing = existing_folder(folder);
+  std::string name = temporary_name(existing, path);
   const Descriptor file(::mkostemp(name.data(), O_CLOEXEC));
+  if (!file.is_open() && existing != folder) fail_folder(folder, {errno, std::generic_category()});
   if (!file.is_open()) fail_io("write", path, errno);
   ::unlink(name.c_str());
 }
 
+void make_parent(const std::filesystem::path& file) {
+  std::error_code error;
+  std::filesystem::create_directories(folder_of(file), error);
+  if (error) fail_folder(folder_of(file), error);
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::string name = temporary_name(path);
+  const std::filesystem::path folder = folder_of(path);
+  if (is_missing(folder)) make_parent(path);
+  std::string name = temporary_name(folder, path);
   Descriptor file(::mkostemp(name.data(), O_CLOEXEC));
   if (!file.is_open()) fail_io("write", path, errno);
   Temporary temporary(name);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <utility>
 
@@ -75,6 +76,10 @@ struct Executor::State {
     }
   }
 
+  struct Sums {
+    double loss = 0, right = 0;  // this rank's parts
+  };
+
   // Each term of the loss is divided by its own count in all steps [begin, end).
   PassContext pass(const DataSource& data, std::int64_t begin, std::int64_t end, bool training) const {
     PassContext context{.data = &data, .step = begin, .training = training};
@@ -86,10 +91,11 @@ struct Executor::State {
     return context;
   }
 
-  double run_actions(PassContext context) {
+  Sums run_actions(PassContext context) {
     std::vector<at::Tensor> losses;  // of micro-batches; read at the end, so that a GPU is not waited for in between
     std::map<int, MicroBatch> open;
     int forwards = 0, backwards = 0;
+    Sums sums;
     const auto at = [&](int index) -> MicroBatch& {
       const auto [entry, fresh] = open.try_emplace(index);
       if (fresh) entry->second = passes.open(index);
@@ -106,6 +112,7 @@ struct Executor::State {
           passes.cut_fields(at(a.micro_batch), context);
           passes.forward(at(a.micro_batch), context);
           losses.push_back(passes.loss(at(a.micro_batch)));
+          sums.right += at(a.micro_batch).right;
           if (options.check_collectives && context.training) kept = passes.bytes_of(at(a.micro_batch));
           break;
         case ActionKind::backward:
@@ -127,10 +134,9 @@ struct Executor::State {
       if (!context.training && a.kind == ActionKind::forward && stage_index + 1 == static_cast<int>(plan.stages.size())) open.erase(a.micro_batch);
     }
     finish_sends(0);
-    double loss = 0;
     for (const at::Tensor& part : losses)
-      if (part.defined()) loss += part.item<double>();
-    return loss;
+      if (part.defined()) sums.loss += part.item<double>();
+    return sums;
   }
 
   // Every parameter of the model, whole, on every rank: each element comes from one rank, and the sum brings them together.
@@ -175,7 +181,7 @@ StepResult Executor::train_step(const DataSource& data, std::int64_t step, doubl
   std::vector<CommRecord> executed;
   if (s.options.check_collectives) s.world.record(&executed);
   s.store.begin_step();
-  const double loss = s.run_actions(s.pass(data, step, step + 1, /*training=*/true));
+  const double loss = s.run_actions(s.pass(data, step, step + 1, /*training=*/true)).loss;
   const StepResult result = s.update.run(loss, learning_rate, ++s.updates, s.keep);
   if (s.options.check_collectives) {
     s.world.record(nullptr);
@@ -205,15 +211,23 @@ void Executor::State::check_kept() const {
          world.rank(), kept.value, replayed.value);
 }
 
-double Executor::evaluate(const DataSource& data, std::int64_t begin, std::int64_t end) {
+Evaluation Executor::evaluate(const DataSource& data, std::int64_t begin, std::int64_t end) {
   State& s = *state_;
   const c10::NoGradGuard no_grad;
   PassContext context = s.pass(data, begin, end, /*training=*/false);
-  double mine = 0;
-  for (; context.step < end; ++context.step) mine += s.run_actions(context);
-  at::Tensor loss = at::full({1}, mine, s.device.dtype(at::kDouble));
-  if (s.world.size() > 1) s.world.world().all_reduce(loss)->wait();
-  return loss.item<double>();
+  State::Sums mine;
+  for (; context.step < end; ++context.step) {
+    const State::Sums sums = s.run_actions(context);
+    mine.loss += sums.loss, mine.right += sums.right;
+  }
+  at::Tensor all = at::tensor({mine.loss, mine.right}, at::kDouble).to(s.device.device());
+  if (s.world.size() > 1) s.world.world().all_reduce(all)->wait();
+  all = all.cpu();
+  Evaluation result{.loss = all[0].item<double>()};
+  std::size_t terms = 0;
+  for (const auto& stage : s.plan.stages) terms += stage->losses.size();
+  if (const double right = all[1].item<double>(); terms == 1 && !std::isnan(right)) result.accuracy = right;
+  return result;
 }
 
 void Executor::State::collect(bool of_gradients, const Visitor& visitor) {

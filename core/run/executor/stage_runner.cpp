@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -161,6 +162,8 @@ void StageRunner::compute(const Instruction& i, MicroBatch& m, const PassContext
       k.fused_bias = parameter(bias.parameters.front(), m);
     }
     p.kernel->forward(k);
+    if (!c.training && std::ranges::find(reported_, i.out[0]) != reported_.end())
+      m.right += k.right ? static_cast<double>(*k.right) * c.loss_scales.at(p.counted) : std::numeric_limits<double>::quiet_NaN();
     m.slots[static_cast<std::size_t>(i.out[0])] = std::move(k.output);
     for (std::size_t e = 0; e < k.extras.size(); ++e) m.slots[static_cast<std::size_t>(i.out[e + 1])] = std::move(k.extras[e]);
     return;

@@ -35,6 +35,7 @@ struct MicroBatch {
   int index = 0;
   std::vector<at::Tensor> slots;
   std::map<SlotId, Flight> flights;
+  double right = 0;   // in a pass without gradients, of the items that this rank reports: the share told right; NaN: unknown
 };
 
 // What a pass is part of.

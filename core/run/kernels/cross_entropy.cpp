@@ -59,10 +59,16 @@ TRELLIS_CLONES void statistics_loop(const Chunk& chunk, void* stats, std::int64_
   TRELLIS_BY_REAL(chunk.real, T, gradient_of<T>(chunk, lse, scale, begin, end))
 }
 
-// Joins the statistics of all ranks, [ranks, 3, tokens], into each token's log-sum-exp; adds up the counted losses.
-template <class C>
-double join(const C* stats, std::int64_t ranks, const std::int64_t* labels, std::int64_t tokens, double* lse) {
+// Of the tokens that count.
+struct Sums {
   double loss = 0;
+  std::int64_t right = 0;  // no logit is above the label's
+};
+
+// Joins the statistics of all ranks, [ranks, 3, tokens], into each token's log-sum-exp; adds up what counts.
+template <class C>
+Sums join(const C* stats, std::int64_t ranks, const std::int64_t* labels, std::int64_t tokens, double* lse) {
+  Sums sums;
   for (std::int64_t token = 0; token < tokens; ++token) {
     double top = -INFINITY, sum = 0, target = 0;
     const auto part = [&](std::int64_t rank, int i) {
@@ -74,9 +80,11 @@ double join(const C* stats, std::int64_t ranks, const std::int64_t* labels, std:
       target += part(rank, 2);
     }
     lse[token] = top + std::log(sum);
-    if (labels[token] >= 0) loss += lse[token] - target;
+    if (labels[token] < 0) continue;
+    sums.loss += lse[token] - target;
+    sums.right += target >= top;
   }
-  return loss;
+  return sums;
 }
 
 // The head's product and the loss, by chunks of tokens, so that the logits of a micro-batch never exist at once.
@@ -108,6 +116,7 @@ class CrossEntropy final : public OpKernel {
     const at::Tensor rows = x.view({tokens, hidden});
     const at::Tensor logits = at::empty({size, table.size(0)}, table.options());
     double loss = 0;
+    c.right = 0;
     for (std::int64_t begin = 0; begin < tokens; begin += size) {
       const std::int64_t n = std::min(size, tokens - begin);
       const Chunk chunk = {real_of(x),
@@ -120,7 +129,8 @@ class CrossEntropy final : public OpKernel {
       const at::Tensor part = logits.narrow(0, 0, n), x_part = rows.narrow(0, begin, n);
       products_->forward(x_part, table, bias, part);
       std::vector<double> lse(static_cast<std::size_t>(n));
-      loss += losses(c, chunk, v, lse.data());
+      const Sums sums = joined(c, chunk, v, lse.data());
+      loss += sums.loss, *c.right += sums.right;
       if (!dw.defined()) continue;
       for_tokens(chunk,
                  [&](std::int64_t from, std::int64_t to) { gradient_loop(chunk, lse.data(), c.loss_scale, from, to); });
@@ -137,8 +147,8 @@ class CrossEntropy final : public OpKernel {
   bool overwrites_gradients() const override { return true; }
 
  private:
-  // Each token's log-sum-exp over the whole vocabulary; returns the sum of the counted losses.
-  static double losses(const KernelContext& c, const Chunk& chunk, std::size_t v, double* lse) {
+  // Each token's log-sum-exp over the whole vocabulary.
+  static Sums joined(const KernelContext& c, const Chunk& chunk, std::size_t v, double* lse) {
     const at::Tensor local = at::empty({3, chunk.tokens}, at::TensorOptions().dtype(stats_type(c)));
     for_tokens(chunk,
                [&](std::int64_t from, std::int64_t to) { statistics_loop(chunk, local.mutable_data_ptr(), from, to); });

@@ -9,6 +9,11 @@
 #include "plan/base/words.h"
 
 namespace trellis::train {
+namespace {
+
+std::string right_of(const Evaluation& e) { return e.accuracy ? fmt::format(", {:.1f} % right", 100 * *e.accuracy) : ""; }
+
+}  // namespace
 
 Console::Console(std::int64_t steps, std::int64_t log_every, bool quiet)
     : steps_(steps), log_every_(log_every), quiet_(quiet), terminal_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
@@ -31,8 +36,8 @@ void Console::step(const StepMetrics& m) {
   show_progress(m.step);
 }
 
-void Console::held_out(std::int64_t step, double loss) {
-  say(fmt::format("{:>8}  {:>8.4f}   held-out loss", step, loss));
+void Console::held_out(std::int64_t step, const Evaluation& e) {
+  say(fmt::format("{:>8}  {:>8.4f}   held-out loss{}", step, e.loss, right_of(e)));
 }
 
 void Console::clear_progress() {
@@ -57,11 +62,11 @@ std::string clock_time(double seconds) {
                    : fmt::format("{}:{:02}", minutes, total % 60);
 }
 
-std::string verdict(double last_loss, std::optional<double> held_out, const data::Baseline& base) {
-  const double loss = held_out.value_or(last_loss);
+std::string verdict(double last_loss, const std::optional<Evaluation>& held_out, const data::Baseline& base) {
+  const double loss = held_out ? held_out->loss : last_loss;
   const std::string what = held_out ? "on the held-out " + base.data : "in the last step";
-  const std::string text = fmt::format("loss {}: {:.3f} nats {} (perplexity {:.2f}); {} of the {}: {:.3f}", what, loss,
-                                       a(base.item), std::exp(loss), base.name, base.data, base.entropy);
+  const std::string text = fmt::format("loss {}: {:.3f} nats {} (perplexity {:.2f}){}; {} of the {}: {:.3f}", what, loss,
+                                       a(base.item), std::exp(loss), held_out ? right_of(*held_out) : "", base.name, base.data, base.entropy);
   const bool is_below = loss < base.entropy;
   return fmt::format("{}\nThe model {} more than frequencies: {:.3f} nats {} {} the {}.", text,
                      is_below ? "learned" : "has not yet learned", std::abs(loss - base.entropy), a(base.item),

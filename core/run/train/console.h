@@ -22,7 +22,7 @@ class TRELLIS_API Console {
 
   void say(const std::string& line);
   void step(const StepMetrics& metrics);
-  void held_out(std::int64_t step, double loss);
+  void held_out(std::int64_t step, const Evaluation& evaluation);
 
  private:
   void clear_progress();
@@ -37,6 +37,6 @@ class TRELLIS_API Console {
 TRELLIS_API std::string clock_time(double seconds);
 
 // How a run ended: the loss against that of frequencies alone. `held_out` is nothing where nothing was held out.
-TRELLIS_API std::string verdict(double last_loss, std::optional<double> held_out, const data::Baseline& base);
+TRELLIS_API std::string verdict(double last_loss, const std::optional<Evaluation>& held_out, const data::Baseline& base);
 
 }  // namespace trellis::train

@@ -48,8 +48,10 @@ std::string json_line(const StepMetrics& metrics) {
       .dump();
 }
 
-std::string json_line(std::int64_t step, double held_out_loss) {
-  return nlohmann::ordered_json{{"step", step}, {"held_out_loss", held_out_loss}}.dump();
+std::string json_line(std::int64_t step, const Evaluation& held_out) {
+  nlohmann::ordered_json line = {{"step", step}, {"held_out_loss", held_out.loss}};
+  if (held_out.accuracy) line["held_out_accuracy"] = *held_out.accuracy;
+  return line.dump();
 }
 
 void print_out(std::string_view text) {

@@ -7,6 +7,7 @@
 
 #include "trellis/plan/export.h"
 #include "trellis/plan/units.h"
+#include "trellis/run/executor.h"
 
 namespace trellis::train {
 
@@ -38,7 +39,7 @@ class TRELLIS_API LineFile {
 };
 
 TRELLIS_API std::string json_line(const StepMetrics& metrics);
-TRELLIS_API std::string json_line(std::int64_t step, double held_out_loss);
+TRELLIS_API std::string json_line(std::int64_t step, const Evaluation& held_out);
 
 // To stdout, flushed; Error (io) where that fails (a full disk, a reader that has gone).
 TRELLIS_API void print_out(std::string_view text);

@@ -24,7 +24,10 @@ std::string result_json(const Setup& setup, const History& history, const std::v
   const double seconds = median_seconds(history.steps);
   Json losses = Json::array(), held_out = Json::array();
   for (const StepMetrics& step : history.steps) losses.push_back(step.loss);
-  for (const auto& [step, loss] : history.held_out) held_out.push_back({{"step", step}, {"loss", loss}});
+  for (const auto& [after, evaluation] : history.held_out) {
+    held_out.push_back({{"step", after}, {"loss", evaluation.loss}});
+    if (evaluation.accuracy) held_out.back()["accuracy"] = *evaluation.accuracy;
+  }
 
   Json result;
   result["run"] = setup.run.name;
@@ -38,7 +41,9 @@ std::string result_json(const Setup& setup, const History& history, const std::v
   result["steps"] = history.steps.size();
   result["batch"] = plan.batch;
   result["final_loss"] = history.steps.empty() ? Json() : Json(history.steps.back().loss);
-  result["held_out_loss"] = history.held_out.empty() ? Json() : Json(history.held_out.back().second);
+  result["held_out_loss"] = history.held_out.empty() ? Json() : Json(history.held_out.back().evaluation.loss);
+  if (!history.held_out.empty() && history.held_out.back().evaluation.accuracy)
+    result["held_out_accuracy"] = *history.held_out.back().evaluation.accuracy;
   result["unigram_entropy"] = setup.samples.baseline.entropy;
   result["step_seconds"] = seconds;
   result["tokens_per_second"] =

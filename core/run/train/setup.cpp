@@ -1,5 +1,6 @@
 #include "run/train/setup.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "plan/model/ops/threads.h"
 #include "plan/weights/import.h"
 #include "run/kernels/matmul.h"
 #include "run/plugin/load_kernels.h"
@@ -47,7 +49,10 @@ void Setup::plan(const TrainRequest& request, int devices) {
   request.catalog->load_ops(ops);
   load_kernels(*request.catalog, kernels);
   take_products();
-  if (run.devices.kind == "cpu") ops.set_products_in_place(kernels.products().in_place());
+  if (run.devices.kind == "cpu") {
+    ops.set_products_in_place(kernels.products().in_place());
+    set_threads(ops, at::get_num_threads());
+  }
   const Plan plan = plan_of(run, model, dimensions, devices, request.plan_file);
   compiled = compile(plan, model, dimensions, ops, run.train.dtype);
   schedule = &schedule_of(dimensions, plan.schedule);

@@ -153,11 +153,11 @@ void Trainer::tell(const StepMetrics& metrics) {
 void Trainer::evaluate(std::int64_t after) {
   if (!setup_.samples.held_out) return;
   const std::int64_t batches = std::min(setup_.run.train.evaluate_batches, setup_.samples.held_out_steps);
-  const double loss = setup_.executor->evaluate(*setup_.samples.held_out, 0, batches);
-  history_.held_out.emplace_back(after, loss);
+  const Evaluation evaluation = setup_.executor->evaluate(*setup_.samples.held_out, 0, batches);
+  history_.held_out.push_back({after, evaluation});
   if (!tells()) return;
-  metrics_file_->write(json_line(after, loss));
-  console_->held_out(after, loss);
+  metrics_file_->write(json_line(after, evaluation));
+  console_->held_out(after, evaluation);
 }
 
 Bytes Trainer::measured_peak() const {
@@ -181,8 +181,8 @@ void Trainer::conclude() {
   const std::string result = result_json(setup_, history_, measured, predicted);
   write_file_atomically(setup_.run.output / "result.json", result);
   if (!request_.json_file.empty()) write_file_atomically(request_.json_file, result);
-  std::optional<double> held_out;
-  if (!history_.held_out.empty()) held_out = history_.held_out.back().second;
+  std::optional<Evaluation> held_out;
+  if (!history_.held_out.empty()) held_out = history_.held_out.back().evaluation;
   console_->say("\n" + verdict(last.loss, held_out, setup_.samples.baseline));
 }
 

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "run/train/console.h"
@@ -14,10 +13,15 @@
 
 namespace trellis::train {
 
+struct HeldOut {
+  std::int64_t after = 0;  // steps
+  Evaluation evaluation;
+};
+
 // How a run went; the same on every rank but for the times.
 struct History {
   std::vector<StepMetrics> steps;
-  std::vector<std::pair<std::int64_t, double>> held_out;  // after that many steps
+  std::vector<HeldOut> held_out;
 };
 
 class TRELLIS_API Trainer {

@@ -65,7 +65,7 @@ TrainedState Verifier::train_on(const std::string& device, const KernelLibrary& 
 
   TrainedState state;
   const auto evaluate = [&](std::int64_t step) {
-    if (options_.evaluate) state.evaluations.push_back(executor.evaluate(data, step, step + 1));
+    if (options_.evaluate) state.evaluations.push_back(executor.evaluate(data, step, step + 1).loss);
   };
   RankMemory memory = predicted(compiled, world.rank());
   evaluate(options_.steps);

@@ -378,7 +378,7 @@ class Labels {
   void finish() {
     std::vector<Measure> measures;
     for (const Label& label : complete()) {
-      Measure& mine = measures.emplace_back(Picoseconds{std::numeric_limits<std::int64_t>::max()}, Bytes{0});
+      Measure& mine = measures.emplace_back(Measure{Picoseconds{std::numeric_limits<std::int64_t>::max()}, Bytes{0}});
       if (hopeless(label.bound)) continue;
       const Choice choice = history_.choice_of(label);
       const PlanValue value = task_.value(choice);

@@ -44,6 +44,7 @@ TEST_CASE("a validation pass on CUDA computes the loss alone") {
   to_device(gpu.c.inputs), to_device(gpu.c.parameters);
   cuda_kernels().find("cross_entropy").forward(gpu.c);
   same(gpu.c.output, cpu.forward(), 1e-12);
+  CHECK(gpu.c.right == cpu.c.right);
   CHECK(gpu.c.extras.empty());
 }
 

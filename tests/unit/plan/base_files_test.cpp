@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 
+#include "plan/base/folders.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/files.h"
 
@@ -66,13 +67,27 @@ TEST_CASE("a written file has the usual mode, or keeps the one it had") {
 
 TEST_CASE("writing that fails says why and leaves nothing") {
   const Folder folder;
-  const fs::path nowhere = folder.path / "nowhere" / "plan.yaml";
-  CHECK(write_error(nowhere, "x") == "cannot write '" + nowhere.string() + "': No such file or directory");
-  fs::create_directory(folder.path / "taken");
   const fs::path taken = folder.path / "taken";
+  fs::create_directory(taken);
   CHECK(write_error(taken, "x") == "cannot write '" + taken.string() + "': Is a directory");
   CHECK(folder.num_files() == 1);
+  const fs::path file = taken / "file";
+  write_file_atomically(file, "x");
+  CHECK(write_error(file / "plan.yaml", "x") == "cannot write '" + (file / "plan.yaml").string() + "': Not a directory");
+  CHECK(write_error(file / "a/plan.yaml", "x") == "cannot make folder '" + (file / "a").string() + "': Not a directory");
   CHECK_THROWS_WITH_AS(read_file(taken), ("cannot read '" + taken.string() + "': Is a directory").c_str(), Error);
+}
+
+TEST_CASE("the folder of a file is made where it is missing, and those above it") {
+  const Folder folder;
+  const fs::path file = folder.path / "a/b/plan.yaml";
+  try_writing(file);
+  CHECK(folder.num_files() == 0);
+  write_file_atomically(file, "x");
+  CHECK(read_file(file) == "x");
+  make_parent(folder.path / "c/d/file");
+  CHECK(fs::is_directory(folder.path / "c/d"));
+  make_parent("file");
 }
 
 TEST_CASE("whether a file can be written is tried without writing it") {
@@ -87,10 +102,14 @@ TEST_CASE("whether a file can be written is tried without writing it") {
   };
   CHECK(error({}) == "no error");
   CHECK(error(folder.path / "plan.yaml") == "no error");
-  CHECK(error(folder.path / "nowhere/plan.yaml") ==
-        "cannot write '" + (folder.path / "nowhere/plan.yaml").string() + "': No such file or directory");
+  CHECK(error("plan.yaml") == "no error");
   CHECK(error(folder.path) == "cannot write '" + folder.path.string() + "': Is a directory");
   CHECK(folder.num_files() == 0);
+  const fs::path file = folder.path / "file";
+  write_file_atomically(file, "x");
+  CHECK(error(file / "plan.yaml") == "cannot write '" + (file / "plan.yaml").string() + "': Not a directory");
+  CHECK(error(file / "a/b/plan.yaml") == "cannot make folder '" + (file / "a/b").string() + "': Not a directory");
+  CHECK(folder.num_files() == 1);
 }
 
 TEST_CASE("a disk that is full in the middle leaves the old file") {

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "plan/model/ops/threads.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/op.h"
@@ -155,6 +156,16 @@ TEST_CASE("attention splits over batch and heads only") {
   CHECK(a.scratch(Pass::backward) == 2 * 32 * 12 * 4);
   CHECK(Asked("attention", Dtype::bf16).scratch(Pass::backward) == (4 * 2 * 12 * 16 + 4 * 2 * 12 * 8 + 2 * 32 * 12) * 4);
   CHECK(a.flops(Pass::backward) == 10 * 2 * 4 * 12 * 12 * 4 / 2);
+}
+
+TEST_CASE("attention has scratch for each thread of a rank") {
+  Asked a("attention"), mixed("attention", Dtype::bf16);
+  set_threads(a.library, 3), set_threads(mixed.library, 3);
+  CHECK(a.scratch(Pass::forward) == 3 * 32 * 12 * 4);
+  CHECK(a.scratch(Pass::backward) == 3 * 2 * 32 * 12 * 4);
+  CHECK(mixed.scratch(Pass::backward) == (4 * 2 * 12 * 16 + 4 * 2 * 12 * 8 + 3 * 2 * 32 * 12) * 4);
+  // LibTorch's fused kernel: its results, and for each thread a tile of 12 x 12 scores in fp32 and bf16, and sums.
+  CHECK(mixed.scratch(Pass::forward) == (2 + 1) * 2 * 12 * 16 + 3 * (6 * 12 * 12 + 4 * 12 * (2 + 4)));
 }
 
 TEST_CASE("a window leaves attention what is in it to compute, and no more scores than a block of queries sees") {

@@ -54,6 +54,14 @@ TEST_CASE("a validation pass computes the loss alone") {
   one.c.parameter_gradients.clear();
   CHECK(difference(one.forward(), plain_loss(x, w, some_labels(), 27, 1).loss) < 1e-12);
   CHECK(one.c.extras.empty());
+  // The likeliest of the labels that exist, not of the padding.
+  const at::Tensor likeliest = at::linear(x, w.narrow(0, 0, 27)).argmax(-1), labels = likeliest.clone();
+  labels.narrow(1, 0, 9).add_(1).remainder_(27);
+  labels.narrow(1, 9, 2).fill_(-100);
+  one.give({x, labels}, {w});
+  one.c.parameter_gradients.clear();
+  one.forward();
+  CHECK(one.c.right == 2 * (24 - 9 - 2));
 }
 
 TEST_CASE("a label beyond the vocabulary is refused") {

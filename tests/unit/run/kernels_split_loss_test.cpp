@@ -23,6 +23,8 @@ TEST_CASE(
   const at::Tensor loss = at::cross_entropy_loss(logits, labels.view({48}), {}, at::Reduction::Sum, -100) / 47;
   loss.backward();
 
+  const auto right = at::argmax(logits, -1).eq(labels.view({48})).sum().item<std::int64_t>();
+
   std::mutex mutex;
   at::Tensor dx = at::zeros({2, 24, 40}, at::kDouble);
   run_threads(3, true, [&](CommWorld& world) {
@@ -42,6 +44,7 @@ TEST_CASE(
     CHECK(records.at(0).kind == MoveKind::all_gather);
     CHECK(records.at(0).bytes == Bytes(2 * 3 * 10 * 8));
     CHECK(difference(one.c.output, loss.detach()) < 1e-12);
+    CHECK(one.c.right == right);
     CHECK(difference(one.c.parameter_gradients[0] - 1, leaf_w.grad().narrow(0, begin, 10)) < 1e-12);
     dx += one.c.extras[0];
   });

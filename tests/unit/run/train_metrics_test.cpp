@@ -70,7 +70,8 @@ TEST_CASE("a step's line of JSON has all figures with plain units") {
   CHECK(line["tokens_per_second"] == 4000);
   CHECK(line["memory_peak"] == 3145728);
   CHECK(line["memory_predicted"] == 2097152);
-  CHECK(json_line(7, 1.5) == R"({"step":7,"held_out_loss":1.5})");
+  CHECK(json_line(7, Evaluation{1.5, std::nullopt}) == R"({"step":7,"held_out_loss":1.5})");
+  CHECK(json_line(7, Evaluation{1.5, 0.75}) == R"({"step":7,"held_out_loss":1.5,"held_out_accuracy":0.75})");
 }
 
 TEST_CASE("a log replaces an older one, and says when its disk is full") {
@@ -97,8 +98,11 @@ TEST_CASE("time is told as on a clock") {
 
 TEST_CASE("a run says whether it learned more than frequencies") {
   const data::Baseline base{3.25, "text", "token", "unigram entropy"};
-  CHECK(verdict(1.9, 2.0, base) ==
+  CHECK(verdict(1.9, Evaluation{2.0, std::nullopt}, base) ==
         "loss on the held-out text: 2.000 nats a token (perplexity 7.39); unigram entropy of the text: 3.250\n"
+        "The model learned more than frequencies: 1.250 nats a token below the unigram entropy.");
+  CHECK(verdict(1.9, Evaluation{2.0, 0.8125}, base) ==
+        "loss on the held-out text: 2.000 nats a token (perplexity 7.39), 81.2 % right; unigram entropy of the text: 3.250\n"
         "The model learned more than frequencies: 1.250 nats a token below the unigram entropy.");
   CHECK(verdict(4.0, std::nullopt, base) ==
         "loss in the last step: 4.000 nats a token (perplexity 54.60); unigram entropy of the text: 3.250\n"

@@ -103,6 +103,8 @@ TEST_CASE("a run learns, and leaves its plan, its metrics and its result") {
   CHECK(result["final_loss"] < 4.5);
   CHECK(result["held_out_losses"].size() == 2);
   CHECK(result["held_out_loss"] < 4.5);
+  CHECK(result["held_out_accuracy"] > 0.05);  // a space is 0.17 of the text
+  CHECK(result["held_out_accuracy"] < 1);
   CHECK(result["unigram_entropy"] == doctest::Approx(2.755091424866043));
   const std::string metrics = read_file(folder / "out/metrics.jsonl");
   CHECK(std::count(metrics.begin(), metrics.end(), '\n') == 14);
@@ -120,6 +122,7 @@ TEST_CASE("the losses of a run do not depend on its plan") {
     for (std::size_t i = 0; i < 12; ++i)
       CHECK(other["losses"][i].get<double>() == doctest::Approx(alone["losses"][i].get<double>()).epsilon(1e-3));
     CHECK(other["held_out_loss"].get<double>() == doctest::Approx(alone["held_out_loss"].get<double>()).epsilon(1e-3));
+    CHECK(other["held_out_accuracy"].get<double>() == doctest::Approx(alone["held_out_accuracy"].get<double>()).epsilon(0.05));
   }
 }
 
@@ -186,12 +189,14 @@ TEST_CASE("batches are evaluated as one: each term of the loss by its own count 
     double sum = 0, count = 0;
     for (std::int64_t step = 0; step < 3; ++step) {
       const auto counted = static_cast<double>(data.counted_items(step, term));
-      sum += counted * setup.executor->evaluate(alone, step, step + 1);
+      sum += counted * setup.executor->evaluate(alone, step, step + 1).loss;
       count += counted;
     }
     expected += sum / count;
   }
-  CHECK(setup.executor->evaluate(data, 0, 3) == doctest::Approx(expected).epsilon(1e-6));
+  const Evaluation all = setup.executor->evaluate(data, 0, 3);
+  CHECK(all.loss == doctest::Approx(expected).epsilon(1e-6));
+  CHECK_FALSE(all.accuracy);  // of two terms
 }
 
 TEST_CASE("bert learns labels of texts, the same under any plan") {
@@ -205,8 +210,11 @@ TEST_CASE("bert learns labels of texts, the same under any plan") {
   const nlohmann::json alone = train_on(folder, "{}", 1, family, data);
   CHECK(alone["losses"][0] == doctest::Approx(0.69).epsilon(0.02));
   CHECK(alone["held_out_loss"] < 0.1);
+  CHECK(alone["held_out_accuracy"] == 1);
+  CHECK(alone["held_out_losses"].back()["accuracy"] == 1);
   CHECK(alone["unigram_entropy"] == doctest::Approx(std::log(2)).epsilon(1e-3));
   const nlohmann::json other = train_on(folder, "{pp: {degree: 2}, micro_batches: 4}", 2, family, data);
+  CHECK(other["held_out_accuracy"] == 1);
   for (std::size_t i = 0; i < 20; ++i)
     CHECK(other["losses"][i].get<double>() == doctest::Approx(alone["losses"][i].get<double>()).epsilon(1e-2));
 }

@@ -13,11 +13,11 @@ namespace trellis {
 TRELLIS_API std::string read_file(const std::filesystem::path& path);
 
 // Readers see the old file or the new one, never a part: written beside the target, flushed to the device, renamed.
-// On failure (disk full, no permission) throws Error (io); the old file is untouched and nothing is left behind.
+// Its folder is made where it is missing. On failure (disk full, no permission) throws Error (io); an old file is untouched.
 TRELLIS_API void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
 // Before hours of work whose result goes there: throws the Error (io) of write_file_atomically where it would fail at
-// once, for want of a folder or of permission. Leaves nothing behind. An empty path is no file, and fine.
+// once, for want of permission. Leaves nothing behind, and makes no folder. An empty path is no file, and fine.
 TRELLIS_API void try_writing(const std::filesystem::path& path);
 
 }  // namespace trellis

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,13 @@ struct StepResult {
   double gradient_norm = 0;          // before clipping
 };
 
+struct Evaluation {                  // the same on every rank
+  double loss = 0;
+  // Share of the items that count with no label likelier than theirs. Nothing where the loss has several terms, or its
+  // kernel does not know.
+  std::optional<double> accuracy;
+};
+
 // All ranks construct it together (groups are created). One thread a rank.
 class TRELLIS_API Executor {
  public:
@@ -49,9 +57,9 @@ class TRELLIS_API Executor {
   ~Executor();
 
   StepResult train_step(const DataSource&, std::int64_t step, double learning_rate);
-  // Loss of the batches of steps [begin, end) as of one: each term is divided by its count in all of them. No dropout, no
+  // Of the batches of steps [begin, end) as of one: each term is divided by its count in all of them. No dropout, no
   // gradients.
-  double evaluate(const DataSource&, std::int64_t begin, std::int64_t end);
+  Evaluation evaluate(const DataSource&, std::int64_t begin, std::int64_t end);
 
   // Whole, unpadded-by-nobody (global) tensors by full name ("layers.3.attn.q.weight"), gathered to every rank: for
   // tests and export of small models. Collective. Gradients are those of the last step, before clipping.

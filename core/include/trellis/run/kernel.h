@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,7 @@ struct TRELLIS_API KernelContext {
   std::uint64_t op_index = 0;                   // in the layer
 
   double loss_scale = 1;                        // 1 / counting items of the step, for losses
+  std::optional<std::int64_t> right;            // set by a loss that knows: items that count, with no label likelier than theirs
   std::map<AxisList, Comm*> inner;              // communicators for the op's inner moves, by axes
 
   std::int64_t size(DimId d) const { return sizes->size[static_cast<std::size_t>(d)]; }
