@@ -177,9 +177,7 @@ class Labels {
     if (!late_ && ++asked % kPatience == 0 && limit_.out_of_time()) late_ = true;
     return late_;
   }
-  void give_up(const Label& label) {
-    result_.lower_bound = std::min(result_.lower_bound, label.bound * (1 - kRounding));
-  }
+  void give_up(const Label& label) { result_.lower_bound = std::min(result_.lower_bound, label.bound * (1 - kRounding)); }
 
   // To every option that is not hopeless, of which whole classes are at once.
   void step(const Label& label, std::size_t index, int stage, Way& way, const std::vector<double>& behind) {
