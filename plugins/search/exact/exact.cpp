@@ -159,13 +159,23 @@ class Exact {
 
   // Out of time, one by one until some plan is found: see bound().
   void price(std::span<Open* const> few) {
-    in_parallel(few.size(), [&](std::size_t i) {
-      if (!hopeless(*few[i]) && !out_of_time()) make_task(*few[i]);
+    const std::vector<std::size_t> left = those(few, [&](const Open& o) { return !hopeless(o); });
+    in_parallel(left.size(), [&](std::size_t i) {
+      if (!out_of_time()) make_task(*few[left[i]]);
     });
     for (Open* o : few) {
       o->round = Round::bound;
       if (o->task) count_task(*o), note(*o, known(*o->choice).step);
     }
+  }
+
+  // Most rounds have nothing to do: they start no threads.
+  template <class Has>
+  static std::vector<std::size_t> those(std::span<Open* const> few, Has&& work) {
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < few.size(); ++i)
+      if (work(*few[i])) places.push_back(i);
+    return places;
   }
 
   void make_task(Open& o) const {
@@ -187,8 +197,10 @@ class Exact {
     if (out_of_time() && best_) return;
     std::vector<Picoseconds> known;
     for (const Open* o : few) known.push_back(this->known(*o->choice).step);
-    in_parallel(few.size(), [&](std::size_t i) {
-      if (few[i]->task && !hopeless(*few[i])) relax(*few[i]->task, known[i], few[i]->relaxed);
+    const std::vector<std::size_t> left = those(few, [&](const Open& o) { return o.task && !hopeless(o); });
+    in_parallel(left.size(), [&](std::size_t i) {
+      Open& o = *few[left[i]];
+      relax(*o.task, known[left[i]], o.relaxed);
     });
     for (std::size_t i = 0; i < few.size(); ++i)
       if (few[i]->task) note(*few[i], known[i]);

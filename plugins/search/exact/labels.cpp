@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 #include "dominance.h"
-#include "front.h"
 #include "in_parallel.h"
 #include "promise.h"
 #include "reals.h"
+#include "stand_ins.h"
 
 namespace trellis::exact_search {
 namespace {
@@ -123,6 +125,24 @@ class Labels {
     return std::max(total.memory(task_.stage(stage).in_flight), total.states + label.tie_bytes);
   }
 
+  // The steps from a layer of a stage to the next one, which labels with the same option and gather have in common.
+  struct Way {
+    bool leaves = false;
+    Promise::Ends ends;
+    std::map<std::pair<int, int>, std::vector<double>> steps;  // by gather and option: [class of the end * bounds + bound]
+  };
+  const std::vector<double>& steps_of(const Label& label, int stage, Way& way) const {
+    const auto [known, fresh] = way.steps.try_emplace({label.gather, label.option});
+    if (fresh)
+      for (const int to : way.ends.classes->first)
+        for (const Bound* b : bounds_) {
+          const StageWalk& walk = b->stage(stage);
+          known->second.push_back(way.leaves ? walk.leave(layer_, label.gather, label.option, to)
+                                             : walk.stay(layer_, b->depth(layer_, stage), label.gather, label.option, to));
+        }
+    return known->second;
+  }
+
   void advance() {
     next_.assign(static_cast<std::size_t>(stages_), {});
     const int left = task_.layers() - 1 - layer_;
@@ -130,9 +150,9 @@ class Labels {
       const auto& labels = history_.last()[static_cast<std::size_t>(s)];
       if (labels.empty()) continue;
       const bool stays = left >= stages_ - s, leaves = s + 1 < stages_ && left >= stages_ - 1 - s;
-      Promise::Ends inside, beyond;
-      if (stays) inside = promise_.ends(layer_ + 1, s, false, may_have(layer_ + 1));
-      if (leaves) beyond = promise_.ends(layer_ + 1, s + 1, true, may_have(layer_ + 1));
+      Way inside{.leaves = false}, beyond{.leaves = true};
+      if (stays) inside.ends = promise_.ends(layer_ + 1, s, false, may_have(layer_ + 1));
+      if (leaves) beyond.ends = promise_.ends(layer_ + 1, s + 1, true, may_have(layer_ + 1));
       std::vector<double> behind(bounds_.size());
       for (std::size_t l = 0; l < labels.size(); ++l) {
         if (hopeless(labels[l].bound)) continue;
@@ -142,8 +162,8 @@ class Labels {
           continue;
         }
         for (std::size_t b = 0; b < behind.size(); ++b) behind[b] = promise_.spent(labels[l], layer_, s, *bounds_[b]);
-        if (stays) step(labels[l], l, s, inside, false, behind);
-        if (leaves) step(labels[l], l, s, beyond, true, behind);
+        if (stays) step(labels[l], l, s, inside, behind);
+        if (leaves) step(labels[l], l, s, beyond, behind);
       }
     }
   }
@@ -157,13 +177,13 @@ class Labels {
     if (!late_ && ++asked % kPatience == 0 && limit_.out_of_time()) late_ = true;
     return late_;
   }
-  void give_up(const Label& label) {
-    result_.lower_bound = std::min(result_.lower_bound, label.bound * (1 - kRounding));
-  }
+  void give_up(const Label& label) { result_.lower_bound = std::min(result_.lower_bound, label.bound * (1 - kRounding)); }
 
   // To every option that is not hopeless, of which whole classes are at once.
-  void step(const Label& label, std::size_t index, int stage, const Promise::Ends& ends, bool leaves,
-            const std::vector<double>& behind) {
+  void step(const Label& label, std::size_t index, int stage, Way& way, const std::vector<double>& behind) {
+    const bool leaves = way.leaves;
+    const Promise::Ends& ends = way.ends;
+    const std::vector<double>& steps = steps_of(label, stage, way);
     const auto mine =
         leaves ? 0
                : static_cast<std::size_t>(task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather);
@@ -171,9 +191,7 @@ class Labels {
     for (std::size_t c = 0; c < ends.members.size(); ++c) {
       bool all = ends.members[c].empty();
       for (std::size_t b = 0; b < bounds_.size() && !all; ++b) {
-        const int to = ends.classes->first[c];
-        here[b] = behind[b] + (leaves ? bounds_[b]->stage(stage).leave(layer_, label.gather, label.option, to)
-                                      : bounds_[b]->stage(stage).stay(layer_, bounds_[b]->depth(layer_, stage), label.gather, label.option, to));
+        here[b] = behind[b] + steps[c * bounds_.size() + b];
         all = hopeless(here[b] + ends.least[b][mine][c]);
       }
       if (all) {
@@ -261,10 +279,10 @@ class Labels {
       std::vector<std::size_t> by(labels.size());
       std::iota(by.begin(), by.end(), 0);
       if (limit_.sketch)
-        for (const auto* group : groups) thin_out(labels, *group, s, by);
+        for (const auto* group : groups) stand_ins_.thin_out(labels, *group, memory_of(s), by);
       else if (labels.size() < kMany)
-        for (const auto* group : groups) settle(labels, *group, by);
-      else in_parallel(groups.size(), [&](std::size_t g) { settle(labels, *groups[g], by); });
+        for (const auto* group : groups) stand_ins_.find(labels, *group, history_.layers(), by);
+      else in_parallel(groups.size(), [&](std::size_t g) { stand_ins_.find(labels, *groups[g], history_.layers(), by); });
       keep(labels, s, by, tracks);
       alive += static_cast<std::int64_t>(labels.size());
     }
@@ -274,7 +292,12 @@ class Labels {
     next_.assign(static_cast<std::size_t>(stages_), {});
   }
 
-  // `by`: of each label, the one that stands for it: itself, another one, or none, and it is dropped.
+  // What a label's memory costs in the first bound, at the layer that settles.
+  std::function<double(const Label&)> memory_of(int stage) const {
+    return [this, stage](const Label& label) { return promise_.memory(label, history_.layers(), stage, *bounds_.front()); };
+  }
+
+  // `by`: of each label, the one that stands for it.
   void keep(std::vector<Label>& labels, int stage, const std::vector<std::size_t>& by, std::vector<Tracks::Track>& tracks) {
     std::vector<Label> left;
     std::vector<int> at(labels.size());
@@ -282,67 +305,12 @@ class Labels {
     for (std::size_t l = 0; l < labels.size(); ++l) {
       if (!limit_.sketch && !order_) tracks.push_back({labels[l].from_stage, labels[l].from, stage, 0});
       if (by[l] == l) at[l] = static_cast<int>(left.size()), left.push_back(std::move(labels[l]));
-      else if (by[l] == kDropped) give_up(labels[l]);
+      else if (by[l] == StandIns::kNobody) give_up(labels[l]);
       else ++result_.dominated;
     }
     for (std::size_t t = first; t < tracks.size(); ++t)
-      if (by[t - first] != kDropped) tracks[t].at = at[by[t - first]];
+      if (by[t - first] != StandIns::kNobody) tracks[t].at = at[by[t - first]];
     labels = std::move(left);
-  }
-
-  // Of labels with one future those that another one stands for.
-  void settle(const std::vector<Label>& labels, std::vector<std::size_t> group, std::vector<std::size_t>& by) {
-    const int layer = history_.layers();
-    std::vector<Dominance::Numbers> numbers;
-    for (const std::size_t l : group) numbers.push_back(dominance_.numbers(labels[l]));
-    if (order_) sort_by_time(group, numbers);
-    Front front(numbers);
-    std::vector<std::size_t> left;
-    int asked = 0;
-    for (std::size_t k = 0; k < group.size(); ++k) {
-      const std::size_t l = group[k];
-      if (!left.empty() && out_of_time(asked)) {
-        by[l] = kDropped;
-        continue;
-      }
-      const Label& label = labels[l];
-      const bool dominated = front.any_no_worse(numbers[k], [&](std::size_t member) {
-        const Label& other = labels[group[left[member]]];
-        by[l] = group[left[member]];
-        return task_.no_worse_to_come(layer, other.option, label.option) &&
-               dominance_.no_worse_behind(other, label, done_) &&
-               (!order_ || dominance_.surely_longer(numbers[k], numbers[left[member]]) ||
-                order_->stands_for(other, label, layer));
-      });
-      if (!dominated) by[l] = l, front.push(numbers[k]), left.push_back(k);
-    }
-  }
-
-  // Stable: of labels that take as long those of plans that come first stay in front.
-  static void sort_by_time(std::vector<std::size_t>& group, std::vector<Dominance::Numbers>& numbers) {
-    std::vector<std::size_t> places(group.size());
-    std::iota(places.begin(), places.end(), 0);
-    std::ranges::stable_sort(places, {}, [&](std::size_t k) { return Dominance::time(numbers[k]); });
-    std::vector<std::size_t> sorted;
-    std::vector<Dominance::Numbers> sorted_numbers;
-    for (const std::size_t k : places) sorted.push_back(group[k]), sorted_numbers.push_back(numbers[k]);
-    group = std::move(sorted), numbers = std::move(sorted_numbers);
-  }
-
-  // Of the labels with one future the most promising one for each share of the range of what their memory costs: a beam
-  // of the most promising ones alone would all have spent their memory, or all have saved it.
-  void thin_out(const std::vector<Label>& labels, const std::vector<std::size_t>& group, int stage,
-                std::vector<std::size_t>& by) const {
-    const int layer = history_.layers();
-    std::vector<double> memory;
-    for (const std::size_t l : group) memory.push_back(promise_.memory(labels[l], layer, stage, *bounds_.front()));
-    const auto [least, most] = std::ranges::minmax(memory);
-    std::vector<bool> taken(kShares);
-    for (std::size_t k = 0; k < group.size(); ++k) {
-      const auto share = static_cast<std::size_t>((memory[k] - least) / std::max(1.0, most - least) * (kShares - 1));
-      if (taken[share]) by[group[k]] = kDropped;
-      taken[share] = true;
-    }
   }
 
   // Over the limit: the least promising go, and what they might have led to is remembered.
@@ -400,9 +368,7 @@ class Labels {
   const std::vector<const Bound*>& bounds_;
   const LabelLimit& limit_;
   const TieOrder* const order_;
-  static constexpr std::size_t kDropped = std::numeric_limits<std::size_t>::max();
   static constexpr std::size_t kMany = 1000;  // labels that are worth several threads
-  static constexpr std::size_t kShares = 16;  // of memory, in a sketch
   static constexpr int kPatience = 64;  // labels between two looks at the clock
   Measure known_;
   const int stages_;
@@ -418,6 +384,7 @@ class Labels {
   std::map<std::tuple<int, int, int>, int> owners_;  // what an owner's label had, its option and its stage
   const Promise promise_;
   const Dominance dominance_;
+  const StandIns stand_ins_{task_, dominance_, done_, order_, [this](int& asked) { return out_of_time(asked); }};
   std::vector<double> here_ = std::vector<double>(bounds_.size());  // of a step, by bound
   LabelResult result_;
 };
