@@ -15,11 +15,8 @@ Options limited(const Planning& p, const std::string& name, double seconds) {
   return Options::from_text(fmt::format("limit: {{seconds: {}}}", seconds), "the default limit of a what-if");
 }
 
-}  // namespace
-
-Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds,
-                 Progress progress) {
-  const Options options = limited(p, name, seconds);
+Solver solver_with(const Planning& p, const CostOracle& oracle, const std::string& name, const Options& options,
+                   Progress progress) {
   return [&p, &oracle, name, options, progress](const Problem& problem) {
     if (problem.start) return solve(p, problem, oracle, name, options, progress);
     // A search that has a plan can stop when its time is up.
@@ -28,6 +25,18 @@ Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string&
       if (objection(problem, least->plan, oracle.step(least->plan)).empty()) with_start.start = std::move(least->plan);
     return solve(p, with_start, oracle, name, options, progress);
   };
+}
+
+}  // namespace
+
+Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds,
+                 Progress progress) {
+  return solver_with(p, oracle, name, limited(p, name, seconds), progress);
+}
+
+Solver solver_within(const Planning& p, const CostOracle& oracle, double seconds, Progress progress) {
+  const std::string text = fmt::format("limit: {{seconds: {}}}", seconds);
+  return solver_with(p, oracle, "exact", Options::from_text(text, "the limit of a question"), progress);
 }
 
 Bytes whole_budget(const Planning& p, Bytes after_margin) {

@@ -15,6 +15,9 @@ namespace trellis::host {
 Solver solver_of(const Planning&, const CostOracle&, const std::string& name, double seconds,
                  Progress = Progress::told);
 
+// `exact` within so many seconds for a solve, whatever search.limit says of them.
+Solver solver_within(const Planning&, const CostOracle&, double seconds, Progress);
+
 // The smallest search.budget, in bytes, of which so much is left after the margin.
 Bytes whole_budget(const Planning&, Bytes after_margin);
 

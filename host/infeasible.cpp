@@ -7,12 +7,15 @@
 #include <limits>
 
 #include "host/asking.h"
+#include "trellis/plan/logging.h"
 
 namespace trellis::host {
 namespace {
 
-constexpr double kSecondsASolve = 0.5;
-constexpr double kSolves = 6;  // for each of budget, batch and devices: the time of so many
+constexpr double kSeconds = 9;       // of all questions, where the run file has no limit
+constexpr double kLeastSeconds = 3;  // of all questions, whatever its limit is
+constexpr double kQuestions = 3;     // budget, batch, devices
+constexpr double kSolves = 4;        // that a question has the time for
 constexpr int kMostTimesTheDevices = 64;
 
 // search.budget, in whole MiB, so that it can be typed.
@@ -91,11 +94,13 @@ std::string layer_without_candidates(const Planning& p) {
   return {};
 }
 
-// A limit of labels has none.
-double seconds_a_solve(const Planning& p) {
+// For all questions together: what the search left of search.limit. Nothing where that is one of labels: then the
+// answer is the same on every machine.
+std::optional<double> seconds_for_questions(const Planning& p, const Found& found) {
   const Options own = options_of(p, "exact");
-  if (!own.has("limit")) return kSecondsASolve;
-  return own.section("limit").find<double>("seconds").value_or(std::numeric_limits<double>::infinity());
+  if (!own.has("limit")) return kSeconds;
+  const auto limit = own.section("limit").find<double>("seconds");
+  return limit ? std::optional(std::max(kLeastSeconds, *limit - found.seconds)) : std::nullopt;
 }
 
 }  // namespace
@@ -104,7 +109,11 @@ Infeasible infeasible(const Planning& p, const Found& found) {
   const Problem problem = p.problem();
   const Oracle oracle = oracle_of(p);
   const MemoryOnly memory(oracle);
-  const Solver solver = solver_of(p, memory, "exact", kSecondsASolve, Progress::silent);
+  const std::optional<double> seconds = seconds_for_questions(p, found);
+  const double each = seconds.value_or(std::numeric_limits<double>::infinity()) / kQuestions;
+  const Solver solver = seconds ? solver_within(p, memory, each / kSolves, Progress::silent)
+                                : solver_of(p, memory, "exact", each, Progress::silent);
+  log().info("{}; looking for what would", found.is_proven() ? "no plan fits" : "no plan that fits was found");
   Infeasible result{.budget = problem.budget,
                     .budgets = problem.budgets,
                     .is_proven = found.is_proven(),
@@ -120,7 +129,7 @@ Infeasible infeasible(const Planning& p, const Found& found) {
     }
     result.is_proven = answer.is_proven();
   }
-  result.shortage = shortage(problem, oracle, solver, others_of(p), kSolves * seconds_a_solve(p));
+  result.shortage = shortage(problem, oracle, solver, others_of(p), each);
   return result;
 }
 
@@ -143,7 +152,8 @@ Error to_error(const Planning& p, const Infeasible& found) {
     return Error(ExitCode::infeasible, title,
                  "none was found for any memory: look at search.fix, search.forbid and the batch");
   const Shortage& s = *found.shortage;
-  std::vector<std::string> ways = {fmt::format("search.budget={}", budget_that_fits(p, found))};
+  std::vector<std::string> ways = {
+      fmt::format("search.budget={}{}", budget_that_fits(p, found), s.is_least ? "" : " or less")};
   if (s.batch) ways.push_back(fmt::format("a batch of {}", *s.batch));
   if (s.devices) ways.push_back(fmt::format("{} devices", *s.devices));
   return Error(ExitCode::infeasible,
@@ -151,7 +161,7 @@ Error to_error(const Planning& p, const Infeasible& found) {
                            s.is_least ? " at the least" : " in the smallest plan that was found"),
                fmt::format("that plan: {}; stage {} of {}: {}\n    what fits: {}{}", in_words(s.plan, p.model), s.stage,
                            s.needs, parts_of(s.cost.purposes[static_cast<std::size_t>(s.stage)]),
-                           fmt::join(ways, ", or "), s.batch ? "" : "; no smaller batch was seen to"));
+                           fmt::join(ways, ", or "), s.batch ? "" : "; with a smaller batch no plan was seen to fit"));
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "host/replayed.h"
 #include "plan/base/words.h"
 #include "plan/plugin/calls.h"
 #include "trellis/plan/logging.h"
@@ -27,7 +28,7 @@ Prediction prediction_of(const Planning& p, const Plan& plan) {
 // What is certified of the answer, in words.
 std::string certificate(const Planning& p, const SearchLog& log) {
   if (!log.lower_bound) return fmt::format("{}: whether a better plan exists this search does not say", log.status);
-  return fmt::format("{}: no plan of the space is faster than {} a {}", log.status,
+  return fmt::format("{}: no plan of the space is faster than {} a {} by this cost model", log.status,
                      format(from_seconds(*log.lower_bound)),
                      is_by_sample(p.problem()) ? "sample" : "step");
 }
@@ -153,7 +154,7 @@ std::string padding_text(const Planning& p, const Plan& plan) {
   return padded == 0 ? "" : fmt::format(" of {}, padded by {}", size, padded);
 }
 
-void print(const Planning& p, const Found& found) {
+void print(const Planning& p, const Found& found, std::optional<Picoseconds> replayed) {
   const Plan& plan = *found.plan;
   fmt::print("{}\n{}", p.model.summary, plan_table(plan, p.model));
   std::vector<std::string> stages;
@@ -170,6 +171,7 @@ void print(const Planning& p, const Found& found) {
   const Prediction predicted = prediction_of(p, plan);
   fmt::print("predicted: {}, {:.4g} samples/s{}{}\n", step_text(predicted), found.cost.samples_per_second, tokens,
              p.profile && estimated > 0 ? fmt::format(" ({} times of the space estimated)", estimated) : "");
+  if (replayed) fmt::print("replayed: {}\n", beside_prediction(*replayed, found.cost.step));
   fmt::print("{}\n", certificate(p, found.log));
   const Problem budgets = budgets_of(p);
   for (std::size_t s = 0; s < found.cost.memory.size(); ++s) {

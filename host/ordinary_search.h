@@ -28,7 +28,8 @@ Oracle oracle_of(const Planning&);
 Problem budgets_of(const Planning&);
 // The options that are this search's own: those of the section, if the section names it.
 Options options_of(const Planning&, const std::string& name);
-void print(const Planning&, const Found&);
+// `replayed`: the finer replay's step, where there is one.
+void print(const Planning&, const Found&, std::optional<Picoseconds> replayed);
 // `file`: where the plan was written; empty: nowhere.
 nlohmann::json to_json(const Planning&, const Found&, const std::filesystem::path& file);
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "host/replayed.h"
 #include "host/search_json.h"
 #include "host/what_if_report.h"
 #include "plan/plan/open_plan.h"
@@ -19,7 +20,8 @@ struct ExplainArgs {
   bool program = false, what_if = false;
 };
 
-nlohmann::json to_json(const DetailedCost& cost, const Prediction& predicted, const Plan& plan) {
+nlohmann::json to_json(const DetailedCost& cost, const StepReplay& replay, const Prediction& predicted,
+                       const Plan& plan) {
   nlohmann::json json;
   json["step_s"] = to_seconds(predicted.cost.step);
   add_intervals(json, predicted);
@@ -28,10 +30,16 @@ nlohmann::json to_json(const DetailedCost& cost, const Prediction& predicted, co
   json["samples_per_second"] = cost.samples_per_second;
   for (std::size_t s = 0; s < cost.stages.size(); ++s) {
     const StageCost& stage = cost.stages[s];
+    const UpdateParts& update = replay.stages[s].update;
     nlohmann::json entry = {{"layers", format(Range{plan.stages[s].first, plan.stages[s].last})},
                             {"forward_seconds", to_seconds(stage.forward)},
                             {"backward_seconds", to_seconds(stage.backward)},
                             {"update_seconds", to_seconds(stage.update)},
+                            {"reduction_seconds", to_seconds(update.exposed_reduction())},
+                            {"optimizer_seconds", to_seconds(update.optimizer)},
+                            {"gather_seconds", to_seconds(update.gathering)},
+                            {"norm_seconds", to_seconds(update.norm)},
+                            {"sharing_seconds", to_seconds(update.sharing)},
                             {"exposed_seconds", to_seconds(stage.exposed)},
                             {"peak_bytes", stage.memory.peak.value},
                             {"peak_at", stage.memory.where}};
@@ -64,11 +72,13 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const PipelineSchedule& schedule = find_schedule(p.dimensions, plan.schedule);
   fmt::print("{}\n{}\n", p.model.summary,
              explain(compiled, p.model, schedule, *p.prices, {.layer = args.layer, .program = args.program}));
-  fmt::print("predicted: {}\n", step_text(predicted));
   const DetailedCost cost = price_plan(compiled, schedule, *p.prices);
-  const Binding binding = binding_of(p, plan, cost);
+  const StepReplay replay = replay_step(compiled, schedule, *p.prices);
+  fmt::print("predicted: {}; this is what searches compare\n", step_text(predicted));
+  fmt::print("replayed: {}\n", beside_prediction(cost.step, predicted.cost.step));
+  const Binding binding = binding_of(p, plan, replay);
   if (!args.layer) print(binding);
-  nlohmann::json json = to_json(cost, predicted, plan);
+  nlohmann::json json = to_json(cost, replay, predicted, plan);
   json["binding"] = to_json(binding);
   if (args.what_if) json["what_if"] = what_if_of(p, plan);
   if (!args.json.empty()) write_file_atomically(args.json, json.dump(2) + "\n");

@@ -3,6 +3,7 @@
 
 #include "host/compare_searches.h"
 #include "host/ordinary_search.h"
+#include "host/replayed.h"
 #include "host/standalone_search.h"
 #include "host/sweep.h"
 #include "trellis/plan/files.h"
@@ -52,13 +53,15 @@ ExitCode search_ordinarily(const Context& context, const SearchArgs& args) {
   std::vector<Compared> compared;
   if (!args.compare.empty()) compared = compare_searches(p, args.compare);
   const Found found = args.compare.empty() ? run_search(p, name_of_search(p)) : best_of(compared);
-  if (found.plan) print(p, found);
+  const auto replayed = found.plan ? replayed_step(p, *found.plan) : std::nullopt;
+  if (found.plan) print(p, found, replayed);
   if (!compared.empty()) print(p, compared);
   const std::filesystem::path plan = found.plan ? args.out : std::filesystem::path();
   if (!plan.empty()) write_file_atomically(plan, to_yaml(*found.plan));
   const auto missing = found.plan ? std::nullopt : std::optional(infeasible(p, found));
   if (!args.json.empty()) {
     nlohmann::json json = to_json(p, found, plan);
+    json["replayed_s"] = replayed ? nlohmann::json(to_seconds(*replayed)) : nlohmann::json();
     if (missing) json["infeasible"] = to_json(p, *missing);
     for (const Compared& one : compared) json["compare"].push_back(to_json(p, one));
     write_file_atomically(args.json, json.dump(2) + "\n");

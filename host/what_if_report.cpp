@@ -33,6 +33,23 @@ std::string in_digits(double value) {
   return std::abs(value) >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
 }
 
+// "+2.63", "-0.0025", "0": two digits behind the point, or two at the least.
+std::string signed_digits(double percent) {
+  if (std::abs(percent) < 1e-9) return "0";
+  return std::abs(percent) < 0.01 ? fmt::format("{:+.2g}", percent) : fmt::format("{:+.2f}", percent);
+}
+
+// In GiB or MiB, with a digit more where two would look the same.
+std::string digits_apart(Bytes bytes, Bytes other) {
+  return bytes != other && fmt::format("{}", bytes) == fmt::format("{}", other)
+             ? fmt::format("{:.3f} MiB", static_cast<double>(bytes.value) / (1 << 20))
+             : fmt::format("{}", bytes);
+}
+
+std::string memory_difference(Bytes bytes, Bytes other) {
+  return bytes < other ? fmt::format("-{}", other - bytes) : fmt::format("+{}", bytes - other);
+}
+
 class Report {
  public:
   Report(const Planning& p, const Plan& plan, const WhatIf& found) : p_(p), plan_(plan), found_(found) {}
@@ -82,19 +99,46 @@ class Report {
     }
     const double extra = extra_seconds(plan_, found_.cost, best);
     if (extra < 0 || !found_.outside.empty())
-      fmt::print("  the best plan of the space takes {} a step ({}; {}): {}\n", best.cost.step, difference(best),
+      fmt::print("  {} plan of the space takes {} a step ({}; {}): {}\n",
+                 best.is_proven() ? "the best" : "the best known", best.cost.step, exact_difference(extra),
                  best.log.status, in_words(*best.plan, p_.model));
     else
       fmt::print("  {} a step; {} ({})\n", found_.cost.step,
                  best.is_proven() ? "no plan of the space is better" : "nothing better was found", best.log.status);
   }
 
+  double percent(double extra) const { return 100 * extra / to_seconds(found_.cost.step); }
+
+  std::string exact_difference(double extra) const {
+    if (extra == 0) return "as fast";
+    return fmt::format("{}{}, {} %", extra < 0 ? "-" : "+", format(from_seconds(std::abs(extra))),
+                       signed_digits(percent(extra)));
+  }
+
+  // Of the best answer that the question has, where only bounds of it are known: from the least that it can be.
   std::string difference(const Answer& other) const {
     const double extra = extra_seconds(plan_, found_.cost, other);
-    if (extra == 0) return "as fast";
-    const char* sign = extra < 0 ? "-" : "+";
-    return fmt::format("{}{}, {:+.2f} %", sign, format(from_seconds(std::abs(extra))),
-                       100 * extra / to_seconds(found_.cost.step));
+    if (other.is_proven()) return exact_difference(extra);
+    const std::optional<double> least = least_extra(other);
+    if (!least) return fmt::format("at most {} %", signed_digits(percent(extra)));
+    const std::string from = signed_digits(percent(*least)), to = signed_digits(percent(extra));
+    if (from == to) return to + " %";
+    return fmt::format("{} to {} %{}", from, to, *least < 0 && extra >= 0 ? ", not told apart" : "");
+  }
+
+  // By how much the best answer of the question may be faster: by its own bound, and by that of the whole space.
+  std::optional<double> least_extra(const Answer& other) const {
+    std::optional<double> bound;
+    for (const Answer* answer : {&other, &found_.best}) {
+      if (!answer->log.lower_bound || !(answer->reached > 0)) continue;
+      // A bound is in the unit of what was reached, which is the score.
+      const double scored = answer->score().seconds_per_sample();
+      const double least = scored * std::min(1.0, *answer->log.lower_bound / answer->reached);
+      if (!bound || least > *bound) bound = least;
+    }
+    if (!bound) return std::nullopt;
+    const double here = score(plan_, found_.cost).seconds_per_sample();
+    return std::min((*bound - here) * static_cast<double>(plan_.batch), extra_seconds(plan_, found_.cost, other));
   }
 
   std::vector<std::string> row(const std::string& what, const Answer& other) const {
@@ -121,19 +165,22 @@ class Report {
     const MemoryPrice& price = *found_.price;
     const auto line = [&](const char* what, const FrontPoint& smaller, const FrontPoint& larger,
                           const FrontPoint& other) {
-      fmt::print("  memory, {}: {} a step at {} instead of {} at {}: {} ms per GiB ({})\n", what,
-                 other.answer.cost.step, other.needs, price.here.answer.cost.step, price.here.needs,
+      const double extra = extra_seconds(*price.here.answer.plan, price.here.answer.cost, other.answer);
+      fmt::print("  memory, {}: {} a step in {} instead of {} ({}): {} ms per GiB ({})\n", what,
+                 exact_difference(extra), digits_apart(other.needs, price.here.needs),
+                 digits_apart(price.here.needs, other.needs), memory_difference(other.needs, price.here.needs),
                  in_digits(1000 * MemoryPrice::slope(smaller, larger)), other.answer.log.status);
     };
-    if (price.less) line("the next less", *price.less, price.here, *price.less);
-    else fmt::print("  memory, less: no plan is known that fits in less than {}\n", price.here.needs);
-    if (price.more) line(price.more_is_next ? "the next more" : "more", price.here, *price.more, *price.more);
+    if (price.less) line("less", *price.less, price.here, *price.less);
+    else fmt::print("  memory, less: no plan is known that fits in 5 % less than {}\n", price.here.needs);
+    if (price.more) line("more", price.here, *price.more, *price.more);
     else
       fmt::print("  memory, more: {}\n",
                  price.unlimited.is_proven() ? "worth nothing, proven" : "no faster plan was found");
     if (price.more && price.unlimited.plan)
-      fmt::print("  memory without limit: {} a step at {} ({})\n", price.unlimited.cost.step, price.unlimited.memory(),
-                 price.unlimited.log.status);
+      fmt::print("  memory without limit: {} a step in {} ({})\n",
+                 exact_difference(extra_seconds(*price.here.answer.plan, price.here.answer.cost, price.unlimited)),
+                 price.unlimited.memory(), price.unlimited.log.status);
   }
 
   nlohmann::json answer(const Answer& other) const {

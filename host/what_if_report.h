@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/planning.h"
+#include "plan/cost/stage_run.h"
 
 namespace trellis::host {
 
@@ -17,13 +18,16 @@ struct Binding {
     Bytes memory{0}, budget{0};
     std::map<std::string, Bytes> purposes;
   };
-  std::vector<Stage> full;  // stages within a few percent of their budget, the fullest first
+  std::vector<Stage> full;  // stages within a few percent of their budget or over it, the fullest first
   Stage fullest;
   int slowest = 0;  // stage
   // Shares of the step: of the slowest stage, and what is left: waiting for other stages and the gradient norm.
   double computing = 0, communicating = 0, updating = 0, waiting = 0;
+  // Shares of the step, which add up to `updating`: gradient reduction that nothing hides, the gather of updated
+  // parameters, and the rest (optimizer, gradient norm, shared parameters).
+  double reducing = 0, gathering = 0, optimizing = 0;
 };
-Binding binding_of(const Planning&, const Plan&, const DetailedCost&);
+Binding binding_of(const Planning&, const Plan&, const StepReplay&);
 void print(const Binding&);
 nlohmann::json to_json(const Binding&);
 

@@ -6,7 +6,7 @@
 
 #include "plan/base/words.h"
 #include "plan/cost/explain_program.h"
-#include "plan/cost/timeline.h"
+#include "plan/cost/stage_run.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
@@ -32,6 +32,12 @@ std::vector<Group> groups(const Plan& plan, const ModelSpec& model) {
   return result;
 }
 
+int stage_of(const Plan& plan, int layer) {
+  int s = 0;
+  while (layer > plan.stages[static_cast<std::size_t>(s)].last) ++s;
+  return s;
+}
+
 // One line of communication: what is sent alike, in one micro-batch of one layer.
 struct Traffic {
   std::string what, because;
@@ -40,23 +46,31 @@ struct Traffic {
   Picoseconds time{0};
 };
 
-class LayerStory {
+// The layers of a group; communication is that of the one that is shown.
+class GroupStory {
  public:
-  LayerStory(const CompiledPlan& plan, int layer, const Prices& prices) : plan_(plan), prices_(prices) {
-    std::size_t s = 0;
-    while (layer > plan.plan.stages[s].last) ++s;
-    stage_ = plan.stages[s].get();
-    at_.first_device = static_cast<int>(s) * plan.plan.line().size();
-    local_ = layer - plan.plan.stages[s].first;
-    forward_ = time(stage_->forward);
-    backward_ = time(stage_->backward);
+  GroupStory(const CompiledPlan& plan, const Group& group, int shown, const Prices& prices, const StageRun& run)
+      : plan_(plan), prices_(prices) {
+    const int s = stage_of(plan.plan, shown);
+    stage_ = plan.stages[static_cast<std::size_t>(s)].get();
+    at_.first_device = s * plan.plan.line().size();
+    const int first = plan.plan.stages[static_cast<std::size_t>(s)].first;
+    local_ = shown - first;
+    for (int layer = group.first; layer <= group.last; ++layer)
+      times_.push_back(run.layers[static_cast<std::size_t>(layer - first)]);
+    for (const Instructions* list : {&stage_->forward, &stage_->backward})
+      for (const Instruction& i : *list)
+        if (i.layer == local_) note(i);
     for (const Bucket& b : stage_->buckets)
       if (b.layer == local_) states_ += bucket_memory(b, plan.context.dtype).total();
   }
 
   std::string text() const {
-    std::string out =
-        fmt::format("  a micro-batch: forward {}, backward {}; states {}\n", forward_, backward_, states_);
+    const Picoseconds surplus = mean(&LayerTimes::surplus);
+    std::string out = fmt::format("  a micro-batch: forward {}, backward {}{}; states {}\n", mean(&LayerTimes::forward),
+                                  mean(&LayerTimes::backward), are_alike() ? "" : " a layer on average", states_);
+    if (surplus > Picoseconds{0})
+      out += fmt::format("  the last one: backward {} longer, beside gradient reductions\n", surplus);
     for (const Traffic& t : traffic_)
       out +=
           fmt::format("    {:>2} x {:<22} {:>10}  {:>10}   {}\n", t.count, fmt::format("{} among {}", t.what, t.ranks),
@@ -65,18 +79,16 @@ class LayerStory {
   }
 
  private:
-  Picoseconds time(const Instructions& list) {
-    ListRunner runner{.stage = *stage_, .prices = prices_, .context = plan_.context, .at = at_};
-    Timeline timeline(prices_.slowdown());
-    Picoseconds mine{0};
-    for (const Instruction& i : list) {
-      const Picoseconds before = timeline.now();
-      runner.run(i, timeline);
-      if (i.layer != local_) continue;
-      mine += timeline.now() - before;
-      note(i);
-    }
-    return mine;
+  // So that layers times this is what they add to their stage.
+  Picoseconds mean(Picoseconds LayerTimes::* of) const {
+    Picoseconds sum{0};
+    for (const LayerTimes& t : times_) sum += t.*of;
+    return Picoseconds{sum.value / static_cast<std::int64_t>(times_.size())};
+  }
+  bool are_alike() const {
+    return std::ranges::all_of(times_, [&](const LayerTimes& t) {
+      return t.forward == times_.front().forward && t.backward == times_.front().backward;
+    });
   }
 
   void note(const Instruction& i) {
@@ -113,12 +125,12 @@ class LayerStory {
   const StageProgram* stage_ = nullptr;
   Location at_;
   int local_ = 0;
-  Picoseconds forward_{0}, backward_{0};
+  std::vector<LayerTimes> times_;
   Bytes states_{0};
   std::vector<Traffic> traffic_;
 };
 
-std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost) {
+std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost, const std::vector<StageRun>& runs) {
   std::string out;
   for (std::size_t s = 0; s < cost.stages.size(); ++s) {
     const StageCost& stage = cost.stages[s];
@@ -129,7 +141,9 @@ std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost) {
         "stage {}  layers {}-{}  forward {}, backward {} a micro-batch ({} waiting for communication), update {}\n", s,
         plan.plan.stages[s].first, plan.plan.stages[s].last, stage.forward, stage.backward, stage.exposed,
         stage.update);
-    out += fmt::format("  peak memory {} in {}: {}\n", stage.memory.peak, stage.memory.where, fmt::join(parts, ", "));
+    out += fmt::format("  update: {}\n", update_text(runs[s].update));
+    out += fmt::format("  replayed peak memory {} in {}: {}\n", stage.memory.peak, stage.memory.where,
+                       fmt::join(parts, ", "));
   }
   return out;
 }
@@ -150,21 +164,23 @@ std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const 
   const Plan& plan = compiled.plan;
   if (options.layer && (*options.layer < 0 || *options.layer >= static_cast<int>(plan.layers.size())))
     fail(ExitCode::usage, "there is no layer {}; the plan has layers 0-{}", *options.layer, plan.layers.size() - 1);
+  const std::vector<StageRun> runs = replay_step(compiled, schedule, prices).stages;
   std::string out;
   if (!options.layer) {
     const DetailedCost cost = price_plan(compiled, schedule, prices);
-    out += fmt::format("{}, batch {} in {} of {}, schedule {}: {} a step, {:.4g} samples/s\n",
+    out += fmt::format("{}, batch {} in {} of {}, schedule {}: replayed {} a step, {:.4g} samples/s\n",
                        number_of(plan.devices, "device"), plan.batch, number_of(plan.micro_batches, "micro-batch"),
                        compiled.context.micro_batch, plan.schedule,
                        cost.step, cost.samples_per_second);
-    out += stage_lines(compiled, cost);
+    out += stage_lines(compiled, cost, runs);
   }
   for (const Group& g : groups(plan, model)) {
     if (options.layer && (*options.layer < g.first || *options.layer > g.last)) continue;
     const int shown = options.layer.value_or(g.first == 0 && g.last > 0 ? g.first + 1 : g.first);
     const auto at = static_cast<std::size_t>(shown);
     out += fmt::format("\nlayers {}  {}  {}\n", g.range(), model.layers[at]->type, to_string(plan.layers[at]));
-    out += LayerStory(compiled, shown, prices).text();
+    const Group told = options.layer ? Group{shown, shown} : g;
+    out += GroupStory(compiled, told, shown, prices, runs[static_cast<std::size_t>(stage_of(plan, shown))]).text();
     if (options.program) out += program_text(compiled, shown, prices);
   }
   const auto estimated = prices.estimated().size();

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "plan/cost/timeline.h"
+#include "plan/cost/stage_run.h"
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 
@@ -23,91 +23,39 @@ const PipelineSchedule& find_schedule(const Dimensions& dimensions, std::string_
               suggestion_hint(name, names, "there are"));
 }
 
-namespace {
-
-Bytes total(const StageProgram& stage, const std::vector<SlotId>& slots) {
-  Bytes bytes{0};
-  for (SlotId s : slots) bytes += stage.slots[static_cast<std::size_t>(s)].bytes();
-  return bytes;
-}
-
-// One stage's update, up to the norm (which all stages wait for) and after it.
-struct UpdateTimes {
-  Picoseconds before{0}, after{0};
-};
-UpdateTimes time_update(const StageProgram& stage, ListRunner& runner, Picoseconds backlog, double slowdown) {
-  UpdateTimes times;
-  Timeline time(slowdown);
-  const Picoseconds first = time.start(backlog, Timeline::Queue::reductions);
-  for (auto& [bucket, place] : runner.reductions) place = first;
-  Picoseconds norm{0};
-  for (const Instruction& i : stage.update) {
-    if (i.kind == InstructionKind::norm) norm = time.now();
-    runner.run(i, time);
-  }
-  time.wait_all();
-  times.before = norm;
-  times.after = time.now() - norm;
-  return times;
-}
-
-}  // namespace
-
-DetailedCost price_plan(const CompiledPlan& compiled, const PipelineSchedule& schedule, const Prices& prices) {
+StepReplay replay_step(const CompiledPlan& compiled, const PipelineSchedule& schedule, const Prices& prices) {
   const Plan& plan = compiled.plan;
-  const int stages = static_cast<int>(plan.stages.size()), width = plan.line().size();
-  DetailedCost cost;
+  const int stages = static_cast<int>(plan.stages.size());
+  StepReplay replay;
   std::vector<StageTimes> times;
-  std::vector<std::vector<Action>> actions;
-  std::vector<UpdateTimes> updates;
   for (int s = 0; s < stages; ++s) {
-    const StageProgram& stage = *compiled.stages[static_cast<std::size_t>(s)];
-    const Location at{.first_device = s * width};
-    StageCost mine;
-    StageTimes t;
-    ListRunner runner{.stage = stage, .prices = prices, .context = compiled.context, .at = at, .last = false};
-    const auto pass = [&](const Instructions& list, Timeline time) {
-      runner.run(list, time);
-      mine.exposed += time.exposed();
-      return time;
-    };
-    const Timeline idle(prices.slowdown());
-    t.forward = pass(stage.forward, idle).now();
-    t.backward = pass(stage.backward, idle).now();
-    const Picoseconds exposed = mine.exposed;
-    // Reductions of what only forward adds to (the loss's table) are under way when the last backward begins.
-    Timeline busy = idle;
-    for (const Instruction& i : stage.forward)
-      if (i.last_only) busy.start(prices.price(stage, i, compiled.context, at).transfer, Timeline::Queue::reductions);
-    runner.last = true;
-    const Timeline last = pass(stage.backward, busy);
-    mine.exposed = exposed;
-    t.last_backward = last.now(), t.backlog = last.backlog();
-    const auto transfer = [&](const std::vector<SlotId>& slots, int to) {
-      return slots.empty()
-                 ? Picoseconds{0}
-                 : prices.transfer(total(stage, slots), stage.line, at, to);
-    };
-    t.send_forward = transfer(stage.send, width);
-    t.send_backward = transfer(stage.send_gradient, -width);
-    actions.push_back(schedule.actions(plan.schedule, s, stages, plan.micro_batches));
-    updates.push_back(time_update(stage, runner, t.backlog, prices.slowdown()));
-    mine.forward = t.forward, mine.backward = t.backward;
-    mine.update = t.last_backward - t.backward + updates.back().before + updates.back().after;
-    mine.memory = replay_memory(stage, actions.back(), compiled.context.dtype);
-    times.push_back(t);
-    cost.stages.push_back(std::move(mine));
+    replay.stages.push_back(run_stage(compiled, s, prices));
+    replay.actions.push_back(schedule.actions(plan.schedule, s, stages, plan.micro_batches));
+    times.push_back(replay.stages.back().times);
   }
-  const std::vector<Picoseconds> ends = replay_schedule(times, actions);
+  const std::vector<Picoseconds> ends = replay_schedule(times, replay.actions);
   Picoseconds norm{0}, after{0};
   for (std::size_t s = 0; s < ends.size(); ++s) {
-    norm = std::max(norm, ends[s] + updates[s].before);
-    after = std::max(after, updates[s].after);
+    norm = std::max(norm, ends[s] + replay.stages[s].before_norm);
+    after = std::max(after, replay.stages[s].after);
   }
-  cost.step = norm + after;
-  cost.samples_per_second = cost.step.value > 0 ? static_cast<double>(plan.batch) / to_seconds(cost.step) : 0;
-  return cost;
+  replay.step = norm + after;
+  return replay;
 }
 
+DetailedCost price_plan(const CompiledPlan& compiled, const PipelineSchedule& schedule, const Prices& prices) {
+  const StepReplay replay = replay_step(compiled, schedule, prices);
+  DetailedCost cost{.step = replay.step, .samples_per_second = 0, .stages = {}};
+  for (std::size_t s = 0; s < replay.stages.size(); ++s) {
+    const StageRun& run = replay.stages[s];
+    cost.stages.push_back({.forward = run.times.forward,
+                           .backward = run.times.backward,
+                           .update = run.update.total(),
+                           .exposed = run.exposed,
+                           .memory = replay_memory(*compiled.stages[s], replay.actions[s], compiled.context.dtype)});
+  }
+  if (cost.step.value > 0) cost.samples_per_second = static_cast<double>(compiled.plan.batch) / to_seconds(cost.step);
+  return cost;
+}
 
 }  // namespace trellis

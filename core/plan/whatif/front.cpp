@@ -106,7 +106,11 @@ double MemoryPrice::slope(const FrontPoint& smaller, const FrontPoint& larger) {
 
 namespace {
 
-// Solves for as little more memory as makes a faster plan.
+// Neighbors of a plan are so far away at the least: a slope between next points of the front is noise.
+Bytes apart(Bytes needs) { return Bytes{std::max<std::int64_t>(1, needs.value / 20)}; }
+
+// Solves for the fastest plan with as little memory as is at least that far away. Where all that is faster is nearer,
+// for the fastest one.
 class More {
  public:
   More(const Problem& problem, const Solver& solver, MemoryPrice& price)
@@ -118,16 +122,17 @@ class More {
       return;
     }
     price_.more = point(kNoLimit, unlimited);
-    Bytes low = problem_.budget;
-    const Bytes close_enough{std::max<std::int64_t>(1 << 20, problem_.budget.value >> 10)};
-    for (int solves = 0; solves < kMostSolves && price_.more->needs - Bytes{1} > low; ++solves) {
-      const Bytes width = price_.more->needs - low;
-      const Bytes budget = width > close_enough ? low + width / 2 : price_.more->needs - Bytes{1};
+    Bytes low = price_.here.needs + apart(price_.here.needs) - Bytes{1};
+    const Bytes first = low + Bytes{1}, close_enough{std::max<std::int64_t>(1, first.value / 100)};
+    for (int solves = 0; solves < kMostSolves && price_.more->needs - low > close_enough; ++solves) {
+      const Bytes budget = low + (price_.more->needs - low) / 2;
       Answer answer = at_budget(problem_, solver_, budget, price_.here.answer.plan);
-      if (answer.plan && answer.score() < price_.here.answer.score()) price_.more = point(budget, std::move(answer));
+      const bool is_more =
+          answer.plan && answer.score() < price_.here.answer.score() && answer.memory() >= first;
+      if (is_more) price_.more = point(budget, std::move(answer));
       else low = budget, proven_ = proven_ && answer.is_proven();
     }
-    price_.more_is_next = proven_ && price_.more->needs - Bytes{1} <= low;
+    price_.more_is_next = proven_ && price_.more->needs - low <= close_enough;
   }
 
  private:
@@ -139,10 +144,11 @@ class More {
   bool proven_ = true;
 };
 
+// A plan that is as fast in less memory takes the place of the one at hand.
 void find_less(Problem problem, const CostOracle& oracle, const Solver& solver, MemoryPrice& price) {
   static constexpr int kMostTies = 8;
   for (int ties = 0; ties < kMostTies; ++ties) {
-    problem.budget = price.here.needs - Bytes{1};
+    problem.budget = price.here.needs - apart(price.here.needs);
     Pool pool(problem, oracle);
     pool.add_neighbors(*price.here.answer.plan, problem.budget);
     Answer answer = at_budget(problem, solver, problem.budget, pool.best(problem.budget));

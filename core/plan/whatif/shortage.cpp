@@ -9,6 +9,12 @@
 namespace trellis {
 namespace {
 
+Problem unlimited(Problem problem) {
+  problem.budget = Bytes{std::int64_t{1} << 50};
+  problem.budgets.clear(), problem.start.reset();
+  return problem;
+}
+
 class Asking {
  public:
   Asking(const CostOracle& oracle, const Solver& solver, double seconds)
@@ -31,15 +37,37 @@ class Asking {
     shortage.plan = std::move(plan);
   }
 
-  // Halves what is between budgets in which nothing fits and such in which something does.
+  // A plan that lacks less than the one at hand, by changing all layers of a kind at once, in every choice: quick, and
+  // good to begin with where a search would end without a plan.
+  void descend(const Problem& problem, Shortage& shortage) const {
+    const Clock clock;
+    std::vector<std::pair<Bytes, LeastMemory>> starts;  // the most promising first
+    for (const GlobalChoice& choice : problem.choices)
+      if (std::optional<LeastMemory> least = least_memory(only(problem, choice), oracle_))
+        starts.emplace_back(Bytes{0} - least->room.bytes, std::move(*least));
+    std::ranges::stable_sort(starts, {}, [](const auto& start) { return start.first; });
+    for (const auto& [lacks, least] : starts) {
+      if (clock.seconds() > seconds_ / 4) return;
+      const Problem own = only(problem, choice_of(least.plan));
+      Plan plan = smaller(own, least.plan);
+      const PlanCost cost = oracle_.step(plan);
+      if (least_room(own, own.choices.front(), cost.memory).bytes <= Bytes{0} - shortage.lacks) continue;
+      if (objection(unlimited(own), plan, cost).empty()) take(problem, shortage, std::move(plan));
+    }
+  }
+
+  // From the plan at hand on downwards, in strides that grow while there is a plan, then by halves: mostly it is near
+  // the least, and what is far below says nothing of that.
   void narrow(const Problem& problem, Shortage& shortage) const {
-    const Bytes close_enough{std::max<std::int64_t>(1 << 14, problem.budget.value >> 11)};
+    const Bytes close_enough{std::clamp<std::int64_t>(problem.budget.value / 100, kLeastApart, kMostApart)};
     const auto is_close = [&] { return shortage.lacks - shortage.vain <= close_enough; };
     bool proven = true;
+    Bytes stride = close_enough;
     for (const Clock clock; !is_close() && clock.seconds() < seconds_;) {
-      const Bytes more = shortage.vain + (shortage.lacks - shortage.vain) / 2;
+      const Bytes half = shortage.vain + (shortage.lacks - shortage.vain) / 2;
+      const Bytes more = std::max(half, shortage.lacks - stride);
       const Answer answer = solver_(with_more(problem, more));
-      if (answer.plan) take(problem, shortage, *answer.plan);
+      if (answer.plan) take(problem, shortage, *answer.plan), stride = stride * 4;
       else shortage.vain = more, proven = proven && answer.is_proven();
     }
     shortage.is_least = proven && is_close();
@@ -68,6 +96,47 @@ class Asking {
   }
 
  private:
+  static constexpr std::int64_t kLeastApart = 1 << 14, kMostApart = 64 << 20;
+
+  // Of the space; a plan of least_memory() is.
+  Plan smaller(const Problem& problem, Plan plan) const {
+    const ModelSpec& model = *problem.model;
+    const std::optional<PlacedPlan> now = placed(problem, plan);
+    if (!now) return plan;
+    std::vector<const Candidate*> chosen = now->layers;
+    const auto room = [&](const Plan& of, const std::vector<const Candidate*>& candidates) -> std::optional<Bytes> {
+      try {
+        return least_room(problem, *now->choice, composed_step(oracle_, model, of, candidates).memory).bytes;
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::infeasible) throw;
+        return std::nullopt;
+      }
+    };
+    std::optional<Bytes> most = room(plan, chosen);
+    if (!most) return plan;
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (const StrategyGroup& group : strategy_groups(plan, model))
+        for (const Candidate& c : problem.candidates(group.layers.front(), *now->choice)) {
+          Plan other = plan;
+          std::vector<const Candidate*> tried = chosen;
+          for (const int layer : group.layers) {
+            const auto at = static_cast<std::size_t>(layer);
+            other.layers[at] = c.strategy, tried[at] = &c;
+          }
+          const std::optional<Bytes> found = room(other, tried);
+          if (!found || *found <= *most) continue;
+          plan = std::move(other), chosen = std::move(tried), most = found, changed = true;
+        }
+    }
+    return plan;
+  }
+
+  static Problem only(Problem problem, const GlobalChoice& choice) {
+    problem.choices = {choice}, problem.start.reset();
+    return problem;
+  }
+
   static Problem with_more(Problem problem, Bytes more) {
     problem.budget += more;
     for (Bytes& budget : problem.budgets) budget += more;
@@ -98,13 +167,11 @@ std::optional<Shortage> shortage(const Problem& problem, const CostOracle& oracl
   if (std::optional<LeastMemory> least = least_memory(problem, oracle)) {
     asking.take(problem, result, std::move(least->plan));
   } else {
-    Problem unlimited = problem;
-    unlimited.budget = Bytes{std::int64_t{1} << 50};
-    unlimited.budgets.clear(), unlimited.start.reset();
-    Answer answer = solver(unlimited);
+    Answer answer = solver(unlimited(problem));
     if (!answer.plan) return std::nullopt;
     asking.take(problem, result, std::move(*answer.plan));
   }
+  asking.descend(problem, result);
   asking.narrow(problem, result);
   asking.try_batches(problem, others, result);
   asking.try_devices(problem, others, result);

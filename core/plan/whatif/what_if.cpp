@@ -34,6 +34,7 @@ class Asking {
     for (const StrategyGroup& group : strategy_groups(plan_, *problem_.model)) result_.groups.push_back(without(group));
     result_.other_choice = with_other_choice();
     result_.other_mix = with_other_mix();
+    put_together();
     result_.price = price_of_memory(problem_, oracle_, solver_, result_.best);
     return std::move(result_);
   }
@@ -68,12 +69,13 @@ class Asking {
     return best ? std::optional(best->first) : std::nullopt;
   }
 
-  Answer with_other_choice() const {
+  Answer with_other_choice() {
     Problem other = problem_;
     std::erase(other.choices, choice_of(plan_));
     other.start.reset();
     for (const GroupRunnerUp& group : result_.groups) consider(other, group.answer);
     consider(other, result_.best);
+    others_ = other;
     return solver_(other);
   }
 
@@ -84,7 +86,7 @@ class Asking {
     problem.start = answer.plan;
   }
 
-  Answer with_other_mix() const {
+  Answer with_other_mix() {
     Problem own = problem_;
     own.choices = {choice_of(plan_)};
     Answer best;
@@ -99,7 +101,9 @@ class Asking {
     take_mix(result_.best, best);
     const bool is_exact = one_strategy_a_type() ? ask_layer_by_layer(own, changes, best) : false;
     if (is_exact) best.log.status = best.plan ? "optimal, proven" : "infeasible, proven";
-    else certify(own, best);
+    if (best.plan) best.reached = to_seconds(best.cost.step);
+    if (!is_exact) certify(own, best);
+    else if (plan_.stages.size() == 1) own_bound_ = least_of_own(best);  // there are no other cuts
     return best;
   }
 
@@ -141,19 +145,76 @@ class Asking {
   }
 
   // No plan of this choice is better than its optimum, whatever its mix.
-  void certify(const Problem& own, Answer& best) const {
+  void certify(const Problem& own, Answer& best) {
     Problem same = own;
     same.start = plan_;
     const Answer optimum = solver_(same);
     take_mix(optimum, best);
     best.seconds += optimum.seconds;
     best.log.lower_bound = optimum.log.lower_bound;
-    const double bound = optimum.log.lower_bound.value_or(0);
-    const double gap = best.plan && bound > 0 ? to_seconds(best.cost.step) / bound - 1 : 0;
-    if (!best.plan) best.log.status = "nothing found";
-    else if (bound <= 0) best.log.status = "feasible";
-    else if (gap <= kRounding) best.log.status = "optimal, proven";
-    else best.log.status = fmt::format("within {:.2g} %, proven", 100 * gap);
+    if (optimum.log.lower_bound) own_bound_ = *optimum.log.lower_bound / static_cast<double>(plan_.batch);
+    if (best.plan) best.reached = to_seconds(best.cost.step);
+    state(best);
+  }
+
+  // Seconds a sample of the plan itself, or of the best one with another mix.
+  double least_of_own(const Answer& other_mix) const {
+    const double here = score(plan_, result_.cost).seconds_per_sample();
+    return other_mix.plan ? std::min(here, other_mix.score().seconds_per_sample()) : here;
+  }
+
+  // What is proven of a plan, by its bound.
+  static void state(Answer& answer) {
+    const double bound = answer.log.lower_bound.value_or(0);
+    const double gap = answer.plan && bound > 0 ? answer.reached / bound - 1 : 0;
+    if (!answer.plan) answer.log.status = "nothing found";
+    else if (bound <= 0) answer.log.status = "feasible";
+    else if (gap <= kRounding) answer.log.status = "optimal, proven";
+    else answer.log.status = fmt::format("within {:.2g} %, proven", 100 * gap);
+  }
+
+  // Whether bounds of the problem are of seconds a sample, not of a step.
+  static bool is_by_sample(const Problem& problem) {
+    return std::ranges::any_of(problem.choices,
+                               [&](const GlobalChoice& c) { return c.batch != problem.choices.front().batch; });
+  }
+
+  // Every answer is a plan of the space; the plans of its own choice and those of all others are the whole space.
+  void put_together() {
+    Answer& best = result_.best;
+    bool is_other = false;
+    const auto take = [&](const Answer& answer) {
+      if (!answer.plan || (best.plan && answer.score() >= best.score())) return;
+      if (!objection(problem_, *answer.plan, answer.cost).empty()) return;
+      best.plan = answer.plan, best.cost = answer.cost, is_other = true;
+    };
+    for (const GroupRunnerUp& group : result_.groups) take(group.answer);
+    take(result_.other_choice);
+    take(result_.other_mix);
+    const bool raised = raise_bound(best);
+    if (!best.plan || !(is_other || raised)) return;
+    best.reached = is_by_sample(problem_) ? best.score().seconds_per_sample() : to_seconds(best.cost.step);
+    if (best.log.lower_bound) best.log.lower_bound = std::min(*best.log.lower_bound, best.reached);  // rounding
+    state(best);
+  }
+
+  // In seconds a sample. Nothing but plans of the own choice is left where the others are proven to have none.
+  std::optional<double> bound_of_others() const {
+    const Answer& other = result_.other_choice;
+    if (!other.plan && other.is_proven()) return own_bound_;
+    if (!own_bound_ || !other.log.lower_bound || others_.choices.empty()) return std::nullopt;
+    const double samples = is_by_sample(others_) ? 1 : static_cast<double>(others_.choices.front().batch);
+    return std::min(*own_bound_, *other.log.lower_bound / samples);
+  }
+
+  bool raise_bound(Answer& best) const {
+    const std::optional<double> bound = bound_of_others();
+    if (!bound) return false;
+    const double whole =
+        *bound * (is_by_sample(problem_) ? 1 : static_cast<double>(problem_.choices.front().batch));
+    if (best.log.lower_bound && *best.log.lower_bound >= whole) return false;
+    best.log.lower_bound = whole;
+    return true;
   }
 
   static constexpr double kMostSeconds = 5;
@@ -164,6 +225,8 @@ class Asking {
   const Solver& solver_;
   const Plan& plan_;
   WhatIf result_;
+  Problem others_;                   // without the plan's choice
+  std::optional<double> own_bound_;  // of plans of the plan's choice, in seconds a sample
 };
 
 }  // namespace

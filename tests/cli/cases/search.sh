@@ -7,11 +7,29 @@ printf 'model: {use: gpt, hidden: 64, layers: 2, heads: 4, vocab: 256, sequence:
 search "$work/bare.yaml" --nproc 2 --out "$work/bare.plan.yaml" >"$work/out" || failed=1
 has "$work/bare.plan.yaml" "search: exact"
 has "$work/out" "optimal, proven: no plan of the space is faster than"
+has "$work/out" " a step by this cost model"
+grep -q "^replayed: .* a step, " "$work/out" || { echo "no replayed step beside the predicted one"; failed=1; }
 has "$work/out" "ties: proven"
 search $quick --nproc 2 search.use=uniform >"$work/out" || failed=1
 has "$work/out" "feasible: whether a better plan exists"
 search $quick --nproc 4 'search.batch=[16, 24]' 'search.limit={labels: 1}' >"$work/out" || failed=1
-has "$work/out" "a sample"
+has "$work/out" "a sample by this cost model"
+# Predicted and replayed, for machines as explain has it.
+search $quick --nproc 4 search.use=uniform 'search.fix={zero: {stage: 3}}' --out "$work/zero3.yaml" --json "$work/zero3.json" >/dev/null || failed=1
+timeout 100 "$trellis" --log error explain "$work/zero3.yaml" --run $quick --json "$work/explained.json" >"$work/out" || failed=1
+grep -q "^predicted: .*; this is what searches compare" "$work/out" || { echo "explain does not label its prediction"; failed=1; }
+grep -q "^replayed: .* than predicted" "$work/out" || { echo "explain does not label its replay"; failed=1; }
+python3 - "$work/zero3.json" "$work/explained.json" <<'PYTHON' || failed=1
+import json, sys
+found, told = (json.load(open(file)) for file in sys.argv[1:])
+assert found["replayed_s"] == told["step_seconds"] > 0 and found["step_s"] == told["step_s"], (found, told)
+assert found["replayed_s"] != found["step_s"]
+for stage in told["stages"]:
+    parts = [stage[part + "_seconds"] for part in ("reduction", "norm", "optimizer", "gather", "sharing")]
+    assert abs(sum(parts) - stage["update_seconds"]) < 1e-9, stage
+share = told["binding"]["share_of_step"]
+assert abs(share["reducing"] + share["gathering"] + share["optimizing"] - share["updating"]) < 1e-9, share
+PYTHON
 refuse 4 "expected at least 1, found 0" search $quick 'search.limit={labels: 0}'
 refuse 4 "expected more than 0, found 0" search $quick 'search.limit={seconds: 0}'
 # On one core and on all: the same plan, bound and status, under a limit of labels, too.
@@ -34,6 +52,7 @@ for low, high in json.load(open(sys.argv[1]))["memory_interval"]: assert high <=
 # Where nothing fits the JSON is written all the same, and says so.
 refuse 3 "no plan fits in" search $quick search.budget=1MiB --nproc 2 --json "$work/none.json" --out "$work/none.yaml"
 absent "$work/none.yaml"
+grep -q '"replayed_s": null' "$work/none.json" || { echo "an infeasible search wrote no replayed step of null"; failed=1; }
 grep -q '"throughput": null' "$work/none.json" || { echo "an infeasible search wrote no throughput of null"; failed=1; }
 grep -q '"status": "infeasible, proven"' "$work/none.json" || { echo "an infeasible search did not write its status, proven"; failed=1; }
 

@@ -35,9 +35,20 @@ has "$work/none.json" '"throughput": null'
 refuse 3 "stage 0 lacks" search $quick --nproc 2 search.use=exact "$patient" search.budget=16MiB --json "$work/lacks.json"
 has "$work/.err" "at the least"
 has "$work/.err" "what fits: search.budget=21MiB"
+grep -q "or less" "$work/.err" && { echo "a proven budget is said to be perhaps too much"; failed=1; }
 has "$work/lacks.json" '"infeasible": {'
 has "$work/lacks.json" '"search_budget_bytes"'
 search search.budget=21MiB >"$work/out" || { echo "what was said to fit does not"; failed=1; }
+# Questions share the limit, and are announced; what they could not prove is said so.
+SECONDS=0
+timeout 60 "$trellis" search bench/planner/32x8.yaml search.budget=8GiB 'search.limit={seconds: 2}' >"$work/out" 2>"$work/.err"
+[ $? -eq 3 ] || { echo "8 GiB for 7 B parameters: expected exit code 3"; failed=1; }
+[ $SECONDS -le 20 ] || { echo "a limit of 2 s took $SECONDS s"; failed=1; }
+has "$work/.err" "no plan fits; looking for what would"
+budget=$(grep -o "search.budget=[0-9]*MiB" "$work/.err")
+search() { timeout 200 "$trellis" --log error search "$@"; }
+search bench/planner/32x8.yaml "$budget" 'search.limit={seconds: 5}' >"$work/out" || { echo "$budget was said to fit and does not"; failed=1; }
+search() { timeout 200 "$trellis" --log error search $quick --nproc 2 search.use=exact "$patient" "$@"; }
 refuse 3 "but there is one" search $quick --nproc 2 search.use=uniform 'search.fix={1: {ckpt: full}, 2: {ckpt: off}}' --json "$work/other.json"
 has "$work/other.json" '"missed": {'
 
@@ -49,7 +60,7 @@ has "$work/out" "  memory: stage 0 needs"
 has "$work/plain.json" '"full_stages"'
 grep -q "what if" "$work/out" && { echo "plain explain searches"; failed=1; }
 explain --what-if --json "$work/whatif.json" >"$work/out" || failed=1
-for text in "no plan of the space is better (optimal, proven)" "another global choice" "another mix of strategies" "ms per GiB"; do
+for text in "memory, less: +" "no plan of the space is better (optimal, proven)" "another global choice" "another mix of strategies" "ms per GiB"; do
   has "$work/out" "$text"
 done
 for text in '"what_if"' '"groups"' '"other_choice"' '"other_mix"' '"runner_up"' '"less_s_per_gib"' '"extra_s"'; do
@@ -58,6 +69,10 @@ done
 # in another budget the plan is not in the space
 timeout 200 "$trellis" --log error explain "$work/30.yaml" --run $quick search.budget=25MiB --what-if >"$work/out" || failed=1
 has "$work/out" "the plan is not in the space of the search: stage 0 needs"
+has "$work/out" "  does not fit: stage 0 needs"
+timeout 200 "$trellis" --log error explain "$work/30.yaml" --run $quick search.budget=1GiB >"$work/out" || failed=1
+has "$work/out" "  memory does not bind: stage 0 needs"
+has "$work/out" "of the replayed step it computes"
 
 # devices with different memory
 uneven() { timeout 200 "$trellis" --log error search $quick --nproc 4 search.use=exact "$@"; }

@@ -7,11 +7,14 @@ using namespace trellis;
 
 namespace {
 
-std::string told(const std::string& yaml, const ExplainOptions& options) {
+std::string told(const std::string& yaml, const ExplainOptions& options, double slowdown = 1) {
+  Cluster cluster = test::plain_cluster();
+  cluster.slowdown = slowdown;
+  const Prices prices(cluster, std::nullopt, test::op_library());
   const ModelSpec model = test::small_gpt();
   const Plan plan = test::uniform(model, {2, 2}, test::strategy(yaml));
   const CompiledPlan compiled = compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
-  return explain(compiled, model, find_schedule(test::dimensions(), "1f1b"), *test::plain_prices(), options);
+  return explain(compiled, model, find_schedule(test::dimensions(), "1f1b"), prices, options);
 }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
@@ -25,7 +28,12 @@ TEST_CASE("an explanation tells time, memory and communication of each group of 
   CHECK(has(text, "layers 1-4  block  "));
   CHECK(has(text, "2 x all_gather among 2"));
   CHECK(has(text, "because the gradient is Partial over the devices"));
-  CHECK(has(text, "peak memory"));
+  CHECK(has(text, "schedule 1f1b: replayed "));
+  CHECK(has(text, "  replayed peak memory "));
+  CHECK(has(text, "  update: gradient norm "));  // ZeRO-2 reduces in every micro-batch, the last one is like the others
+  CHECK(has(text, ", optimizer "));
+  CHECK(has(text, ", parameter gather "));
+  CHECK_FALSE(has(text, "  the last one: "));
   CHECK(has(text, "times are estimated from cluster plain"));
 }
 
@@ -46,4 +54,27 @@ TEST_CASE("the cluster descriptions of this repository are read") {
     CHECK(cluster.name == name);
     CHECK(cluster.flops.at("f32") > 1e9);
   }
+}
+
+TEST_CASE("what reductions add to the last micro-batch and to the update is told apart from the optimizer") {
+  const std::string text = told("{}", {}, 1.5);
+  CAPTURE(text);
+  CHECK(has(text, "  update: gradient reduction "));
+  CHECK(has(text, ", optimizer "));
+  CHECK_FALSE(has(text, "parameter gather"));
+  CHECK(has(text, "  the last one: backward "));
+  CHECK(has(text, " longer, beside gradient reductions"));
+}
+
+TEST_CASE("what no other device has is not reduced: the last micro-batch is like the others, the update is the optimizer's") {
+  const ModelSpec model = test::small_gpt();
+  const CompiledPlan compiled =
+      compile(test::uniform(model, {}, {}), model, test::dimensions(), *test::op_library(), Dtype::f32);
+  const std::string text =
+      explain(compiled, model, find_schedule(test::dimensions(), "1f1b"), *test::plain_prices(), {});
+  CAPTURE(text);
+  CHECK_FALSE(has(text, "the last one"));
+  CHECK_FALSE(has(text, "gradient reduction"));
+  CHECK_FALSE(has(text, "parameter gather"));
+  CHECK(has(text, ", optimizer "));
 }
