@@ -13,8 +13,8 @@ namespace {
 std::string in_words(const Binding::Stage& stage) {
   std::vector<std::string> parts;
   for (const auto& [purpose, bytes] : stage.purposes) parts.push_back(fmt::format("{} {}", purpose, bytes));
-  return fmt::format("stage {} needs {} of {} ({:.1f} %) as searches count: {}", stage.stage, stage.memory, stage.budget,
-                     100 * ratio(stage.memory, stage.budget), fmt::join(parts, ", "));
+  return fmt::format("stage {} needs {} of {} ({:.1f} %) as searches count: {}", stage.stage, stage.memory,
+                     stage.budget, 100 * ratio(stage.memory, stage.budget), fmt::join(parts, ", "));
 }
 
 void take_times(const Plan& plan, const StepReplay& replay, Binding& binding) {
@@ -65,8 +65,8 @@ void print(const Binding& binding) {
   if (binding.full.empty()) fmt::print("  memory does not bind: {}\n", in_words(binding.fullest));
   fmt::print(
       "  time: the slowest stage is {}; of the replayed step it computes {:.0f} %, waits for communication {:.0f} %, "
-      "reduces gradients with nothing to hide it {:.0f} %, updates {:.0f} %, gathers updated parameters {:.0f} %; {:.0f} "
-      "% is waiting for other stages and the gradient norm\n",
+      "reduces gradients with nothing to hide it {:.0f} %, updates {:.0f} %, gathers updated parameters {:.0f} %; "
+      "{:.0f} % is waiting for other stages and the gradient norm\n",
       binding.slowest, 100 * binding.computing, 100 * binding.communicating, 100 * binding.reducing,
       100 * binding.optimizing, 100 * binding.gathering, 100 * binding.waiting);
 }

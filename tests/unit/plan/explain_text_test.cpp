@@ -66,7 +66,7 @@ TEST_CASE("what reductions add to the last micro-batch and to the update is told
   CHECK(has(text, " longer, beside gradient reductions"));
 }
 
-TEST_CASE("what no other device has is not reduced: the last micro-batch is like the others, the update is the optimizer's") {
+TEST_CASE("one device reduces nothing: its last micro-batch is like the others, its update is the optimizer's") {
   const ModelSpec model = test::small_gpt();
   const CompiledPlan compiled =
       compile(test::uniform(model, {}, {}), model, test::dimensions(), *test::op_library(), Dtype::f32);
