@@ -39,11 +39,16 @@ grep -q "or less" "$work/.err" && { echo "a proven budget is said to be perhaps 
 has "$work/lacks.json" '"infeasible": {'
 has "$work/lacks.json" '"search_budget_bytes"'
 search search.budget=21MiB >"$work/out" || { echo "what was said to fit does not"; failed=1; }
-# Questions share the limit, and are announced; what they could not prove is said so.
-SECONDS=0
-timeout 60 "$trellis" search bench/planner/32x8.yaml search.budget=8GiB 'search.limit={seconds: 2}' >"$work/out" 2>"$work/.err"
-[ $? -eq 3 ] || { echo "8 GiB for 7 B parameters: expected exit code 3"; failed=1; }
-[ $SECONDS -le 20 ] || { echo "a limit of 2 s took $SECONDS s"; failed=1; }
+# Questions share the limit, and are announced; what they could not prove is said so. Time of the processors: a machine
+# may be busy otherwise.
+TIMEFORMAT=%0U
+nothing_fits() {
+  timeout 300 "$trellis" search bench/planner/32x8.yaml search.budget=8GiB 'search.limit={seconds: 2}' >"$work/out" 2>"$work/.err"
+  echo $? >"$work/code"
+}
+took=$({ time nothing_fits; } 2>&1)
+[ "$(cat "$work/code")" -eq 3 ] || { echo "8 GiB for 7 B parameters: expected exit code 3"; failed=1; }
+[ "$took" -le 25 ] || { echo "a limit of 2 s took $took s"; failed=1; }
 has "$work/.err" "no plan fits; looking for what would"
 budget=$(grep -o "search.budget=[0-9]*MiB" "$work/.err")
 search() { timeout 200 "$trellis" --log error search "$@"; }
