@@ -1,5 +1,7 @@
 #include "run/profile/pace.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>

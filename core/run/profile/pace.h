@@ -3,7 +3,7 @@
 // work took then.
 #pragma once
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include "trellis/plan/export.h"
 

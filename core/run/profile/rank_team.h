@@ -2,8 +2,6 @@
 // and communicate as there.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <barrier>
 #include <functional>
 #include <memory>

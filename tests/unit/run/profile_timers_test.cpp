@@ -8,6 +8,7 @@
 #include "run/profile/layer_timer.h"
 #include "run/profile/link_timer.h"
 #include "run/profile/profiler.h"
+#include "run/profile/rank_team.h"
 #include "support/small_gpt.h"
 #include "trellis/plan/error.h"
 
@@ -111,6 +112,31 @@ TEST_CASE("times of sizes rise: where they do not, the sizes concerned share the
 TEST_CASE("a mean has all calls in it") {
   CHECK(profile::mean({1, 1, 2, 52}) == 14);
   CHECK(profile::mean({}) == 0);
+}
+
+TEST_CASE("a time is told for the pace of the profile: what took a second beside a slower one took less") {
+  profile::RankTeam team(2, 1, true);
+  const auto second = [] { return 1.0; };
+  team.set_pace(1e-9);  // of a processor much faster than any
+  CHECK(team.mean_time(second) < 1e-3);
+  team.set_pace(1e3);  // and much slower
+  CHECK(team.mean_time(second) > 1);
+}
+
+TEST_CASE("a team that was told no pace finds the usual one of the moment; on a device there is none") {
+  profile::RankTeam team(1, 1, true);
+  team.find_pace();
+  CHECK(team.pace() > 1e-5);
+  CHECK(team.pace() < 1);
+  profile::RankTeam device(1, 1, false);
+  device.find_pace();
+  CHECK(device.pace() == 0);
+  CHECK(device.mean_time([] { return 2.0; }) == 2);
+}
+
+TEST_CASE("the middle of rounds is their median, the upper one of two") {
+  CHECK(profile::middle({3, 1, 2}) == 2);
+  CHECK(profile::middle({1, 2}) == 2);
 }
 
 TEST_CASE("a figure is the mean of its rounds, and their standard deviation") {
