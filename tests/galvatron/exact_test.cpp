@@ -110,7 +110,7 @@ TEST_CASE("the pipeline formula with one stage is micro-batches times computatio
   CHECK(pipeline_time({3, 1}, {0, 0}, 4) == doctest::Approx(3 + 3 * 3));      // the first one is
 }
 
-// What the issue calls one stage problem: 28 layers, 24 strategies, budgets from 12 to 32 GiB.
+// One stage: 28 layers, 24 strategies, budgets from 12 to 32 GiB.
 TEST_CASE("stages of 28 layers and 24 strategies are solved for 41 budgets, each proven") {
   const Case c(kFixture, {"micro_batches=8"});
   const Task task{64, 8, 1, TpSp::tp_with_sp, 8};
