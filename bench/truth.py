@@ -18,6 +18,7 @@ Needs: cmake --build build/cpu --target trellis trellis_run plugins trellis_benc
 import argparse
 import itertools
 import json
+import math
 import pathlib
 import random
 import statistics
@@ -223,6 +224,13 @@ def show(results):
               f"{1e3 * r['predicted_s']:7.1f} ms ({least:.1f} to {most:.1f})   {100 * (r['predicted_s'] / r['measured_s'] - 1):+6.1f} %  {100 * memory:+.2f} %")
 
 
+def variation(results):
+    """By how much the steps of a plan vary, as they were and at one pace: standard deviations of logarithms, medians of the plans."""
+    steps = [[step for block in r["rounds_s"] for step in block] for r in results]
+    return [statistics.median(statistics.pstdev(math.log(figure(*step)) for step in plan) for plan in steps)
+            for figure in (lambda seconds, pace: seconds, lambda seconds, pace: seconds / pace)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, default=programs.ROOT / "build/cpu")
@@ -259,6 +267,8 @@ def main():
     show(results)
     print(f"others had {100 * statistics.median(calm.shares):.1f} % of the processors (median of {len(calm.shares)} measurements), "
           f"{100 * max(calm.shares):.1f} % at the most; {sum(s >= calm.MOST for s in calm.shares)} stayed disturbed")
+    unscaled, scaled = variation(results)
+    print(f"steps of a plan varied by {100 * unscaled:.1f} %, at one pace by {100 * scaled:.1f} % (medians)")
     figures = summary(results)
     print(f"widest interval of step time: +-{100 * max((r['interval_s'][1] - r['interval_s'][0]) / (2 * r['predicted_s']) for r in results):.1f} %")
     for f in figures:
