@@ -5,7 +5,6 @@
 #include <thread>
 
 #include "plan/base/words.h"
-#include "plan/model/ops/threads.h"
 #include "trellis/plan/logging.h"
 
 namespace trellis::host {
@@ -75,7 +74,7 @@ Planning Planning::load(const Context& context, const std::filesystem::path& run
   auto ops = std::make_shared<OpLibrary>();
   p.catalog->load_ops(*ops);
   p.devices = devices_of(p.run, devices);
-  if (p.run.devices.kind == "cpu") set_threads(*ops, threads_of(p.run, p.devices));
+  if (p.run.devices.kind == "cpu") ops->set_threads(threads_of(p.run, p.devices));
   p.ops = std::move(ops);
 
   const Options section = p.run.profile.with_owner("section 'profile'");

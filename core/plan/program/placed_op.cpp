@@ -153,6 +153,7 @@ PlacedOp place_op(const LayerSpec& spec, const Op& op, const Placement& placemen
 OpSizes op_sizes(const LayerSpec& spec, const Op& op, const Placement& placement, const DeriveContext& context) {
   OpSizes sizes{.layer = &spec, .op = &op, .size = {}, .axes = {}, .degree = {}, .dtype = context.dtype};
   sizes.products_in_place = context.ops->products_in_place();
+  sizes.threads = context.ops->threads();
   sizes.size.reserve(spec.dims.size()), sizes.degree.reserve(spec.dims.size()), sizes.axes.reserve(spec.dims.size());
   const std::vector<DimId> used = derivation::all_dims(spec, op);
   for (DimId d = 0; d < static_cast<DimId>(spec.dims.size()); ++d) {

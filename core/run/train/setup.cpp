@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "plan/model/ops/threads.h"
 #include "plan/weights/import.h"
 #include "run/kernels/matmul.h"
 #include "run/plugin/load_kernels.h"
@@ -51,7 +50,7 @@ void Setup::plan(const TrainRequest& request, int devices) {
   take_products();
   if (run.devices.kind == "cpu") {
     ops.set_products_in_place(kernels.products().in_place());
-    set_threads(ops, at::get_num_threads());
+    ops.set_threads(at::get_num_threads());
   }
   const Plan plan = plan_of(run, model, dimensions, devices, request.plan_file);
   compiled = compile(plan, model, dimensions, ops, run.train.dtype);

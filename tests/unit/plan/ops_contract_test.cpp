@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 
-#include "plan/model/ops/threads.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/op.h"
@@ -160,7 +159,7 @@ TEST_CASE("attention splits over batch and heads only") {
 
 TEST_CASE("attention has scratch for each thread of a rank") {
   Asked a("attention"), mixed("attention", Dtype::bf16);
-  set_threads(a.library, 3), set_threads(mixed.library, 3);
+  a.sizes.threads = mixed.sizes.threads = 3;
   CHECK(a.scratch(Pass::forward) == 3 * 32 * 12 * 4);
   CHECK(a.scratch(Pass::backward) == 3 * 2 * 32 * 12 * 4);
   CHECK(mixed.scratch(Pass::backward) == (4 * 2 * 12 * 16 + 4 * 2 * 12 * 8 + 3 * 2 * 32 * 12) * 4);

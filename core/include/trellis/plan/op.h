@@ -48,6 +48,7 @@ struct OpSizes {                // an op under a placement
   std::vector<int> degree;             // by DimId: how many ways it is split
   Dtype dtype = Dtype::f32;            // compute dtype
   bool products_in_place = true;       // f32 products add into a given buffer; else they make a tensor of their own first
+  int threads = 1;                     // of a rank, on a CPU: some kernels have scratch for each
 
   std::int64_t elements(const std::vector<DimId>& dims) const;
 };
@@ -101,10 +102,13 @@ class TRELLIS_API OpLibrary {
   // side knows; planning assumes that it does not need one.
   void set_products_in_place(bool in_place) { products_in_place_ = in_place; }
   bool products_in_place() const { return products_in_place_; }
+  void set_threads(int threads) { threads_ = threads; }
+  int threads() const { return threads_; }  // of a rank, on a CPU (OpSizes); one until said otherwise
 
  private:
   std::map<std::string, std::shared_ptr<const OpContract>, std::less<>> contracts_;
   bool products_in_place_ = true;
+  int threads_ = 1;
 };
 
 // The batch field whose entries a loss op counts: its first integer input. Error where it has none.

@@ -78,8 +78,9 @@ TRELLIS_API MemoryFront memory_front(Problem, const CostOracle&, const Solver&, 
 // What a little more or less memory is worth at a plan's budget, which is that of all devices.
 struct MemoryPrice {
   FrontPoint here;
-  std::optional<FrontPoint> less, more;  // the next points of the front
-  bool more_is_next = false;             // proven: nothing lies between `here` and `more`; or there is no `more`
+  std::optional<FrontPoint> less;  // the best plan with 5 % less
+  std::optional<FrontPoint> more;  // the smallest faster plan with at least 5 % more; where there is none, the fastest
+  bool more_is_next = false;       // proven, to 1 %: nothing faster lies between 5 % more and `more`; or there is no `more`
   Answer unlimited;                      // with whatever memory
   // Seconds of a step for each GiB between two points: how much faster the one with more memory is.
   TRELLIS_API static double slope(const FrontPoint& smaller, const FrontPoint& larger);
@@ -97,7 +98,7 @@ struct GroupRunnerUp {
 struct WhatIf {
   std::string outside;  // why the plan is not in the space; empty: it is
   PlanCost cost;        // of the plan
-  Answer best;          // at the same budget
+  Answer best;          // at the same budget: the best of all that was answered here, with the best bound
   std::vector<GroupRunnerUp> groups;
   Answer other_choice;  // the optimum with another global choice
   Answer other_mix;     // the optimum with the plan's choice and another multiset of strategies

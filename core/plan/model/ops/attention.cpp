@@ -1,7 +1,6 @@
 // attention: b s g r d, b t g d, b t g d [, mask b t] [, table n g r] -> b s g r d   Scaled dot products over all keys t;
 // heads and batch are free. The table is a bias by distance: n buckets of it.
 #include "plan/model/ops/contracts.h"
-#include "plan/model/ops/threads.h"
 
 namespace trellis::ops {
 namespace {
@@ -13,10 +12,6 @@ struct Dims {  // positions in the index expression
 };
 
 class Attention final : public OpContract {
- public:
-  void set_threads(int threads) const { threads_ = threads; }
-
- private:
   std::string_view kind() const override { return "attention"; }
   DimUse use(const LayerSpec& layer, const Op& op, DimId d) const override {
     const Dims dims(op);
@@ -71,10 +66,10 @@ class Attention final : public OpContract {
     const std::int64_t rows = std::min<std::int64_t>(queries, queries >= 768 ? 256 : queries >= 192 ? 64 : 32);
     const std::int64_t columns = std::min<std::int64_t>(keys, 512), tile = rows * columns;
     const std::int64_t output = output_elements(s), input = input_elements(s, 1);
-    if (backward) return Bytes(2 * (output + 2 * input) + threads_ * (12 * tile + 4 * rows));
+    if (backward) return Bytes(2 * (output + 2 * input) + s.threads * (12 * tile + 4 * rows));
     const bool turned = queries >= 64 && keys >= 64;
     return Bytes(2 * output + 4 * (output / std::max<std::int64_t>(1, head)) + (turned ? 2 * 2 * input : 0) +
-                 threads_ * (6 * tile + 4 * rows * (2 + head)));
+                 s.threads * (6 * tile + 4 * rows * (2 + head)));
   }
 
   // Each thread's scores of a block of queries (in backward also their gradients), and the random words of a row.
@@ -83,8 +78,8 @@ class Attention final : public OpContract {
     const std::int64_t most = !s.op->integer("causal") ? 256 : keys <= 512 ? 32 : 64;
     const std::int64_t rows = std::clamp<std::int64_t>((std::int64_t{1} << 18) / keys, 16, most);
     const std::int64_t scores = (rows * keys + 15) / 16 * 16;
-    return size_of(statistics_dtype(s.dtype)) * (threads_ * scores * (backward ? 2 : 1) + distances(s, backward)) +
-           Bytes(dropout ? 4 * threads_ * all : 0);
+    return size_of(statistics_dtype(s.dtype)) * (s.threads * scores * (backward ? 2 : 1) + distances(s, backward)) +
+           Bytes(dropout ? 4 * s.threads * all : 0);
   }
 
   // Keys that a block of queries sees: under a window those of its first query, too.
@@ -101,8 +96,6 @@ class Attention final : public OpContract {
     const std::int64_t length = s.elements({dims.query}) + s.elements({dims.key}) - 1, heads = s.elements({q.at(2), q.at(3)});
     return length * heads * (backward ? 1 + s.elements({q.at(0)}) : 1);
   }
-
-  mutable int threads_ = 1;  // a library holds its contracts as const, and sets this one before it is used
 };
 
 }  // namespace
@@ -117,12 +110,3 @@ bool fused_attention(const LayerSpec& layer, const Op& op, std::int64_t keys, bo
 ContractPtr attention_contract() { return std::make_shared<Attention>(); }
 
 }  // namespace trellis::ops
-
-namespace trellis {
-
-void set_threads(OpLibrary& ops, int threads) {
-  // No plugin can bring another contract of this kind.
-  static_cast<const ops::Attention&>(ops.find("attention")).set_threads(threads);
-}
-
-}  // namespace trellis
