@@ -24,11 +24,13 @@ pack() {
   cp "$build"/lib/libtrellis_*.so "$folder/lib/"
   # Those of Debian that other systems lack. glibc and libstdc++ are taken from where it runs.
   ldd "$build/bin/trellis_cuda_tests" "$build/bin/trellis" |
-    awk '$3 ~ /lib(fmt|spdlog|yaml-cpp)\.so/ { print $3 }' | sort -u | xargs -I{} cp -L {} "$folder/lib/"
+    awk '$3 ~ /lib(fmt|spdlog|yaml-cpp|jpeg|png16|sentencepiece|z)\.so/ { print $3 }' | sort -u | xargs -I{} cp -L {} "$folder/lib/"
   (cd "$build" && find plugins \( -name '*.so' -o -name plugin.yaml \) -exec cp --parents {} "$folder/" \;)
   find "$folder" \( -name '*.so*' -o -path '*/bin/*' \) -type f -exec strip --strip-debug {} +
   cp "$root/configs/clusters/h100-80g.yaml" "$folder/cluster.yaml"
   cp "$root"/docs/*.md "$root/README.md" "$folder/text/"
+  cp "$root"/configs/runs/{bert-text,t5-text,vit-digits}.yaml "$folder/"
+  cp "$root"/runs/digits/*-ubyte "$folder/" || die "./bootstrap.sh digits makes the images that vit learns"
   cp "$here/gpu_check.sh" "$folder/"
   du -sh "$folder"
 }
@@ -81,6 +83,27 @@ YAML
     expect on_ranks $ranks "$here/bin/trellis" verify "$run" --random 4 --ranks $ranks --processes --dtype f64
   done
   expect on_ranks 2 "$here/bin/trellis" verify "$run" --random 4 --ranks 2 --processes --dtype bf16
+  # The other families, and what of GPT has kernels or paths of its own: windows and dropout of attention.
+  local cuda="devices.kind=cuda" family check
+  for family in bert-text t5-text vit-digits; do
+    for dtype in f64 f32 bf16; do
+      expect timeout 100 "$here/bin/trellis" verify "$here/$family.yaml" $cuda --random 8 --ranks 1 --dtype $dtype
+    done
+    expect on_ranks 2 "$here/bin/trellis" verify "$here/$family.yaml" $cuda --random 3 --ranks 2 --processes --dtype f64
+  done
+  for check in "model.task=pretraining" "model.task=classification model.classes=3" "model.dropout=0.1 model.attention_dropout=0.1"; do
+    # shellcheck disable=SC2086
+    expect timeout 100 "$here/bin/trellis" verify "$here/bert-text.yaml" $cuda --random 4 --ranks 1 $check
+  done
+  expect timeout 100 "$here/bin/trellis" verify "$run" --random 6 --ranks 1 model.window=16
+  expect timeout 100 "$here/bin/trellis" verify "$run" --random 6 --ranks 1 model.window=16 --dtype bf16
+  local short="train.steps=60 train.dtype=bf16 train.evaluate_every=60 train.evaluate_batches=2"
+  for check in "bert-text data.files=[text]" "t5-text data.files=[text]" \
+    "vit-digits data.use=idx data.images=images.idx3-ubyte data.labels=labels.idx1-ubyte"; do
+    family=${check%% *}
+    # shellcheck disable=SC2086
+    expect timeout 100 "$here/bin/trellis" train "$here/$family.yaml" --nproc 1 $cuda $short "output=$here/trained-$family" ${check#* }
+  done
   expect timeout 150 "$here/bin/trellis" run "$run" --nproc 1 "output=$here/searched" search.use=exact devices.memory=8GiB \
     "profile.cluster=$here/cluster.yaml"
   expect "$here/bin/trellis" train "$run" --nproc 1 "output=$here/trained"

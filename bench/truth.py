@@ -2,13 +2,13 @@
 """How close the planner's predictions are to what the machine does: step time and memory of plans drawn by a seed.
 
 For each model and number of ranks plans are drawn from the whole space of a search. Then, round after round, the machine
-is profiled anew and each plan trains some steps, in another order each time, so that what else goes on falls on both
-sides. A shared machine goes at one speed for seconds or minutes and then at another; so a fixed piece of work, the pace,
-is timed beside every step and every layer of a profile, and all times are told for the fastest pace of a profile.
-Predicted is what `trellis explain` says by the profile, the median of the rounds; measured the median of all steps.
-Calibration never runs a step: a profile has layers by themselves, links, and the optimizer.
+is profiled anew and each plan is visited some times, in another order each time, and trains a few steps: a shared machine
+goes at one speed for seconds and then at another, and so all plans and profiles see all of them. Predicted is what
+`trellis explain` says by the profile, the median of the rounds; measured the median of all steps. Beside every step and
+every layer of a profile a fixed piece of work, the pace, is timed; a second line of figures has all times told for one
+pace. Calibration never runs a step: a profile has layers by themselves, links, and the optimizer.
 
-    bench/truth.py                                     two GPTs, one rank and two, 7 plans each
+    bench/truth.py                                     two GPTs, one rank and two, 7 plans each: 35 minutes
     bench/truth.py --models bert t5 vit                the other families
     bench/truth.py --plans 6 --rounds 2 --json truth.json
 
@@ -103,7 +103,7 @@ class Case:
         self.program = programs.trellis(options.build, model_file, batch, ranks, 1)
         calm.programs.append(self.program)
         self.plans = self.program.ask(f"draw {options.plans} {options.seed} {self.folder}/plans")["plans"]
-        self.measured = [[] for _ in self.plans]  # by round: seconds of each step, and of the pace beside it
+        self.measured = [[] for _ in self.plans]  # by visit: seconds of each step, and of the pace beside it
         self.paces = []  # by round: what the profile's times are told for
         self.predicted = [[] for _ in self.plans]  # by round: what explain says
         self.peaks = [None] * len(self.plans)
@@ -124,39 +124,47 @@ class Case:
             self.trellis("explain", plan, "--run", self.run, f"profile.file={file}", "--json", out)
             predicted.append(json.loads(out.read_text()))
 
-    def steps(self, number):
+    def visit(self, number):
         order = list(enumerate(self.plans))
         random.Random(number).shuffle(order)
-        for i, plan in order:
-            self.program.ask(f"plan {plan}")
-            self.program.ask("warm 2")
-            answer = self.calm.measured(lambda: self.program.ask(f"steps {self.options.steps}"))
+
+        def steps():
+            answers = {}
+            for i, plan in order:
+                self.program.ask(f"plan {plan}")
+                self.program.ask("warm 1")
+                answers[i] = self.program.ask(f"steps {self.options.steps}")
+            return answers
+
+        for i, answer in self.calm.measured(steps).items():
             paces = [(a + b) / 2 for a, b in itertools.pairwise(answer["pace_ms"])]
             self.measured[i].append([(ms / 1e3, pace / 1e3) for ms, pace in zip(answer["mean_ms"], paces)])
             self.peaks[i] = answer["peak_bytes"]
 
-    def results(self, pace):
-        """At this pace, seconds."""
+    def step_paces(self):
+        return [pace for plan in self.measured for visit in plan for _, pace in visit]
+
+    def results(self, pace=None):
+        """As everything was, or told for this pace, seconds."""
         for i, plan in enumerate(self.plans):
             last = self.predicted[i][-1]
             stages = len(last["memory_expected"])
             line = self.ranks // stages
-            steps = [step for steps in self.measured[i] for step in steps]
-            at_pace = [seconds * pace / beside for seconds, beside in steps]
-            scales = [pace / profiled for profiled in self.paces]
+            steps = [seconds * (pace / beside if pace else 1) for visit in self.measured[i] for seconds, beside in visit]
+            scales = [pace / profiled if pace else 1 for profiled in self.paces]
 
             def middle(key):
                 return statistics.median(scale * key(p) for scale, p in zip(scales, self.predicted[i]))
 
             yield {
                 "model": self.model, "ranks": self.ranks, "plan": pathlib.Path(plan).read_text(),
-                "measured_s": statistics.median(at_pace),
-                "measured_interval_s": [quantile(at_pace, 0.25), quantile(at_pace, 0.75)],
-                "unscaled_s": statistics.median(seconds for seconds, _ in steps),
-                "rounds_s": self.measured[i],
+                "measured_s": statistics.median(steps),
+                "measured_interval_s": [quantile(steps, 0.25), quantile(steps, 0.75)],
+                "visits_s": self.measured[i],
                 "predicted_s": middle(lambda p: p["step_s"]),
                 "predicted_rounds_s": [p["step_s"] for p in self.predicted[i]],
                 "interval_s": [middle(lambda p: p["interval_s"][0]), middle(lambda p: p["interval_s"][1])],
+                "intervals_rounds_s": [p["interval_s"] for p in self.predicted[i]],
                 "profile_paces_s": self.paces,
                 "basis": last["basis"],
                 "memory_measured": [max(self.peaks[i][s * line:(s + 1) * line]) for s in range(stages)],
@@ -215,18 +223,18 @@ def summary(results):
 
 
 def show(results):
-    print("\nmodel ranks  unscaled   measured (quartiles)         predicted (interval)          error   memory error")
+    print("\nmodel ranks  measured (quartiles)         predicted (interval)          error   memory error")
     for r in results:
         low, high = (1e3 * x for x in r["measured_interval_s"])
         least, most = (1e3 * x for x in r["interval_s"])
         memory = max((p / m - 1 for p, m in zip(r["memory_predicted"], r["memory_measured"])), key=abs)
-        print(f"{r['model']:6} {r['ranks']}   {1e3 * r['unscaled_s']:7.1f} ms {1e3 * r['measured_s']:7.1f} ms ({low:.1f} to {high:.1f})   "
+        print(f"{r['model']:6} {r['ranks']}   {1e3 * r['measured_s']:7.1f} ms ({low:.1f} to {high:.1f})   "
               f"{1e3 * r['predicted_s']:7.1f} ms ({least:.1f} to {most:.1f})   {100 * (r['predicted_s'] / r['measured_s'] - 1):+6.1f} %  {100 * memory:+.2f} %")
 
 
 def variation(results):
     """By how much the steps of a plan vary, as they were and at one pace: standard deviations of logarithms, medians of the plans."""
-    steps = [[step for block in r["rounds_s"] for step in block] for r in results]
+    steps = [[step for visit in r["visits_s"] for step in visit] for r in results]
     return [statistics.median(statistics.pstdev(math.log(figure(*step)) for step in plan) for plan in steps)
             for figure in (lambda seconds, pace: seconds, lambda seconds, pace: seconds / pace)]
 
@@ -238,9 +246,10 @@ def main():
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--plans", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--minutes", type=float, default=18, help="no round begins that would not end by then")
+    parser.add_argument("--rounds", type=int, default=8, help="profiles")
+    parser.add_argument("--visits", type=int, default=3, help="of each plan, in a round")
+    parser.add_argument("--steps", type=int, default=2, help="of each visit")
+    parser.add_argument("--minutes", type=float, default=40, help="no round begins that would not end by then")
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--folder", type=pathlib.Path, help="keep plans and profiles here; an empty folder")
     options = parser.parse_args()
@@ -253,15 +262,16 @@ def main():
         for number in range(options.rounds):
             if number and time.time() + (time.time() - begin) / number > calm.deadline:
                 break
-            for case in cases:
-                start = time.time()
-                case.profile(number)
-                middle = time.time()
-                case.steps(number)
-                print(f"round {number + 1}: {case.name}: profile {middle - start:.0f} s, steps {time.time() - middle:.0f} s; "
-                      f"load average {programs.load_average()}", flush=True)
-        paces = {ranks: min(p for c in cases if c.ranks == ranks for p in c.paces) for ranks in options.ranks}
-        results = [r for c in cases for r in c.results(paces[c.ranks])]
+            start = time.time()
+            for visit in range(options.visits):
+                for case in cases:
+                    if visit == 0:
+                        case.profile(number)
+                    case.visit(number * options.visits + visit)
+            print(f"round {number + 1}: {time.time() - start:.0f} s; load average {programs.load_average()}", flush=True)
+        results = [r for c in cases for r in c.results()]
+        paces = {ranks: statistics.median(p for c in cases if c.ranks == ranks for p in c.step_paces()) for ranks in options.ranks}
+        at_one_pace = [r for c in cases for r in c.results(paces[c.ranks])]
         for case in cases:
             case.program.close()
     show(results)
@@ -273,8 +283,11 @@ def main():
     print(f"widest interval of step time: +-{100 * max((r['interval_s'][1] - r['interval_s'][0]) / (2 * r['predicted_s']) for r in results):.1f} %")
     for f in figures:
         print(f"{f['name']}: {f['value']:.4g} ({f['gate']}{'' if f['met'] else ': MISSED'})")
+    print("the same at one pace: " + "; ".join(f"{f['name'].removeprefix('step time: ')} {f['value']:.4g}" for f in summary(at_one_pace)
+                                              if f["name"].startswith("step time")))
     if options.json:
-        options.json.write_text(json.dumps({"processor": programs.processor(), "figures": figures, "plans": results}, indent=1))
+        options.json.write_text(json.dumps({"processor": programs.processor(), "figures": figures, "at_one_pace": summary(at_one_pace),
+                                            "plans": results}, indent=1))
     return 0 if all(f["met"] for f in figures) else 1
 
 

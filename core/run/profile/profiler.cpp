@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -137,7 +136,7 @@ class Profiler {
         if (l % 20 == 0) request_.progress(fmt::format("round {} of {}, layer {} of {}", round + 1, kRounds, l + 1, layers.size()));
         rounds[static_cast<std::size_t>(round)].push_back(time_layer(*layers[l], seconds));
       }
-    if (on_cpu_) team_->set_pace(calm_pace(rounds));
+    if (on_cpu_) team_->set_pace(usual_pace(rounds));
     for (Round& round : rounds)
       for (LayerFigures& layer : round) layer.scale(team_->pace() / layer.pace);
     take_kernels(profile, rounds, missing);
@@ -150,15 +149,12 @@ class Profiler {
     }
   }
 
-  // The usual one of the calmest round: a single one is off by some per cent.
-  static double calm_pace(const std::vector<Round>& rounds) {
-    double least = std::numeric_limits<double>::infinity();
-    for (const Round& round : rounds) {
-      std::vector<double> paces;
+  // That a training of some minutes would find, too: half of all layers were measured at a slower one.
+  static double usual_pace(const std::vector<Round>& rounds) {
+    std::vector<double> paces;
+    for (const Round& round : rounds)
       for (const LayerFigures& layer : round) paces.push_back(layer.pace);
-      least = std::min(least, middle(std::move(paces)));
-    }
-    return least;
+    return middle(std::move(paces));
   }
 
   static void take_kernels(Profile& profile, const std::vector<Round>& rounds, const std::vector<const Measurement*>& missing) {

@@ -25,8 +25,8 @@ struct ProfileRequest {
 
 struct ProfileResult {
   Profile profile;
-  // Seconds of a fixed piece of work while the machine was as fast as all times of the profile are told for: its calmest
-  // round. 0: not on the CPU.
+  // Seconds of a fixed piece of work while the machine was as fast as all times of the profile are told for: the median
+  // of what was found beside its layers. 0: not on the CPU.
   double pace = 0;
 };
 
