@@ -42,6 +42,7 @@ check() {
   export LD_LIBRARY_PATH=$here/lib:$torch/lib
   for folder in "$torch"/../nvidia/*/lib; do LD_LIBRARY_PATH+=:$folder; done
   export OMP_NUM_THREADS=${OMP_NUM_THREADS:-4}
+  cd "$here"  # of files named below
   nvidia-smi --query-gpu=name,driver_version --format=csv,noheader || die "nvidia-smi finds no GPU"
 
   cat > "$here/run.yaml" << 'YAML'
