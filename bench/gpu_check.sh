@@ -86,9 +86,15 @@ YAML
   expect on_ranks 2 "$here/bin/trellis" verify "$run" --random 4 --ranks 2 --processes --dtype bf16
   # The other families, and what of GPT has kernels or paths of its own: windows and dropout of attention.
   local cuda="devices.kind=cuda" family check
-  for family in bert-text t5-text vit-digits; do
+  # Where a relu's input rounds to either side of zero, gradients differ by the root of the rounding: t5 has gelu here,
+  # and in bf16, whose rounding its residuals of order 1 feel most, is trained instead. Weights as wide as those of
+  # vit-digits leave noise in gradients that are zero.
+  local families=("bert-text model.dropout=0" "t5-text model.activation=gated_gelu" "vit-digits model.init_std=0.02")
+  for check in "${families[@]}"; do
+    family=${check%% *}
     for dtype in f64 f32 bf16; do
-      expect timeout 100 "$here/bin/trellis" verify "$here/$family.yaml" $cuda --random 8 --ranks 1 --dtype $dtype
+      [ "$family $dtype" != "t5-text bf16" ] || continue
+      expect timeout 100 "$here/bin/trellis" verify "$here/$family.yaml" $cuda --random 8 --ranks 1 --dtype $dtype ${check#* }
     done
     expect on_ranks 2 "$here/bin/trellis" verify "$here/$family.yaml" $cuda --random 3 --ranks 2 --processes --dtype f64
   done
