@@ -98,9 +98,9 @@ std::string false_claim(const SearchLog& log, const std::optional<double>& reach
 }
 
 // What ends a long search, told once it is one.
-std::string way_out(const std::string& name) {
-  return name == "exact" ? "Ctrl-C ends the search with it, search.limit={seconds: 30} after that time"
-                         : "Ctrl-C ends the search with it";
+std::string way_out(const std::string& name, const Options& options) {
+  return name == "exact" && !options.has("limit") ? "Ctrl-C ends the search with it, search.limit={seconds: 30} after that time"
+                                                      : "Ctrl-C ends the search with it";
 }
 
 // search.start_from is the answer where a search that does not know it finds nothing better.
@@ -144,7 +144,7 @@ Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle,
   found.log.stopped = Interruption::came;
   std::optional<SearchWatch> watch;
   if (progress == Progress::told) {
-    watch.emplace([](const std::string& line) { log().info("{}", line); }, way_out(name));
+    watch.emplace([](const std::string& line) { log().info("{}", line); }, way_out(name, options));
     found.log.known = [&](const SearchState& state) { watch->know(state); };
   }
   const auto start = std::chrono::steady_clock::now();

@@ -36,6 +36,7 @@ ExitCode verb(const Context& context, const RunArgs& args, int devices, const st
   words.insert(words.end(), more.begin(), more.end());
   fmt::print("== trellis {}\n", name);
   const int status = run_child(words, Interruption::pass_on_to);
+  Interruption::pass_on_to(0);
   if (WIFSIGNALED(status))
     throw Error(ExitCode::rank_failed, fmt::format("trellis {} was ended by signal {}", name, WTERMSIG(status)));
   return static_cast<ExitCode>(WEXITSTATUS(status));

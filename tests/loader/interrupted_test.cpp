@@ -1,6 +1,7 @@
 // Ctrl-C while a search is at work.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "loader/command_line.h"
@@ -66,6 +67,22 @@ TEST_CASE("a sweep that is stopped prints the values that it has") {
   CHECK(outcome.code == 0);
   has(outcome, "stopped: further values were not asked for");
   has(outcome, "1 solves in");
+}
+
+TEST_CASE("trellis run passes a signal on to its search, leaves the plan so far and does not train") {
+  const Interrupted stopped;
+  setenv("TRELLIS_ALLOW_SLOW", "1", 1);  // what is measured does not matter here
+  const std::string run = (stopped.folder.path() / "run").string();
+  const Outcome outcome = testing::trellis(
+      "--plugins " + stopped.folder.path().string() + " run configs/runs/quickstart.yaml --nproc 1 model.layers=1 " +
+      "model.hidden=32 model.heads=2 train.batch=2 search.micro_batches=1 'search.forbid=[ckpt, zero]' " +
+      "search.use=patient search.from_parent=on search.by=TERM output=" + run +
+      " profile.file=" + run + ".profile.yaml");
+  if (outcome.text.find("has no run side") != std::string::npos) return;
+  CHECK(outcome.code != 0);
+  has(outcome, "stopped: " + run + "/searched.yaml has the best plan so far");
+  CHECK(std::filesystem::exists(run + "/searched.yaml"));
+  CHECK_FALSE(std::filesystem::exists(run + "/result.json"));
 }
 
 }  // namespace

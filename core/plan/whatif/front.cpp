@@ -91,7 +91,7 @@ class FrontSearch {
  private:
   static constexpr double kGain = 1.01;        // neighbors that differ by less are found last
   static constexpr std::int64_t kNear = 64;    // so are those whose budgets are nearer than that part of them
-  static constexpr int kMostSolvesOfAPoint = 3;
+  static constexpr int kMostSolvesOfAPoint = 2;
 
   // Whether something fits.
   bool ask(Bytes budget) {
