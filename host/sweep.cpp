@@ -73,7 +73,9 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
   else if (front.below)
     result.remarks.push_back(result.rows.empty()
                                  ? std::string("no plan fits at the upper end")
-                                 : fmt::format("in less than {} nothing fits{}", *result.rows.front().from,
+                                 : fmt::format("in {} nothing fits{}",
+                                               front.is_cut ? format(whole_budget(p, front.vain))
+                                                            : fmt::format("less than {}", *result.rows.front().from),
                                                front.below->is_proven() ? ", proven" : ", as far as was searched"));
   if (!result.rows.empty())
     result.remarks.push_back(front.is_proven ? std::string("the front is exact: every answer is proven")

@@ -127,17 +127,21 @@ std::string text_of(const LayerGroupCost& cost) {
   return out;
 }
 
-// What gradient reductions hold from the last backward on, where that is much.
-std::string staged_line(const StageProgram& stage, Dtype dtype, Bytes peak) {
-  Bytes staged{0};
-  for (const Bucket& b : stage.buckets)
-    if (!b.split_gradient) staged += reduction_staging(b, dtype);
-  if (staged.value * 20 < peak.value) return {};
+// What gradient reductions hold from the last backward on, where that is much of some stage.
+std::string staged_line(const CompiledPlan& plan, const DetailedCost& cost) {
+  Bytes most{0};
+  for (std::size_t s = 0; s < cost.stages.size(); ++s) {
+    Bytes staged{0};
+    for (const Bucket& b : plan.stages[s]->buckets)
+      if (!b.split_gradient) staged += reduction_staging(b, plan.context.dtype);
+    if (staged.value * 20 >= cost.stages[s].memory.peak.value) most = std::max(most, staged);
+  }
+  if (most.value == 0) return {};
   return fmt::format(
-      "  staged gradients: {} of communication are what reductions receive from other ranks beside the gradients, from "
-      "the last backward to the update, under ZeRO 0 and 1; ZeRO 2 and 3 hold one layer's at a time "
+      "staged gradients: up to {} of a stage's communication are what reductions receive from other ranks beside the "
+      "gradients, from the last backward to the update, under ZeRO 0 and 1; ZeRO 2 and 3 hold one layer's at a time "
       "(search.fix={{zero: {{stage: {{above: 1}}}}}})\n",
-      staged);
+      most);
 }
 
 std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost, const std::vector<StageRun>& runs) {
@@ -154,9 +158,8 @@ std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost, cons
     out += fmt::format("  update: {}\n", update_text(runs[s].update));
     out += fmt::format("  replayed peak memory {} in {}: {}\n", stage.memory.peak, stage.memory.where,
                        fmt::join(parts, ", "));
-    out += staged_line(*plan.stages[s], plan.context.dtype, stage.memory.peak);
   }
-  return out;
+  return out + staged_line(plan, cost);
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ class FrontSearch {
       if (most_points_ > 1) find_lowest();
       while (const std::optional<Bytes> budget = next()) ask(*budget);
     }
-    front_.is_cut = !front_.below && front_.points.size() == most_points_ && front_.points.back().needs > from_;
+    front_.is_cut = !front_.points.empty() && room_below() > Bytes{0};
     for (std::size_t i = 1; i < front_.points.size(); ++i) front_.is_cut = front_.is_cut || is_open(i);
     return std::move(front_);
   }
@@ -91,7 +91,7 @@ class FrontSearch {
  private:
   static constexpr double kGain = 1.01;        // neighbors that differ by less are found last
   static constexpr std::int64_t kNear = 64;    // so are those whose budgets are nearer than that part of them
-  static constexpr int kMostSolvesOfAPoint = 2;
+  static constexpr int kMostSolvesOfAPoint = 3;
 
   // Whether something fits.
   bool ask(Bytes budget) {
@@ -100,7 +100,7 @@ class FrontSearch {
     front_.seconds += answer.seconds;
     front_.is_proven = front_.is_proven && answer.is_proven();
     if (!answer.plan) {
-      front_.below = std::move(answer);
+      front_.below = std::move(answer), front_.vain = std::max(front_.vain, budget);
       return false;
     }
     FrontPoint found = point(budget, std::move(answer));
@@ -127,13 +127,17 @@ class FrontSearch {
       }
   }
 
-  // The smallest budget in which anything fits, or the lower end.
+  // Nearly the smallest budget in which anything fits, or the lower end.
   void find_lowest() {
-    const Bytes highest = front_.points.back().needs;
+    const Bytes highest = lowest().needs;
     if (const std::optional<LeastMemory> least = least_memory(problem_, oracle_))
       if (const Bytes budget = std::max(from_, least->budget); budget < highest) ask(budget);
-    while (front_.points.back().needs > from_ && !front_.below && has_room()) ask(front_.points.back().needs - Bytes{1});
+    while (has_room() && room_below().value > lowest().needs.value / kNear) ask(lowest().needs - Bytes{1} - room_below() / 2);
   }
+
+  const FrontPoint& lowest() const { return front_.points.back(); }
+  // Budgets below the lowest point in which something may fit.
+  Bytes room_below() const { return lowest().needs - Bytes{1} - std::max(front_.vain, from_ - Bytes{1}); }
 
   bool has_room() const {
     return front_.points.size() < most_points_ &&
@@ -147,7 +151,8 @@ class FrontSearch {
   }
   Bytes width(std::size_t i) const { return front_.points[i - 1].needs - Bytes{1} - front_.points[i].asked; }
 
-  // In the middle of what is wide and where much is gained; else below the larger neighbor, which finds what is next.
+  // In the middle of what is wide and where much is gained; else below the larger neighbor, which finds what is next;
+  // at last below all.
   std::optional<Bytes> next() const {
     if (!has_room()) return std::nullopt;
     std::optional<std::size_t> best;
@@ -158,7 +163,7 @@ class FrontSearch {
       if (!is_open(i)) continue;
       if (!best || std::pair(is_wide(i), gain(i)) > std::pair(is_wide(*best), gain(*best))) best = i;
     }
-    if (!best) return std::nullopt;
+    if (!best) return room_below() > Bytes{0} ? std::optional(lowest().needs - Bytes{1}) : std::nullopt;
     const Bytes highest = front_.points[*best - 1].needs - Bytes{1};
     return is_wide(*best) ? highest - width(*best) / 2 : highest;
   }

@@ -68,7 +68,8 @@ struct FrontPoint {
 // The plans that are the best of some budget, from the largest down; each is slower and smaller than the one before.
 struct MemoryFront {
   std::vector<FrontPoint> points;
-  std::optional<Answer> below;  // under the last point, where nothing was found
+  std::optional<Answer> below;  // under the last point, where nothing was found:
+  Bytes vain{0};                // in so much
   bool is_cut = false;          // there may be more points between these, or below
   bool is_proven = true;        // every answer was
   int solved = 0;
