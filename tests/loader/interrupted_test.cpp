@@ -27,7 +27,7 @@ struct Interrupted {
 };
 
 TEST_CASE("a search that is stopped by a signal gives the best plan so far, and exit code 0") {
-  for (const std::string& signal : {"INT", "TERM"}) {
+  for (const std::string signal : {"INT", "TERM"}) {
     const Interrupted stopped;
     const Outcome outcome = stopped.search("search.by=" + signal);
     CHECK(outcome.code == 0);

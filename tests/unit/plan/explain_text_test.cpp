@@ -70,10 +70,10 @@ TEST_CASE("what reductions add to the last micro-batch and to the update is told
 }
 
 TEST_CASE("what ZeRO 0 and 1 hold of reductions until the update is named, with the way out; ZeRO 2 and 3 do not hold it") {
-  for (const std::string plain : {"{}", "{zero: {stage: 1}}"})
+  for (const char* plain : {"{}", "{zero: {stage: 1}}"})
     CHECK(has(told(plain, {}), "\nstaged gradients: up to "));
   CHECK(has(told("{}", {}), "search.fix={zero: {stage: {above: 1}}}"));
-  for (const std::string split : {"{zero: {stage: 2}}", "{zero: {stage: 3}}"})
+  for (const char* split : {"{zero: {stage: 2}}", "{zero: {stage: 3}}"})
     CHECK_FALSE(has(told(split, {}), "staged gradients"));
 }
 

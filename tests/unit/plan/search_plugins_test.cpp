@@ -147,7 +147,7 @@ TEST_CASE("a tight budget makes layers recompute or split, and a wide one does n
 }
 
 TEST_CASE("a search that is told to stop ends with the best plan that it has, or with none") {
-  const Small small(4, {.batch = 8, .devices = 4, .budget = 1_GiB});
+  const Small small(2, {.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 2}});
   for (const std::string name : {"exact", "dynamic_programming", "uniform"}) {
     CAPTURE(name);
     for (const int questions : {0, 20, 1'000'000}) {
@@ -174,7 +174,7 @@ TEST_CASE("a search that is told to stop ends with the best plan that it has, or
 }
 
 TEST_CASE("exact that is stopped has a true bound") {
-  const Small small(4, {.batch = 8, .devices = 4, .budget = 1_GiB});
+  const Small small(1, {.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 2}});
   const auto solve = [&](int questions) {
     SearchLog log;
     std::atomic<int> asked{0};

@@ -145,7 +145,8 @@ TEST_CASE("a front of few points has both ends and is spread between them; each 
   REQUIRE(few.points.size() == 4);
   CHECK(few.is_cut);
   CHECK(few.points.front().answer.score() == all.points.front().answer.score());
-  CHECK(few.points.back().answer.score() == all.points.back().answer.score());
+  const Bytes least = all.points.back().needs;  // the lower end is found up to a 64th
+  CHECK(few.points.back().needs - least <= Bytes{least.value / 32});
   const auto largest_gain = [](const std::vector<FrontPoint>& points) {
     double most = 0;
     for (std::size_t i = 1; i < points.size(); ++i)
