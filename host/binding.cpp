@@ -3,6 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
 
 #include "host/ordinary_search.h"
 #include "host/what_if_report.h"
@@ -40,6 +43,20 @@ nlohmann::json to_json(const Binding::Stage& stage) {
   return json;
 }
 
+// Whole percents that add up to 100 where the shares add up to 1: the largest rests are rounded up.
+std::array<int, 6> percents(const std::array<double, 6>& shares) {
+  std::array<int, 6> whole{};
+  std::array<std::size_t, 6> order{};
+  double sum = 0;
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    whole[i] = static_cast<int>(100 * shares[i]), order[i] = i, sum += shares[i];
+  const auto rest = [&](std::size_t i) { return 100 * shares[i] - whole[i]; };
+  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return rest(a) > rest(b); });
+  const int missing = static_cast<int>(std::lround(100 * sum)) - std::accumulate(whole.begin(), whole.end(), 0);
+  for (int k = 0; k < missing && k < static_cast<int>(order.size()); ++k) ++whole[order[static_cast<std::size_t>(k)]];
+  return whole;
+}
+
 }  // namespace
 
 Binding binding_of(const Planning& p, const Plan& plan, const StepReplay& replay) {
@@ -63,12 +80,13 @@ void print(const Binding& binding) {
   for (const Binding::Stage& stage : binding.full)
     fmt::print("  {}: {}\n", stage.memory > stage.budget ? "does not fit" : "memory", in_words(stage));
   if (binding.full.empty()) fmt::print("  memory does not bind: {}\n", in_words(binding.fullest));
+  const auto share = percents({binding.computing, binding.communicating, binding.reducing, binding.optimizing,
+                               binding.gathering, binding.waiting});
   fmt::print(
-      "  time: the slowest stage is {}; of the replayed step it computes {:.0f} %, waits for communication {:.0f} %, "
-      "reduces gradients with nothing to hide it {:.0f} %, updates {:.0f} %, gathers updated parameters {:.0f} %; "
-      "{:.0f} % is waiting for other stages and the gradient norm\n",
-      binding.slowest, 100 * binding.computing, 100 * binding.communicating, 100 * binding.reducing,
-      100 * binding.optimizing, 100 * binding.gathering, 100 * binding.waiting);
+      "  time: the slowest stage is {}; of the replayed step it computes {} %, waits for communication {} %, "
+      "reduces gradients with nothing to hide it {} %, updates {} %, gathers updated parameters {} %; "
+      "{} % is waiting for other stages and the gradient norm\n",
+      binding.slowest, share[0], share[1], share[2], share[3], share[4], share[5]);
 }
 
 nlohmann::json to_json(const Binding& binding) {

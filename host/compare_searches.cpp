@@ -4,13 +4,28 @@
 
 #include <algorithm>
 
+#include "host/interruption.h"
 #include "host/table.h"
 
 namespace trellis::host {
 namespace {
 
-std::string gap_of(const nlohmann::json& json) {
-  return json["gap"].is_null() ? "-" : fmt::format("{:.2f} %", 100 * json["gap"].get<double>());
+// The highest that any of them has proven: they solve one problem.
+std::optional<double> bound_of(const std::vector<Compared>& all) {
+  std::optional<double> bound;
+  for (const Compared& one : all)
+    if (one.found.log.lower_bound && (!bound || *one.found.log.lower_bound > *bound)) bound = one.found.log.lower_bound;
+  return bound;
+}
+
+std::optional<double> gap_of(const Compared& one, std::optional<double> bound) {
+  if (!one.found.plan || !bound || *bound <= 0) return std::nullopt;
+  return std::max(0.0, one.found.reached / *bound - 1);  // but for rounding
+}
+
+std::string gap_text(std::optional<double> gap) {
+  if (!gap) return "-";
+  return *gap > 0 && *gap < 5e-5 ? fmt::format("{:.1g} %", 100 * *gap) : fmt::format("{:.2f} %", 100 * *gap);
 }
 
 }  // namespace
@@ -26,6 +41,11 @@ std::vector<Compared> compare_searches(const Planning& p, const std::vector<std:
   std::vector<Compared> all;
   for (const std::string& name : names) {
     Compared one{.search = name, .found = {}, .refused = {}};
+    if (Interruption::came() && !all.empty()) {
+      one.refused = "not begun: stopped";
+      all.push_back(std::move(one));
+      continue;
+    }
     try {
       one.found = run_search(p, name);
     } catch (const Error& error) {
@@ -44,10 +64,12 @@ Found best_of(const std::vector<Compared>& all) {
   return *best;
 }
 
-void print(const Planning& p, const std::vector<Compared>& all) {
+void print(const std::vector<Compared>& all) {
   std::vector<std::vector<std::string>> rows = {
       {"search", "step", "batch", "samples/s", "memory", "gap", "seconds", "status"}};
-  for (const auto& [search, found, refused] : all) {
+  const std::optional<double> bound = bound_of(all);
+  for (const Compared& one : all) {
+    const auto& [search, found, refused] = one;
     if (!refused.empty()) {
       rows.push_back({search, "-", "-", "-", "-", "-", "-", refused});
     } else if (!found.plan) {
@@ -55,17 +77,19 @@ void print(const Planning& p, const std::vector<Compared>& all) {
     } else {
       rows.push_back({search, format(found.cost.step), fmt::format("{}", found.plan->batch),
                       fmt::format("{:.4g}", found.cost.samples_per_second),
-                      format(*std::ranges::max_element(found.cost.memory)), gap_of(to_json(p, found, {})),
+                      format(*std::ranges::max_element(found.cost.memory)), gap_text(gap_of(one, bound)),
                       fmt::format("{:.2f}", found.seconds), found.log.status});
     }
   }
   print_table(rows);
 }
 
-nlohmann::json to_json(const Planning& p, const Compared& one) {
+nlohmann::json to_json(const Planning& p, const std::vector<Compared>& all, const Compared& one) {
   nlohmann::json json = to_json(p, one.found, {});
   for (const char* of_the_whole : {"plan", "budget_bytes", "estimated", "objective"}) json.erase(of_the_whole);
   json["search"] = one.search;
+  const std::optional<double> gap = gap_of(one, bound_of(all));
+  json["gap"] = gap ? nlohmann::json(*gap) : nlohmann::json();
   if (!one.refused.empty()) json["status"] = "refused: " + one.refused;
   return json;
 }

@@ -18,7 +18,8 @@ struct Compared {
 std::vector<Compared> compare_searches(const Planning&, const std::vector<std::string>& names);
 // The one with the best score, of equals the first; without a plan where none has found one.
 Found best_of(const std::vector<Compared>&);
-void print(const Planning&, const std::vector<Compared>&);
-nlohmann::json to_json(const Planning&, const Compared&);
+// The gap of each is by the highest bound that any of them has proven.
+void print(const std::vector<Compared>&);
+nlohmann::json to_json(const Planning&, const std::vector<Compared>& all, const Compared&);
 
 }  // namespace trellis::host

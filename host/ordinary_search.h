@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "host/planning.h"
@@ -24,6 +25,8 @@ enum class Progress { told, silent };
 Found solve(const Planning&, const Problem&, const CostOracle&, const std::string& name, const Options&,
             Progress = Progress::told);
 Oracle oracle_of(const Planning&);
+// What a plan's prediction needed and no profile had a time for.
+std::set<std::string> estimates_of(const Planning&, const Plan&);
 // The budgets of a run, and nothing else.
 Problem budgets_of(const Planning&);
 // The options that are this search's own: those of the section, if the section names it.

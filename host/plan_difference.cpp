@@ -38,6 +38,12 @@ PlanDifference difference(const Plan& from, const Plan& to) {
     if (a != b) result.global.emplace_back(what, FromTo{std::move(a), std::move(b)});
   };
   const auto number = [](auto n) { return fmt::format("{}", n); };
+  const auto model = [](const Plan& plan) {
+    const auto known = plan.made_by.find("model");
+    return known == plan.made_by.end() ? std::string() : known->second;
+  };
+  result.other_model = !model(from).empty() && !model(to).empty() && model(from) != model(to);
+  if (result.other_model) compare("model", model(from), model(to));
   compare("layers of the model", number(from.layers.size()), number(to.layers.size()));
   compare("devices", number(from.devices), number(to.devices));
   compare("batch", number(from.batch), number(to.batch));

@@ -20,12 +20,13 @@ struct LayersDiffer {
 };
 
 struct PlanDifference {
+  bool other_model = false;  // both plans say which model they were made for, and it is not the same
   std::vector<std::pair<std::string, FromTo>> global;  // batch, micro-batches, devices, stages, ...
   std::vector<LayersDiffer> layers;                    // of those that both plans have
   bool any() const { return !global.empty() || !layers.empty(); }
 };
 
-// Nothing where the plans are equal, whatever they were made by and were predicted to cost.
+// Nothing where the plans are equal and for one model, whatever they were made by and were predicted to cost.
 PlanDifference difference(const Plan& from, const Plan& to);
 
 }  // namespace trellis::host

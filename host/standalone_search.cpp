@@ -1,10 +1,12 @@
 #include "host/standalone_search.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
 
+#include "host/interruption.h"
 #include "host/search_json.h"
 #include "plan/plugin/calls.h"
 #include "trellis/plan/files.h"
@@ -62,6 +64,16 @@ void check_sections(const Options& document) {
       document.reject(key, "unknown section of a run file", suggestion_hint(key, known, "known"));
 }
 
+// A section that other searches plan by, and a reader may believe in.
+void tell_ignored(const Options& document, const std::string& name) {
+  std::vector<std::string> ignored;
+  for (const char* section : {"model", "profile", "devices"})
+    if (document.has(section)) ignored.push_back(section);
+  if (!ignored.empty())
+    log().warn("ignored: {} {}; search '{}' brings its own model and costs, all in section 'search'",
+               ignored.size() == 1 ? "section" : "sections", fmt::join(ignored, ", "), name);
+}
+
 std::string name_of_search(const Options& document) {
   const Options section = document.section("search");
   return section.find<std::string>("use").value_or("");
@@ -83,7 +95,9 @@ ExitCode run_standalone(const Context& context, const Options& document, const S
   const Options section = document.section("search").with_owner(fmt::format("search '{}'", name));
   const Catalog catalog = context.catalog(document);
   const auto algorithm = catalog.search(name, section.mark("use"), section.path("use"));
+  tell_ignored(document, name);
   SearchLog search_log;
+  search_log.stopped = Interruption::came;
   search_log.progress = [](const std::string& line) { log().info("{}", line); };
   Answers answers = plugin::call(PluginType::search, name,
                                  [&] { return standalone(*algorithm)->solve(section, search_log); });
@@ -100,6 +114,9 @@ ExitCode run_standalone(const Context& context, const Options& document, const S
     if (!args.out.empty()) write_file_atomically(plan_file(args.out, which), to_yaml(*answer.plan));
   }
   if (!args.json.empty()) write_file_atomically(args.json, to_json(answers, args.out).dump(2) + "\n");
+  if (!feasible(answers.at("")) && Interruption::came())
+    throw Error(ExitCode::infeasible, "stopped before a plan was found that fits; whether there is one is not known",
+                "give the search more time");
   if (!feasible(answers.at("")))
     throw Error(ExitCode::infeasible, fmt::format("no plan fits, says search '{}'", name),
                 "allow more memory, more devices or a smaller batch");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "host/interruption.h"
 #include "host/table.h"
 
 namespace trellis::host {
@@ -23,15 +24,39 @@ void add(SweepResult& result, SweepRow row) {
   result.rows.push_back(std::move(row));
 }
 
+// Before a further value; said once.
+bool is_stopped(SweepResult& result) {
+  if (!Interruption::came()) return false;
+  result.remarks.push_back("stopped: further values were not asked for");
+  return true;
+}
+
+// A front ends where an answer has no plan.
+Solver until_stopped(Solver solver) {
+  return [solver = std::move(solver)](const Problem& problem) {
+    if (!Interruption::came()) return solver(problem);
+    Answer none;
+    none.log.status = "nothing found";
+    return none;
+  };
+}
+
+double largest_gain(const std::vector<SweepRow>& rows) {
+  double most = 0;
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    most = std::max(most, rows[i - 1].found.score().seconds_per_sample() / rows[i].found.score().seconds_per_sample() - 1);
+  return most;
+}
+
 SweepResult front(const Planning& p, const SweepRequest& request) {
   const Problem problem = p.problem();
   const Oracle oracle = oracle_of(p);
   const auto net = [&](std::int64_t whole) { return scaled(Bytes{whole}, 1 - p.margin()); };
   const Bytes from = net(request.sweep.values.front()), to = net(request.sweep.values.back());
-  MemoryFront front = memory_front(problem, oracle, solver_of(p, oracle, name_of_search(p), kSecondsASolve), from, to,
-                                   request.most_points);
+  const Solver solver = until_stopped(solver_of(p, oracle, name_of_search(p), kSecondsASolve));
+  MemoryFront front = memory_front(problem, oracle, solver, from, to, request.most_points);
   SweepResult result{
-      .of = Sweep::Of::memory, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
+      .of = Sweep::Of::memory, .is_front = true, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
   std::ranges::reverse(front.points);
   for (FrontPoint& point : front.points) {
     SweepRow row = row_of(p, whole_budget(p, point.asked).value, std::move(point.answer));
@@ -40,15 +65,20 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
   }
   if (front.is_cut)
     result.remarks.push_back(
-        fmt::format("cut after {} points: the front goes on below {}; give a step to see all of it (memory=A..B:STEP), "
-                    "or more --points",
-                    request.most_points, *result.rows.front().from));
-  if (front.below)
+        fmt::format("{} of more points, spread over the range: from one to the next a step is at most {:.2g} % longer, and "
+                    "what lies between was left out; more --points, or a step (memory=A..B:STEP), show more",
+                    result.rows.size(), 100 * largest_gain(result.rows)));
+  if (Interruption::came())
+    result.remarks.push_back("stopped: other budgets were not asked for");
+  else if (front.below)
     result.remarks.push_back(result.rows.empty()
                                  ? std::string("no plan fits at the upper end")
-                                 : fmt::format("in less than {} nothing fits{}", *result.rows.front().from,
+                                 : fmt::format("in {} nothing fits{}",
+                                               front.is_cut ? format(whole_budget(p, front.vain))
+                                                            : fmt::format("less than {}", *result.rows.front().from),
                                                front.below->is_proven() ? ", proven" : ", as far as was searched"));
-  result.remarks.push_back(front.is_proven ? std::string("the front is exact: every answer is proven")
+  if (!result.rows.empty())
+    result.remarks.push_back(front.is_proven ? std::string("the front is exact: every answer is proven")
                                            : fmt::format("not all answers are proven in the {} s that each has: there may be plans between these points", kSecondsASolve));
   return result;
 }
@@ -58,8 +88,9 @@ SweepResult budgets(const Planning& p, const SweepRequest& request) {
   Problem problem = p.problem();
   const Oracle oracle = oracle_of(p);
   const Solver solver = solver_of(p, oracle, name_of_search(p), kSecondsASolve);
-  SweepResult result{.of = Sweep::Of::memory, .rows = {}, .remarks = {}};
+  SweepResult result{.of = Sweep::Of::memory, .is_front = false, .rows = {}, .remarks = {}};
   for (const std::int64_t whole : request.sweep.values) {
+    if (is_stopped(result)) break;
     problem.budget = scaled(Bytes{whole}, 1 - p.margin());
     SweepRow row = row_of(p, whole, solver(problem));
     if (row.found.plan) {
@@ -83,8 +114,9 @@ SweepResult spaces(const Planning& p, const SweepRequest& request) {
   const Oracle oracle = oracle_of(p);
   const SpaceOptions own = p.space();
   const Solver solver = solver_of(p, oracle, name_of_search(p), kSecondsASolve);
-  SweepResult result{.of = request.sweep.of, .rows = {}, .remarks = {}};
+  SweepResult result{.of = request.sweep.of, .is_front = false, .rows = {}, .remarks = {}};
   for (const std::int64_t value : request.sweep.values) {
+    if (is_stopped(result)) break;
     SpaceOptions space = own;
     space.start.reset();
     if (request.sweep.of == Sweep::Of::batch) {
@@ -100,8 +132,9 @@ SweepResult spaces(const Planning& p, const SweepRequest& request) {
 }
 
 SweepResult sequences(const Context& context, const SweepRequest& request) {
-  SweepResult result{.of = Sweep::Of::sequence, .rows = {}, .remarks = {}};
+  SweepResult result{.of = Sweep::Of::sequence, .is_front = false, .rows = {}, .remarks = {}};
   for (const std::int64_t value : request.sweep.values) {
+    if (is_stopped(result)) break;
     std::vector<std::string> overrides = request.overrides;
     overrides.push_back(fmt::format("model.sequence={}", value));
     const Planning p = Planning::load(context, request.run_file, overrides, request.devices);
@@ -152,20 +185,20 @@ SweepResult sweep(const Context& context, const Planning& p, const SweepRequest&
 
 void print(const SweepResult& result) {
   const bool of_memory = result.of == Sweep::Of::memory;
-  const bool is_front = of_memory && !result.remarks.empty();
-  std::vector<std::vector<std::string>> rows = {{is_front    ? "best from"
-                                                 : of_memory ? "budget"
-                                                             : word_of(result.of),
-                                                 "step", "samples/s", "memory", "seconds", "status", "plan"}};
+  std::vector<std::vector<std::string>> rows = {{result.is_front ? "best from"
+                                                 : of_memory     ? "budget"
+                                                                 : word_of(result.of),
+                                                 "step", "samples/s", "tokens/s", "memory", "seconds", "status", "plan"}};
   for (const SweepRow& row : result.rows) {
-    const Bytes shown{is_front ? row.from->value : row.value};
+    const Bytes shown{result.is_front ? row.from->value : row.value};
     const std::string value = of_memory ? format(shown) : fmt::format("{}", row.value);
     const std::string seconds = fmt::format("{:.2f}", row.found.seconds);
     if (row.found.plan)
       rows.push_back({value, format(row.found.cost.step), fmt::format("{:.4g}", row.found.cost.samples_per_second),
+                      row.tokens > 0 ? fmt::format("{:.0f}", row.tokens_per_second()) : "-",
                       format(row.found.memory()), seconds, row.found.log.status, row.words});
     else
-      rows.push_back({value, "-", "-", "-", seconds, row.found.is_proven() ? row.found.log.status : "nothing found",
+      rows.push_back({value, "-", "-", "-", "-", seconds, row.found.is_proven() ? row.found.log.status : "nothing found",
                       "no plan fits"});
   }
   print_table(rows);
@@ -179,6 +212,7 @@ nlohmann::json to_json(const Planning& p, const SweepResult& result) {
     nlohmann::json json = to_json(p, row.found, {});
     for (const char* of_the_whole : {"plan", "budget_bytes", "estimated", "objective"}) json.erase(of_the_whole);
     const bool of_memory = result.of == Sweep::Of::memory;
+    if (result.of == Sweep::Of::sequence) json.erase("flops_per_device"), json.erase("mfu");  // of another model
     json[of_memory ? "budget_bytes" : word_of(result.of)] = row.value;
     if (row.from) json["best_from_bytes"] = row.from->value;
     json["tokens_per_second"] =

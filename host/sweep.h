@@ -22,6 +22,7 @@ struct SweepRow {
 
 struct SweepResult {
   Sweep::Of of = Sweep::Of::memory;
+  bool is_front = false;  // of memory: every row has `from`
   std::vector<SweepRow> rows;
   std::vector<std::string> remarks;  // a sentence each
   double seconds = 0;                // of all solves

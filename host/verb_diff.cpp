@@ -35,8 +35,12 @@ std::string by_how_much(double from, double to) {
   return from > 0 ? fmt::format(" ({:+.1f} %)", 100 * (to / from - 1)) : std::string();
 }
 
-// What the plans say they will cost: told also where it is all that differs.
-void print_predictions(const Plan& from, const Plan& to) {
+// What the plans say they will cost: told also where it is all that differs. Of different models that says nothing.
+void print_predictions(const Plan& from, const Plan& to, bool other_model) {
+  if (other_model) {
+    fmt::print("the plans are for different models: what they predict is not compared\n");
+    return;
+  }
   if (!from.predicted || !to.predicted) {
     if (from.predicted || to.predicted)
       fmt::print("predicted: only the {} plan says what it will cost\n", from.predicted ? "first" : "second");
@@ -67,6 +71,7 @@ nlohmann::json to_json(const std::optional<Predicted>& predicted) {
 
 nlohmann::json to_json(const PlanDifference& difference, const Plan& from, const Plan& to) {
   nlohmann::json json = {{"equal", !difference.any()},
+                         {"other_model", difference.other_model},
                          {"global", nlohmann::json::object()},
                          {"layers", nlohmann::json::array()},
                          {"predicted", {{"from", to_json(from.predicted)}, {"to", to_json(to.predicted)}}}};
@@ -89,7 +94,7 @@ ExitCode diff(const Context& context, const DiffArgs& args) {
   const Plan from = read(args.from), to = read(args.to);
   const PlanDifference difference = host::difference(from, to);
   print(difference);
-  print_predictions(from, to);
+  print_predictions(from, to, difference.other_model);
   if (!args.json.empty()) write_file_atomically(args.json, to_json(difference, from, to).dump(2) + "\n");
   return difference.any() ? ExitCode::failure : ExitCode::success;  // as diff(1): 1 is "they differ"
 }

@@ -5,10 +5,12 @@
 
 #include "host/replayed.h"
 #include "host/search_json.h"
+#include "host/utilization.h"
 #include "host/what_if_report.h"
 #include "plan/plan/open_plan.h"
 #include "plan/run/compile_file.h"
 #include "trellis/plan/files.h"
+#include "trellis/plan/logging.h"
 
 namespace trellis::host {
 namespace {
@@ -51,6 +53,31 @@ nlohmann::json to_json(const DetailedCost& cost, const StepReplay& replay, const
   return json;
 }
 
+nlohmann::json to_json(const std::vector<LayerGroupCost>& groups, const ModelSpec& model, const Plan& plan) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const LayerGroupCost& g : groups) {
+    const auto first = static_cast<std::size_t>(g.first);
+    nlohmann::json entry = {{"layers", format(Range{g.first, g.last})},
+                            {"type", model.layers[first]->type},
+                            {"strategy", to_string(plan.layers[first])},
+                            {"stage", g.stage},
+                            {"forward_seconds", to_seconds(g.forward)},
+                            {"backward_seconds", to_seconds(g.backward)},
+                            {"last_backward_longer_seconds", to_seconds(g.surplus)},
+                            {"states_bytes", g.states.value},
+                            {"communication", nlohmann::json::array()}};
+    for (const LayerTraffic& t : g.traffic)
+      entry["communication"].push_back({{"what", t.what},
+                                        {"because", t.because},
+                                        {"ranks", t.ranks},
+                                        {"count", t.count},
+                                        {"bytes", t.bytes.value},
+                                        {"seconds", to_seconds(t.time)}});
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
 // A plan does not say what its model is. In a run's folder the run file lies beside it.
 std::filesystem::path run_file_of(const ExplainArgs& args) {
   if (!args.run_file.empty()) return args.run_file;
@@ -66,6 +93,10 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const Options file = open_plan(args.plan);
   Planning p = Planning::load(context, run_file_of(args), args.overrides, devices_of_plan(args.plan));
   const Plan plan = read_plan(file, p.dimensions, static_cast<int>(p.model.layers.size()));
+  if (p.run.train.batch && *p.run.train.batch != plan.batch)
+    log().warn("the plan's batch is {}, and so are all figures; train.batch is {}", plan.batch, *p.run.train.batch);
+  if (const auto model = plan.made_by.find("model"); model != plan.made_by.end() && model->second != fingerprint(p.model))
+    log().warn("the plan was made for another model than the run file's");
   const CompiledPlan compiled = compile_file(plan, p.model, p.dimensions, *p.ops, p.run.train.dtype, args.plan);
   const Prediction predicted =
       predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
@@ -75,10 +106,14 @@ ExitCode explain_plan(const Context& context, const ExplainArgs& args) {
   const DetailedCost cost = price_plan(compiled, schedule, *p.prices);
   const StepReplay replay = replay_step(compiled, schedule, *p.prices);
   fmt::print("predicted: {}; this is what searches compare\n", step_text(predicted));
+  const Utilization utilization = utilization_of(p, predicted.cost.samples_per_second);
+  fmt::print("  {}\n", to_string(utilization));
   fmt::print("replayed: {}\n", beside_prediction(cost.step, predicted.cost.step));
   const Binding binding = binding_of(p, plan, replay);
   if (!args.layer) print(binding);
   nlohmann::json json = to_json(cost, replay, predicted, plan);
+  json["groups"] = to_json(layer_group_costs(compiled, p.model, schedule, *p.prices), p.model, plan);
+  add_utilization(json, utilization);
   json["binding"] = to_json(binding);
   if (args.what_if) json["what_if"] = what_if_of(p, plan);
   if (!args.json.empty()) write_file_atomically(args.json, json.dump(2) + "\n");

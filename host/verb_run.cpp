@@ -3,11 +3,15 @@
 #include <sys/wait.h>
 
 #include <filesystem>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "data/samples/run_data.h"
 #include "host/child.h"
+#include "host/interruption.h"
 #include "host/planning.h"
 #include "plan/weights/export.h"
 #include "plan/weights/import.h"
@@ -31,10 +35,23 @@ ExitCode verb(const Context& context, const RunArgs& args, int devices, const st
   words.insert(words.end(), {"--nproc", std::to_string(devices)});
   words.insert(words.end(), more.begin(), more.end());
   fmt::print("== trellis {}\n", name);
-  const int status = run_child(words);
+  const int status = run_child(words, Interruption::pass_on_to);
+  Interruption::pass_on_to(0);
   if (WIFSIGNALED(status))
     throw Error(ExitCode::rank_failed, fmt::format("trellis {} was ended by signal {}", name, WTERMSIG(status)));
   return static_cast<ExitCode>(WEXITSTATUS(status));
+}
+
+// The search has ended with the best plan that it had: whoever stopped it did not ask for a training. Ends this
+// process by the same signal, as whoever waits for it expects.
+[[noreturn]] void end_stopped(const RunArgs& args, const std::filesystem::path& plan, bool has_plan) {
+  if (has_plan)
+    fmt::print("stopped: {} has the best plan so far; trellis train {} --plan {} trains by it\n", plan.string(),
+               args.run_file.string(), plan.string());
+  std::fflush(nullptr);
+  signal(Interruption::signal(), SIG_DFL);
+  raise(Interruption::signal());
+  std::abort();  // not reached
 }
 
 ExitCode run(const Context& context, const RunArgs& args) {
@@ -62,7 +79,12 @@ ExitCode run(const Context& context, const RunArgs& args) {
     // A search may have chosen the batch; training would refuse another one than the run file's.
     if (name == "train" && planning.run.train.batch)
       more.push_back(fmt::format("train.batch={}", Options::from_file(plan).section("global").required<std::int64_t>("batch")));
-    if (const ExitCode code = verb(context, args, planning.devices, name, more); code != ExitCode::success) return code;
+    std::optional<Interruption> interruption;  // profile and train end at once, as they do by themselves
+    if (name == "search") interruption.emplace();
+    const ExitCode code = verb(context, args, planning.devices, name, more);
+    if (interruption && Interruption::came()) end_stopped(args, plan, code == ExitCode::success);
+    interruption.reset();
+    if (code != ExitCode::success) return code;
     all[name] = nlohmann::json::parse(read_file(result(name)));
   }
   if (!args.json.empty()) write_file_atomically(args.json, all.dump(2) + "\n");

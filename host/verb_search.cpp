@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "host/compare_searches.h"
+#include "host/interruption.h"
 #include "host/ordinary_search.h"
 #include "host/replayed.h"
 #include "host/standalone_search.h"
@@ -55,22 +56,28 @@ ExitCode search_ordinarily(const Context& context, const SearchArgs& args) {
   const Found found = args.compare.empty() ? run_search(p, name_of_search(p)) : best_of(compared);
   const auto replayed = found.plan ? replayed_step(p, *found.plan) : std::nullopt;
   if (found.plan) print(p, found, replayed);
-  if (!compared.empty()) print(p, compared);
+  if (!compared.empty()) print(compared);
   const std::filesystem::path plan = found.plan ? args.out : std::filesystem::path();
   if (!plan.empty()) write_file_atomically(plan, to_yaml(*found.plan));
-  const auto missing = found.plan ? std::nullopt : std::optional(infeasible(p, found));
+  const bool is_stopped = Interruption::came() && !found.is_proven();
+  const auto missing = found.plan || is_stopped ? std::nullopt : std::optional(infeasible(p, found));
   if (!args.json.empty()) {
     nlohmann::json json = to_json(p, found, plan);
+    if (found.plan) json["estimated"] = estimates_of(p, *found.plan);
     json["replayed_s"] = replayed ? nlohmann::json(to_seconds(*replayed)) : nlohmann::json();
     if (missing) json["infeasible"] = to_json(p, *missing);
-    for (const Compared& one : compared) json["compare"].push_back(to_json(p, one));
+    for (const Compared& one : compared) json["compare"].push_back(to_json(p, compared, one));
     write_file_atomically(args.json, json.dump(2) + "\n");
   }
+  if (!found.plan && is_stopped)
+    throw Error(ExitCode::infeasible, "stopped before a plan was found that fits; whether there is one is not known",
+                "give the search more time, or more memory (search.budget)");
   if (!found.plan) throw to_error(p, *missing);
   return ExitCode::success;
 }
 
 ExitCode search(const Context& context, const SearchArgs& args) {
+  const Interruption interruption;
   try_writing(args.out), try_writing(args.json);
   if (!args.sweep.empty()) {
     parse_sweep(args.sweep);
@@ -96,7 +103,9 @@ ExitCode search(const Context& context, const SearchArgs& args) {
 void add_search_verb(CLI::App& app, Context& context) {
   auto args = std::make_shared<SearchArgs>();
   CLI::App* verb = app.add_subcommand("search", "Find the plan with the shortest step that fits in memory. search.fix and search.forbid pin what is known: "
-                                         "search.forbid=[ckpt], 'search.fix={0-3: {tp: {degree: 2}}}' (docs/formats.md).");
+                                         "search.forbid=[ckpt], 'search.fix={0-3: {tp: {degree: 2}}}' (docs/formats.md). "
+                                         "Ctrl-C ends the search with the best plan so far, a second one at once; "
+                                         "'search.limit={seconds: 30}' after that time.");
   verb->add_option("run", args->run_file, "The run file")->required()->type_name("RUN.yaml");
   verb->add_option("overrides", args->overrides, "Options that override the run file's")->type_name("key.path=value");
   verb->add_option("--nproc", args->devices, "Devices to plan for. Default: devices.count, else the cores, 4 at most")
@@ -112,9 +121,10 @@ void add_search_verb(CLI::App& app, Context& context) {
   verb->add_option("--sweep", args->sweep,
                    "Search under several values of memory, gpus, batch or sequence and print an answer for each: "
                    "memory=16GiB..80GiB (the whole front: every plan that is the best of some budget), "
-                   "memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256 (doubling). Default search: exact")
+                   "memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256 (doubling). Default search: exact, with 2 s "
+                   "for a value unless search.limit says otherwise")
       ->type_name("WHAT=VALUES");
-  verb->add_option("--points", args->points, "Of a front of --sweep memory=A..B: at most so many plans. Default: 32")
+  verb->add_option("--points", args->points, "Of a front of --sweep memory=A..B: at most so many plans, spread over the range. Default: 32")
       ->check(at_least_one())
       ->type_name("N");
   verb->add_option("--json", args->json, "Also write plan, costs and what was explored to FILE")->type_name("FILE");

@@ -59,6 +59,7 @@ class Report {
     if (!found_.outside.empty()) fmt::print("  the plan is not in the space of the search: {}\n", found_.outside);
     print_best();
     print_table(rows());
+    print_twins();
     print_price();
   }
 
@@ -74,6 +75,12 @@ class Report {
       entry["type"] = g.group.type->type;
       entry["strategy"] = to_string(g.group.strategy);
       json["groups"].push_back(std::move(entry));
+    }
+    json["dimensions"] = nlohmann::json::array();
+    for (const DimensionRunnerUp& d : found_.dimensions) {
+      nlohmann::json entry = answer(d.answer);
+      entry["dimension"] = d.dimension;
+      json["dimensions"].push_back(std::move(entry));
     }
     json["other_choice"] = answer(found_.other_choice);
     json["other_mix"] = answer(found_.other_mix);
@@ -146,17 +153,33 @@ class Report {
     return {what, format(other.cost.step), difference(other), other.log.status, in_words(*other.plan, p_.model)};
   }
 
+  // As fast with something else in these layers: of interest by its memory at the most.
+  bool is_twin(const GroupRunnerUp& g) const {
+    return g.answer.plan && g.answer.score() == score(plan_, found_.cost);
+  }
+
   std::vector<std::vector<std::string>> rows() const {
     std::vector<std::vector<std::string>> rows = {{"  runner-up", "step", "difference", "status", "plan"}};
+    for (const DimensionRunnerUp& d : found_.dimensions)
+      rows.push_back(row(fmt::format("  without {} in any layer", d.dimension), d.answer));
     for (const GroupRunnerUp& g : found_.groups)
-      rows.push_back(row(
-          fmt::format("  layers {}: {} without '{}'", g.group.range(), g.group.type->type, to_string(g.group.strategy)),
-          g.answer));
+      if (!is_twin(g)) rows.push_back(row(fmt::format("  {}", layers_in_words(g.group)), g.answer));
     rows.push_back(row("  another global choice", found_.other_choice));
     rows.push_back(row("  another mix of strategies", found_.other_mix));
-    if (const Answer* next = overall()) rows.push_back(row("  overall", *next));
     return rows;
   }
+
+  static std::string layers_in_words(const StrategyGroup& group) {
+    return fmt::format("layers {}: {} without '{}'", group.range(), group.type->type, to_string(group.strategy));
+  }
+
+  void print_twins() const {
+    for (const GroupRunnerUp& g : found_.groups)
+      if (is_twin(g))
+        fmt::print("  {}: another strategy there is as fast, in {}\n", layers_in_words(g.group),
+                   digits_apart(g.answer.memory(), largest()));
+  }
+  Bytes largest() const { return *std::ranges::max_element(found_.cost.memory); }
 
   void print_price() const {
     if (!found_.price && found_.best.plan)

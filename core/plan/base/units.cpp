@@ -142,6 +142,14 @@ std::string exact_text(std::int64_t value, const std::array<std::pair<std::strin
   return fmt::format("{}{}", value, units.back().first);
 }
 
+// value / size, a power of ten, with all digits: 1234567 / 1000 is "1234.567".
+std::string decimal_text(std::int64_t value, std::int64_t size) {
+  std::string text = fmt::format("{}", value / size);
+  if (value % size == 0) return text;
+  const std::string digits = fmt::format("{}", size + value % size).substr(1);
+  return text + "." + digits.substr(0, digits.find_last_not_of('0') + 1);
+}
+
 }  // namespace
 
 std::string format(Bytes bytes) {
@@ -185,6 +193,10 @@ std::string exact(Picoseconds time) {
   using Pair = std::pair<std::string_view, std::int64_t>;
   static constexpr std::array<Pair, 5> kUnits = {Pair{"s", 1'000'000'000'000}, Pair{"ms", 1'000'000'000},
                                                  Pair{"us", 1'000'000}, Pair{"ns", 1'000}, Pair{"ps", 1}};
+  // Decimals that a double still has exactly.
+  if (time.value > 0 && time.value < std::int64_t{1} << 50)
+    for (const auto& [name, size] : kUnits)
+      if (time.value >= size) return decimal_text(time.value, size) + std::string(name);
   return exact_text(time.value, kUnits);
 }
 

@@ -15,15 +15,18 @@ namespace {
 
 struct Group {
   int first, last;
+  int shown() const { return first == 0 && last > 0 ? first + 1 : first; }
   std::string range() const { return first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last); }
 };
 
+enum class Borders { kept, ignored };  // of stages
+
 // Runs of layers that are equal in model, strategy and stage.
-std::vector<Group> groups(const Plan& plan, const ModelSpec& model) {
+std::vector<Group> groups(const Plan& plan, const ModelSpec& model, Borders borders = Borders::kept) {
   std::vector<Group> result;
   for (int i = 0; i < static_cast<int>(plan.layers.size()); ++i) {
     const auto at = static_cast<std::size_t>(i);
-    const bool border = std::ranges::any_of(plan.stages, [i](const StageRange& s) { return s.first == i; });
+    const bool border = borders == Borders::kept && std::ranges::any_of(plan.stages, [i](const StageRange& s) { return s.first == i; });
     if (!border && !result.empty() && plan.layers[at] == plan.layers[at - 1] &&
         model.layers[at] == model.layers[at - 1])
       result.back().last = i;
@@ -38,45 +41,28 @@ int stage_of(const Plan& plan, int layer) {
   return s;
 }
 
-// One line of communication: what is sent alike, in one micro-batch of one layer.
-struct Traffic {
-  std::string what, because;
-  int ranks = 1, count = 0;
-  Bytes bytes{0};
-  Picoseconds time{0};
-};
-
 // The layers of a group; communication is that of the one that is shown.
 class GroupStory {
  public:
   GroupStory(const CompiledPlan& plan, const Group& group, int shown, const Prices& prices, const StageRun& run)
       : plan_(plan), prices_(prices) {
-    const int s = stage_of(plan.plan, shown);
-    stage_ = plan.stages[static_cast<std::size_t>(s)].get();
-    at_.first_device = s * plan.plan.line().size();
-    const int first = plan.plan.stages[static_cast<std::size_t>(s)].first;
-    local_ = shown - first;
+    cost_.first = group.first, cost_.last = group.last, cost_.stage = stage_of(plan.plan, shown);
+    const auto s = static_cast<std::size_t>(cost_.stage);
+    stage_ = plan.stages[s].get();
+    at_.first_device = cost_.stage * plan.plan.line().size();
+    const int first = plan.plan.stages[s].first, local = shown - first;
     for (int layer = group.first; layer <= group.last; ++layer)
       times_.push_back(run.layers[static_cast<std::size_t>(layer - first)]);
+    cost_.forward = mean(&LayerTimes::forward), cost_.backward = mean(&LayerTimes::backward);
+    cost_.surplus = mean(&LayerTimes::surplus), cost_.is_alike = are_alike();
     for (const Instructions* list : {&stage_->forward, &stage_->backward})
       for (const Instruction& i : *list)
-        if (i.layer == local_) note(i);
+        if (i.layer == local) note(i);
     for (const Bucket& b : stage_->buckets)
-      if (b.layer == local_) states_ += bucket_memory(b, plan.context.dtype).total();
+      if (b.layer == local) cost_.states += bucket_memory(b, plan.context.dtype).total();
   }
 
-  std::string text() const {
-    const Picoseconds surplus = mean(&LayerTimes::surplus);
-    std::string out = fmt::format("  a micro-batch: forward {}, backward {}{}; states {}\n", mean(&LayerTimes::forward),
-                                  mean(&LayerTimes::backward), are_alike() ? "" : " a layer on average", states_);
-    if (surplus > Picoseconds{0})
-      out += fmt::format("  the last one: backward {} longer, beside gradient reductions\n", surplus);
-    for (const Traffic& t : traffic_)
-      out +=
-          fmt::format("    {:>2} x {:<22} {:>10}  {:>10}   {}\n", t.count, fmt::format("{} among {}", t.what, t.ranks),
-                      format(t.bytes), format(t.time), t.because.empty() ? "" : "because " + t.because);
-    return out;
-  }
+  const LayerGroupCost& cost() const { return cost_; }
 
  private:
   // So that layers times this is what they add to their stage.
@@ -92,7 +78,7 @@ class GroupStory {
   }
 
   void note(const Instruction& i) {
-    Traffic t;
+    LayerTraffic t;
     if (i.kind == InstructionKind::start) {
       t = {.what = std::string(name_of(i.move.kind)),
            .because = i.because,
@@ -113,10 +99,11 @@ class GroupStory {
       return;
     }
     t.time = prices_.price(*stage_, i, plan_.context, at_).transfer;
-    auto same = std::ranges::find_if(
-        traffic_, [&](const Traffic& o) { return o.what == t.what && o.because == t.because && o.ranks == t.ranks; });
-    if (same == traffic_.end())
-      same = traffic_.insert(traffic_.end(), t), same->bytes = Bytes{0}, same->time = Picoseconds{0};
+    std::vector<LayerTraffic>& all = cost_.traffic;
+    auto same = std::ranges::find_if(all, [&](const LayerTraffic& o) {
+      return o.what == t.what && o.because == t.because && o.ranks == t.ranks;
+    });
+    if (same == all.end()) same = all.insert(all.end(), t), same->bytes = Bytes{0}, same->time = Picoseconds{0};
     ++same->count, same->bytes += t.bytes, same->time += t.time;
   }
 
@@ -124,11 +111,38 @@ class GroupStory {
   const Prices& prices_;
   const StageProgram* stage_ = nullptr;
   Location at_;
-  int local_ = 0;
   std::vector<LayerTimes> times_;
-  Bytes states_{0};
-  std::vector<Traffic> traffic_;
+  LayerGroupCost cost_;
 };
+
+std::string text_of(const LayerGroupCost& cost) {
+  std::string out = fmt::format("  a micro-batch: forward {}, backward {}{}; states {}\n", cost.forward, cost.backward,
+                                cost.is_alike ? "" : " a layer on average", cost.states);
+  if (cost.surplus > Picoseconds{0})
+    out += fmt::format("  the last one: backward {} longer, beside gradient reductions\n", cost.surplus);
+  for (const LayerTraffic& t : cost.traffic)
+    out += fmt::format("    {:>2} x {:<22} {:>10}  {:>10}{}   {}\n", t.count,
+                       fmt::format("{} among {}", t.what, t.ranks), format(t.bytes), format(t.time),
+                       t.count > 1 ? " in all" : "", t.because.empty() ? "" : "because " + t.because);
+  return out;
+}
+
+// What gradient reductions hold from the last backward on, where that is much of some stage.
+std::string staged_line(const CompiledPlan& plan, const DetailedCost& cost) {
+  Bytes most{0};
+  for (std::size_t s = 0; s < cost.stages.size(); ++s) {
+    Bytes staged{0};
+    for (const Bucket& b : plan.stages[s]->buckets)
+      if (!b.split_gradient) staged += reduction_staging(b, plan.context.dtype);
+    if (staged.value * 20 >= cost.stages[s].memory.peak.value) most = std::max(most, staged);
+  }
+  if (most.value == 0) return {};
+  return fmt::format(
+      "staged gradients: up to {} of a stage's communication are what reductions receive from other ranks beside the "
+      "gradients, from the last backward to the update, under ZeRO 0 and 1; ZeRO 2 and 3 hold one layer's at a time "
+      "(search.fix={{zero: {{stage: {{above: 1}}}}}})\n",
+      most);
+}
 
 std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost, const std::vector<StageRun>& runs) {
   std::string out;
@@ -145,18 +159,29 @@ std::string stage_lines(const CompiledPlan& plan, const DetailedCost& cost, cons
     out += fmt::format("  replayed peak memory {} in {}: {}\n", stage.memory.peak, stage.memory.where,
                        fmt::join(parts, ", "));
   }
-  return out;
+  return out + staged_line(plan, cost);
 }
 
 }  // namespace
 
 std::string plan_table(const Plan& plan, const ModelSpec& model) {
   std::string out = fmt::format("  {:<9} {:<12} {}\n", "layers", "type", "strategy");
-  for (const Group& g : groups(plan, model)) {
+  for (const Group& g : groups(plan, model, Borders::ignored)) {
     const auto first = static_cast<std::size_t>(g.first);
     out += fmt::format("  {:<9} {:<12} {}\n", g.range(), model.layers[first]->type, to_string(plan.layers[first]));
   }
   return out;
+}
+
+std::vector<LayerGroupCost> layer_group_costs(const CompiledPlan& compiled, const ModelSpec& model,
+                                              const PipelineSchedule& schedule, const Prices& prices) {
+  const std::vector<StageRun> runs = replay_step(compiled, schedule, prices).stages;
+  std::vector<LayerGroupCost> costs;
+  for (const Group& g : groups(compiled.plan, model)) {
+    const StageRun& run = runs[static_cast<std::size_t>(stage_of(compiled.plan, g.first))];
+    costs.push_back(GroupStory(compiled, g, g.shown(), prices, run).cost());
+  }
+  return costs;
 }
 
 std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const PipelineSchedule& schedule,
@@ -176,11 +201,12 @@ std::string explain(const CompiledPlan& compiled, const ModelSpec& model, const 
   }
   for (const Group& g : groups(plan, model)) {
     if (options.layer && (*options.layer < g.first || *options.layer > g.last)) continue;
-    const int shown = options.layer.value_or(g.first == 0 && g.last > 0 ? g.first + 1 : g.first);
+    const int shown = options.layer.value_or(g.shown());
     const auto at = static_cast<std::size_t>(shown);
     out += fmt::format("\nlayers {}  {}  {}\n", g.range(), model.layers[at]->type, to_string(plan.layers[at]));
     const Group told = options.layer ? Group{shown, shown} : g;
-    out += GroupStory(compiled, told, shown, prices, runs[static_cast<std::size_t>(stage_of(plan, shown))]).text();
+    const StageRun& run = runs[static_cast<std::size_t>(stage_of(plan, shown))];
+    out += text_of(GroupStory(compiled, told, shown, prices, run).cost());
     if (options.program) out += program_text(compiled, shown, prices);
   }
   const auto estimated = prices.estimated().size();

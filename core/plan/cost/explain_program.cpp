@@ -60,7 +60,7 @@ class Listing {
     std::string text =
         fmt::format("  {:>5}  {:<22} {:<12} {:<34}", number(out), what(i), i.op >= 0 ? op(i).name : "", values);
     if (const Picoseconds time = price.compute + price.transfer; time.value > 0)
-      text += fmt::format(" {:>9}", format(time));
+      text += fmt::format(" {:>9}{}", format(time), i.kind == InstructionKind::wait ? "  copies" : "");
     if (i.kind == InstructionKind::start) text += fmt::format("  {}", format(i.move.bytes));
     if (i.last_only) text += "  last micro-batch";
     if (!i.because.empty()) text += fmt::format("   because {}", i.because);
@@ -85,7 +85,7 @@ std::string program_text(const CompiledPlan& compiled, int layer, const Prices& 
   const Listing listing(stage, local, compiled.context, prices,
                         {.first_device = static_cast<int>(s) * stage.line.size()});
   const std::string title =
-      fmt::format("layer {} {}   {}   micro-batch {}", layer, stage.specs[static_cast<std::size_t>(local)]->type,
+      fmt::format("layer {} {}   {}   micro-batch of {}", layer, stage.specs[static_cast<std::size_t>(local)]->type,
                   to_string(compiled.plan.layers[static_cast<std::size_t>(layer)]), compiled.context.micro_batch);
   std::string text = fmt::format("{}   forward\n{}{}   backward\n{}", title, listing.list(stage.forward), title,
                                  listing.list(stage.backward));

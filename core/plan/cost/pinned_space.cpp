@@ -133,11 +133,53 @@ class Diagnosis {
     return fmt::format("{} can have: {}", in_words(*failure.layer), fmt::join(parts, "; "));
   }
 
+  // Which two settings of these pins no layer can have together, and why: "'tp 8' and 'ulysses 2' exclude each other:
+  // ..."; empty where no two alone are to blame.
+  std::string exclusion(const Failure& failure, const std::vector<AnyPin>& pins) const {
+    if (!failure.layer) return {};
+    std::vector<const SettingTest*> tests;
+    for (const auto& [pin, is_fix] : pins)
+      for (const SettingTest& test : pin->settings)
+        if (is_fix && pin->covers(*failure.layer)) tests.push_back(&test);
+    for (std::size_t a = 0; a < tests.size(); ++a)
+      for (std::size_t b = a + 1; b < tests.size(); ++b)
+        if (const std::string text = exclusion(*failure.layer, *tests[a], *tests[b]); !text.empty()) return text;
+    return {};
+  }
+
   std::string in_words(int layer) const {
     return fmt::format("layer {} ({})", layer, model_.layers[static_cast<std::size_t>(layer)]->type);
   }
 
  private:
+  // What a test accepts of its dimension.
+  std::vector<Setting> accepted(const LayerSpec& layer, const SettingTest& test, const GlobalChoice& choice) const {
+    std::vector<Setting> all = {Setting{.dimension = test.dimension, .values = {}}};  // off
+    for (const auto& dimension : dimensions_)
+      if (dimension->traits().name == test.dimension)
+        for (Setting& s : dimension->settings(layer, {.line = {choice.atoms}, .devices_in_node = devices_in_node_}))
+          all.push_back(std::move(s));
+    std::erase_if(all, [&](const Setting& s) { return !test.accepts({{test.dimension, s}}); });
+    return all;
+  }
+
+  // Empty where some setting of one goes with some of the other, or one has none that is possible.
+  std::string exclusion(int layer, const SettingTest& a, const SettingTest& b) const {
+    const LayerSpec& spec = *model_.layers[static_cast<std::size_t>(layer)];
+    if (a.dimension == b.dimension) return {};
+    std::string first;
+    for (const GlobalChoice& c : choices_)
+      for (const Setting& one : accepted(spec, a, c)) {
+        for (const Setting& other : accepted(spec, b, c)) {
+          const Placed both = place({{a.dimension, one}, {b.dimension, other}}, spec, {c.atoms}, dimensions_);
+          if (both.placement) return {};
+          if (first.empty())
+            first = fmt::format("'{}' and '{}' exclude each other: {}", one.label(), other.label(), both.reason);
+        }
+      }
+    return first;
+  }
+
   const ModelSpec& model_;
   const Dimensions& dimensions_;
   int devices_in_node_;
@@ -152,6 +194,11 @@ void report_contradiction(const ModelSpec& model, const Dimensions& dimensions, 
   std::vector<AnyPin> all;
   for (const Pin& pin : pins.fix) all.push_back({&pin, true});
   for (const Pin& pin : pins.forbid) all.push_back({&pin, false});
+  // The two that exclude each other are more than what each could have by itself.
+  const auto hint = [&](const Diagnosis::Failure& failure, const std::vector<AnyPin>& pins) {
+    const std::string exclusion = diagnosis.exclusion(failure, pins);
+    return exclusion.empty() ? diagnosis.offered(failure, pins) : exclusion;
+  };
   const auto left = [&](const Diagnosis::Failure& failure) {
     return failure.layer ? fmt::format("{} has no candidate left", diagnosis.in_words(*failure.layer))
                          : std::string("no number of stages or schedule is left");
@@ -159,18 +206,18 @@ void report_contradiction(const ModelSpec& model, const Dimensions& dimensions, 
   for (const AnyPin& one : all)
     if (const auto failure = diagnosis.failure({one}))
       throw Error(ExitCode::bad_input, fmt::format("{}: {}", one.pin->path, left(*failure)),
-                  diagnosis.offered(*failure, {one}), one.pin->mark);
+                  hint(*failure, {one}), one.pin->mark);
   for (std::size_t a = 0; a < all.size(); ++a)
     for (std::size_t b = a + 1; b < all.size(); ++b)
       if (const auto failure = diagnosis.failure({all[a], all[b]}))
         throw Error(ExitCode::bad_input,
                     fmt::format("{} contradicts {}: {}", all[a].pin->path, all[b].pin->place(), left(*failure)),
-                    diagnosis.offered(*failure, {all[a], all[b]}), all[a].pin->mark);
+                    hint(*failure, {all[a], all[b]}), all[a].pin->mark);
   std::vector<std::string> places;
   for (const AnyPin& any : all) places.push_back(any.pin->place());
   const auto failure = diagnosis.failure(all).value_or(Diagnosis::Failure{});
   throw Error(ExitCode::bad_input, fmt::format("{} cannot be met together: {}", fmt::join(places, ", "), left(failure)),
-              diagnosis.offered(failure, all), all.front().pin->mark);
+              hint(failure, all), all.front().pin->mark);
 }
 
 }  // namespace trellis

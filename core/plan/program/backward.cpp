@@ -96,7 +96,7 @@ class Backward {
     const int producer = producer_[static_cast<std::size_t>(v)];
     const std::string taker = producer < 0 ? "the layer before" : d_.spec.ops[static_cast<std::size_t>(producer)].name;
     if (slot(from).layout.partial != want.partial) return fmt::format("the gradient of {} is a partial sum, and {} takes it whole", value_of(v).name, taker);
-    return fmt::format("{} stands otherwise in {}", value_of(v).name, taker);
+    return fmt::format("its gradient goes back laid out as {} made it", taker);
   }
 
   SlotId add(ValueId v, SlotId a, SlotId b) {

@@ -131,7 +131,7 @@ class Buckets {
       for (Instruction& i : *list)
         if (adds_gradient(i, b)) i.uses.push_back(mine.open);
     Instruction start{.kind = InstructionKind::reduce_start, .bucket = b, .last_only = !mine.split_gradient,
-                      .because = "the gradient is Partial over the devices that hold other samples or positions"};
+                      .because = "each device has the gradient of its own samples or positions only"};
     if (mine.split_gradient) start.in = {mine.open};
     list->insert(list->begin() + last + 1, start);
     if (!mine.split_gradient) return;

@@ -93,11 +93,14 @@ class Forward {
     const auto& dims = value_of(slot.value).dims;
     if (slot.layout.partial != want.partial)
       return fmt::format("{} left a partial sum, and {} takes it whole", slot.name, consumer.name);
-    for (std::size_t i = 0; i < dims.size(); ++i)
-      if (slot.layout.split[i] != want.split[i])
-        return fmt::format("{} needs {} split {} ways in region {}, not {}", consumer.name,
-                           d_.spec.dims[static_cast<std::size_t>(dims[i])].name, d_.line().degree(want.split[i]), consumer.region,
-                           d_.line().degree(slot.layout.split[i]));
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+      if (slot.layout.split[i] == want.split[i]) continue;
+      const std::string& dim = d_.spec.dims[static_cast<std::size_t>(dims[i])].name;
+      const int has = d_.line().degree(slot.layout.split[i]), takes = d_.line().degree(want.split[i]);
+      if (takes == 1) return fmt::format("{} needs all of {}, which is cut {} ways", consumer.name, dim, has);
+      if (has == takes) return fmt::format("{} takes {} cut over other devices", consumer.name, dim);
+      return fmt::format("{} takes {} cut {} ways{}", consumer.name, dim, takes, has == 1 ? "" : fmt::format(", not {}", has));
+    }
     return {};
   }
 

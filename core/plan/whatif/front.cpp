@@ -64,38 +64,124 @@ Answer at_budget(Problem problem, const Solver& solver, Bytes budget, std::optio
   return solver(problem);
 }
 
+// Asks at both ends, and then wherever neighbors differ the most: what few points there are is spread over the range.
+class FrontSearch {
+ public:
+  FrontSearch(Problem problem, const CostOracle& oracle, const Solver& solver, Bytes from, std::size_t most_points)
+      : problem_(std::move(problem)),
+        oracle_(oracle),
+        solver_(solver),
+        from_(std::max(from, Bytes{1})),
+        most_points_(most_points),
+        pool_(problem_, oracle_) {
+    problem_.budgets.clear();
+    if (problem_.start) pool_.add(*problem_.start, oracle.step(*problem_.start));
+  }
+
+  MemoryFront run(Bytes to) {
+    if (ask(to)) {
+      if (most_points_ > 1) find_lowest();
+      while (const std::optional<Bytes> budget = next()) ask(*budget);
+    }
+    front_.is_cut = !front_.points.empty() && room_below() > Bytes{0};
+    for (std::size_t i = 1; i < front_.points.size(); ++i) front_.is_cut = front_.is_cut || is_open(i);
+    return std::move(front_);
+  }
+
+ private:
+  static constexpr double kGain = 1.01;        // neighbors that differ by less are found last
+  static constexpr std::int64_t kNear = 64;    // so are those whose budgets are nearer than that part of them
+  static constexpr int kMostSolvesOfAPoint = 3;
+
+  // Whether something fits.
+  bool ask(Bytes budget) {
+    Answer answer = at_budget(problem_, solver_, budget, pool_.best(budget));
+    ++front_.solved;
+    front_.seconds += answer.seconds;
+    front_.is_proven = front_.is_proven && answer.is_proven();
+    if (!answer.plan) {
+      front_.below = std::move(answer), front_.vain = std::max(front_.vain, budget);
+      return false;
+    }
+    FrontPoint found = point(budget, std::move(answer));
+    pool_.add(*found.answer.plan, found.answer.cost);
+    pool_.add_neighbors(*found.answer.plan, found.needs - Bytes{1});
+    insert(std::move(found));
+    return true;
+  }
+
+  // One as fast with less memory takes the place of another; an unproven one may even have been slower.
+  void insert(FrontPoint found) {
+    std::vector<FrontPoint>& points = front_.points;
+    points.push_back(std::move(found));
+    std::ranges::stable_sort(points, [](const FrontPoint& a, const FrontPoint& b) {
+      return a.needs != b.needs ? a.needs > b.needs : a.answer.score() > b.answer.score();
+    });
+    for (std::size_t i = 1; i < points.size();)
+      if (points[i].answer.score() <= points[i - 1].answer.score()) {
+        points[i].asked = std::max(points[i].asked, points[i - 1].asked);
+        points.erase(points.begin() + static_cast<std::ptrdiff_t>(--i));
+        i = std::max<std::size_t>(i, 1);
+      } else {
+        ++i;
+      }
+  }
+
+  // Nearly the smallest budget in which anything fits, or the lower end.
+  void find_lowest() {
+    const Bytes highest = lowest().needs;
+    if (const std::optional<LeastMemory> least = least_memory(problem_, oracle_))
+      if (const Bytes budget = std::max(from_, least->budget); budget < highest) ask(budget);
+    while (has_room() && room_below().value > lowest().needs.value / kNear) ask(lowest().needs - Bytes{1} - room_below() / 2);
+  }
+
+  const FrontPoint& lowest() const { return front_.points.back(); }
+  // Budgets below the lowest point in which something may fit.
+  Bytes room_below() const { return lowest().needs - Bytes{1} - std::max(front_.vain, from_ - Bytes{1}); }
+
+  bool has_room() const {
+    return front_.points.size() < most_points_ &&
+           front_.solved < kMostSolvesOfAPoint * static_cast<int>(std::min<std::size_t>(most_points_, 1 << 20));
+  }
+  // Whether other plans may be the best of budgets between that point and the one before it.
+  bool is_open(std::size_t i) const { return front_.points[i].asked < front_.points[i - 1].needs - Bytes{1}; }
+  double gain(std::size_t i) const {
+    return front_.points[i].answer.score().seconds_per_sample() /
+           front_.points[i - 1].answer.score().seconds_per_sample();
+  }
+  Bytes width(std::size_t i) const { return front_.points[i - 1].needs - Bytes{1} - front_.points[i].asked; }
+
+  // In the middle of what is wide and where much is gained; else below the larger neighbor, which finds what is next;
+  // at last below all.
+  std::optional<Bytes> next() const {
+    if (!has_room()) return std::nullopt;
+    std::optional<std::size_t> best;
+    const auto is_wide = [&](std::size_t i) {
+      return gain(i) >= kGain && width(i).value > front_.points[i - 1].needs.value / kNear;
+    };
+    for (std::size_t i = 1; i < front_.points.size(); ++i) {
+      if (!is_open(i)) continue;
+      if (!best || std::pair(is_wide(i), gain(i)) > std::pair(is_wide(*best), gain(*best))) best = i;
+    }
+    if (!best) return room_below() > Bytes{0} ? std::optional(lowest().needs - Bytes{1}) : std::nullopt;
+    const Bytes highest = front_.points[*best - 1].needs - Bytes{1};
+    return is_wide(*best) ? highest - width(*best) / 2 : highest;
+  }
+
+  Problem problem_;
+  const CostOracle& oracle_;
+  const Solver& solver_;
+  const Bytes from_;
+  const std::size_t most_points_;
+  Pool pool_;
+  MemoryFront front_;
+};
+
 }  // namespace
 
 MemoryFront memory_front(Problem problem, const CostOracle& oracle, const Solver& solver, Bytes from, Bytes to,
                          int most_points) {
-  MemoryFront front;
-  problem.budgets.clear();
-  Pool pool(problem, oracle);
-  if (problem.start) pool.add(*problem.start, oracle.step(*problem.start));
-  for (Bytes budget = to; budget >= from && budget.value > 0;) {
-    Answer answer = at_budget(problem, solver, budget, pool.best(budget));
-    ++front.solved;
-    front.seconds += answer.seconds;
-    front.is_proven = front.is_proven && answer.is_proven();
-    if (!answer.plan) {
-      front.below = std::move(answer);
-      break;
-    }
-    FrontPoint found = point(budget, std::move(answer));
-    // One as fast with less memory takes the place of the point before; an unproven one may even have been slower.
-    while (!front.points.empty() && found.answer.score() <= front.points.back().answer.score()) {
-      found.asked = front.points.back().asked;
-      front.points.pop_back();
-    }
-    if (static_cast<int>(front.points.size()) == most_points) {
-      front.is_cut = true;
-      break;
-    }
-    budget = found.needs - Bytes{1};
-    pool.add_neighbors(*found.answer.plan, budget);
-    front.points.push_back(std::move(found));
-  }
-  return front;
+  return FrontSearch(std::move(problem), oracle, solver, from, static_cast<std::size_t>(most_points)).run(to);
 }
 
 double MemoryPrice::slope(const FrontPoint& smaller, const FrontPoint& larger) {

@@ -3,8 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <set>
 
 #include "plan/whatif/placed_plan.h"
@@ -64,48 +66,74 @@ std::optional<PlacedPlan> placed(const Problem& problem, const Plan& plan) {
 
 namespace {
 
-// Candidates but for one strategy in some layers. Layers that had the same candidates still share theirs.
+// Some layers' candidates but for those that are left out. Layers that had the same candidates still share theirs.
 class Reduced {
  public:
-  Reduced(const Problem& problem, std::vector<int> layers, Strategy strategy)
-      : problem_(problem), layers_(std::move(layers)), strategy_(std::move(strategy)) {}
+  using Keeps = std::function<bool(int layer, const GlobalChoice&, const Candidate&)>;
+  Reduced(const Problem& problem, std::vector<int> layers, Keeps keeps)
+      : problem_(problem), layers_(std::move(layers)), keeps_(std::move(keeps)) {}
 
   const std::vector<Candidate>& candidates(int layer, const GlobalChoice& choice) {
     const std::vector<Candidate>& all = problem_.candidates(layer, choice);
     if (std::ranges::count(layers_, layer) == 0) return all;
     const std::lock_guard lock(mutex_);
     const auto [entry, fresh] = known_.try_emplace(&all);
-    if (!fresh) return entry->second;
-    // Other names may mean the same placement, so that it is placements that are left out.
-    const Placed forbidden = place(strategy_, *problem_.model->layers[static_cast<std::size_t>(layer)],
-                                   DeviceLine{choice.atoms}, *problem_.dimensions);
-    std::ranges::copy_if(all, std::back_inserter(entry->second),
-                         [&](const Candidate& c) { return c.placement != forbidden.placement; });
+    if (fresh)
+      std::ranges::copy_if(all, std::back_inserter(entry->second),
+                           [&](const Candidate& c) { return keeps_(layer, choice, c); });
     return entry->second;
   }
 
  private:
   const Problem problem_;
   const std::vector<int> layers_;
-  const Strategy strategy_;
+  const Keeps keeps_;
   std::mutex mutex_;
   std::map<const std::vector<Candidate>*, std::vector<Candidate>> known_;
 };
 
-}  // namespace
-
-Problem without_strategy(const Problem& problem, const CostOracle& oracle, const std::vector<int>& layers,
-                         const Strategy& strategy) {
-  const auto reduced = std::make_shared<Reduced>(problem, layers, strategy);
+Problem reduced(const Problem& problem, const CostOracle& oracle, const std::vector<int>& layers,
+                Reduced::Keeps keeps) {
+  const auto some = std::make_shared<Reduced>(problem, layers, std::move(keeps));
   Problem result = problem;
-  result.candidates = [reduced](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
-    return reduced->candidates(layer, choice);
+  result.candidates = [some](int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
+    return some->candidates(layer, choice);
   };
   std::erase_if(result.choices, [&](const GlobalChoice& choice) {
     return std::ranges::any_of(layers, [&](int layer) { return result.candidates(layer, choice).empty(); });
   });
   if (result.start && !objection(result, *result.start, oracle.step(*result.start)).empty()) result.start.reset();
   return result;
+}
+
+}  // namespace
+
+Problem without_strategy(const Problem& problem, const CostOracle& oracle, const std::vector<int>& layers,
+                         const Strategy& strategy) {
+  // Other names may mean the same placement, so that it is placements that are left out.
+  return reduced(problem, oracle, layers,
+                 [strategy, model = problem.model, dimensions = problem.dimensions](
+                     int layer, const GlobalChoice& choice, const Candidate& c) {
+                   const Placed forbidden = place(strategy, *model->layers[static_cast<std::size_t>(layer)],
+                                                  DeviceLine{choice.atoms}, *dimensions);
+                   return c.placement != forbidden.placement;
+                 });
+}
+
+Problem without_dimension(const Problem& problem, const CostOracle& oracle, std::string_view dimension) {
+  if (dimension == "pp") {
+    Problem result = problem;
+    std::erase_if(result.choices, [](const GlobalChoice& choice) { return choice.stages > 1; });
+    if (result.start && result.start->stages.size() > 1) result.start.reset();
+    return result;
+  }
+  std::vector<int> layers(problem.model->layers.size());
+  std::iota(layers.begin(), layers.end(), 0);
+  return reduced(problem, oracle, layers,
+                 [name = std::string(dimension)](int, const GlobalChoice&, const Candidate& c) {
+                   const auto setting = c.strategy.find(name);
+                   return setting == c.strategy.end() || !setting->second.on();
+                 });
 }
 
 std::vector<std::pair<Plan, PlanCost>> one_layer_changes(const Problem& problem, const CostOracle& oracle,

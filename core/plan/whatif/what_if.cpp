@@ -32,6 +32,7 @@ class Asking {
     if (result_.outside.empty()) same.start = plan_;
     result_.best = solver_(same);
     for (const StrategyGroup& group : strategy_groups(plan_, *problem_.model)) result_.groups.push_back(without(group));
+    for (const std::string& dimension : dimensions_of_plan()) result_.dimensions.push_back(without(dimension));
     result_.other_choice = with_other_choice();
     result_.other_mix = with_other_mix();
     put_together();
@@ -52,6 +53,24 @@ class Asking {
     Problem other = without_strategy(problem_, oracle_, layers_of(group), group.strategy);
     if (const std::optional<Plan> replaced = replace(other, group)) other.start = replaced;
     return {group, solver_(other)};
+  }
+
+  std::vector<std::string> dimensions_of_plan() const {
+    std::vector<std::string> names;
+    if (plan_.stages.size() > 1) names.push_back("pp");
+    for (const Strategy& strategy : plan_.layers)
+      for (const auto& [name, setting] : strategy)
+        if (setting.on() && std::ranges::count(names, name) == 0) names.push_back(name);
+    return names;
+  }
+
+  DimensionRunnerUp without(const std::string& dimension) {
+    Problem other = without_dimension(problem_, oracle_, dimension);
+    other.start.reset();
+    consider(other, result_.best);
+    for (const GroupRunnerUp& group : result_.groups) consider(other, group.answer);
+    for (const DimensionRunnerUp& known : result_.dimensions) consider(other, known.answer);
+    return {dimension, solver_(other)};
   }
 
   // The plan with one other strategy in all layers of the group, the best one.
@@ -189,6 +208,7 @@ class Asking {
       best.plan = answer.plan, best.cost = answer.cost, is_other = true;
     };
     for (const GroupRunnerUp& group : result_.groups) take(group.answer);
+    for (const DimensionRunnerUp& without : result_.dimensions) take(without.answer);
     take(result_.other_choice);
     take(result_.other_mix);
     const bool raised = raise_bound(best);

@@ -172,6 +172,7 @@ class Solver {
     std::vector<std::pair<Score, const GlobalChoice*>> order;
     std::map<const GlobalChoice*, ChoiceCosts> all_costs;
     for (const GlobalChoice& choice : problem_.choices) {
+      if (log_.stopped()) break;
       const ChoiceCosts& costs = all_costs.try_emplace(&choice, problem_, oracle_, choice).first->second;
       Picoseconds work{0};
       for (int i = 0; i < layers_; ++i) work += costs.cheapest(i);
@@ -181,6 +182,7 @@ class Solver {
     for (const auto& [bound, chosen] : order) {
       const GlobalChoice& choice = *chosen;
       const ChoiceCosts& costs = all_costs.at(chosen);
+      if (log_.stopped()) break;
       ++log_.counts["choices"];
       if (best_ && bound >= best_score_) {
         ++log_.counts["choices skipped by their bound"];
@@ -224,7 +226,7 @@ class Solver {
     // Sums of single layers are off by what only a whole plan shows; how far, the plan of least memory tells first.
     std::vector<Bytes> budgets(stages.size());
     Plan before;
-    for (int round = 0; round <= settings_.rounds; ++round) {
+    for (int round = 0; round <= settings_.rounds && !log_.stopped(); ++round) {
       std::vector<StageSolution> solutions;
       for (std::size_t s = 0; s < stages.size(); ++s) {
         auto solution = round == 0 ? dynamic_programming::least_memory(stages[s])
@@ -298,6 +300,7 @@ class Solver {
     }
     if (best_) runner_up_ = described_, second_ = best_score_;
     best_ = plan, best_score_ = mine, described_ = describe(plan, cost);
+    log_.known({.step = cost.step, .memory = *std::ranges::max_element(cost.memory), .gap = {}});
     log_.progress(described_);
     return true;
   }

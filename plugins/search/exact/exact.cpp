@@ -63,10 +63,11 @@ class Exact {
       if (few.empty()) break;
       if (few.front()->round == Round::price) price(few);
       else bound(few);
+      tell(open);
     }
     std::erase_if(open, [&](Open& o) { return closed(o); });
     std::ranges::stable_sort(open, promising);
-    for (Open& o : open) search(o);
+    for (Open& o : open) search(o), tell(open);
     std::erase_if(open, [&](Open& o) { return closed(o); });
     for (const Open& o : open) least_open_ = std::min(least_open_, per_sample(o));
     certify();
@@ -115,8 +116,8 @@ class Exact {
   }
 
   bool out_of_time() const {
-    return settings_.seconds &&
-           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > *settings_.seconds;
+    return log_.stopped() || (settings_.seconds &&
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > *settings_.seconds);
   }
 
   void begin_with_start() {
@@ -192,9 +193,9 @@ class Exact {
   void bound(std::span<Open* const> few) {
     for (Open* o : few) {
       o->round = Round::labels;
-      if (!o->task && !hopeless(*o) && !best_) make_task(*o), count_task(*o), note(*o, known(*o->choice).step);
+      if (!o->task && !hopeless(*o) && !best_ && !log_.stopped()) make_task(*o), count_task(*o), note(*o, known(*o->choice).step);
     }
-    if (out_of_time() && best_) return;
+    if (out_of_time() && (best_ || log_.stopped())) return;
     std::vector<Picoseconds> known;
     for (const Open* o : few) known.push_back(this->known(*o->choice).step);
     const std::vector<std::size_t> left = those(few, [&](const Open& o) { return o.task && !hopeless(o); });
@@ -267,6 +268,15 @@ class Exact {
     for (const auto& bound : o.relaxed.bounds) add(bound->path());
     if (o.relaxed.best) add(*o.relaxed.best);
     return options;
+  }
+
+  // The gap by the bounds of all that is open.
+  void tell(const std::vector<Open>& open) const {
+    if (!best_) return log_.known({});
+    const double reached = static_cast<double>(score_.step.value) / static_cast<double>(score_.batch);
+    double bound = reached;
+    for (const Open& o : open) bound = std::min(bound, per_sample(o));
+    log_.known({.step = score_.step, .memory = largest_, .gap = bound > 0 ? std::optional(reached / bound - 1) : std::nullopt});
   }
 
   void certify() {

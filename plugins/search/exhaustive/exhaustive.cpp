@@ -62,7 +62,8 @@ class Exhaustive final : public SearchAlgorithm {
     if (plans > static_cast<double>(limit))
       throw Error(
           ExitCode::unsupported,
-          fmt::format("exhaustive search: the problem has {:.0f} plans, more than the limit of {}", plans, limit),
+          fmt::format("exhaustive search: the problem has {} plans, more than the limit of {}",
+                      plans < 1e9 ? fmt::format("{:.0f}", plans) : fmt::format("about {:.0e}", plans), limit),
           "use dynamic_programming, fewer layers or choices, or raise search.limit");
     std::optional<Plan> best;
     Score best_score;
@@ -72,12 +73,14 @@ class Exhaustive final : public SearchAlgorithm {
       for (const auto& cut : all_cuts(static_cast<int>(plan.layers.size()), choice.stages)) {
         plan.stages = cut;
         for_each_combination(problem, choice, plan, [&] {
+          if (log.stopped()) return;
           const std::optional<PlanCost> cost = step_if_possible(oracle, plan);
           if (!cost) return;
           ++log.counts["plans priced"];
           if (!problem.fits(choice, cost->memory)) return void(++log.counts["plans over budget"]);
           if (best && score(plan, *cost) >= best_score) return;
           best = plan, best_score = score(plan, *cost);
+          log.known({.step = cost->step, .memory = *std::ranges::max_element(cost->memory), .gap = {}});
         });
       }
     }

@@ -33,12 +33,14 @@ struct SearchOutcome {
   // Of the exact search: no solution takes less of a second per sample. Nothing where the space was not searched so.
   std::optional<double> bound;
   bool proven = false;
+  bool stopped = false;  // before its end
 };
+using Stopped = std::function<bool()>;  // whether to end now
 
 // The reference's own search: its loops, its rounding, its dynamic programming.
-SearchOutcome search_as_reference(const CostModel&);
+SearchOutcome search_as_reference(const CostModel&, const Stopped& = [] { return false; });
 // The best by the reference's formula in the same space, memory in fractions of MB.
-SearchOutcome search_exactly(const CostModel&);
+SearchOutcome search_exactly(const CostModel&, const Stopped& = [] { return false; });
 
 // Runs work(0) ... work(count - 1), each once, on so many threads (0: those of the machine). The first Error is thrown
 // on.

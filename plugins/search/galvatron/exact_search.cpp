@@ -109,7 +109,8 @@ std::vector<Task> tasks_of(const CostModel& costs, const Space& space) {
   return tasks;
 }
 
-void solve_fine(const CostModel& costs, const Space& space, const std::vector<Task>& tasks, SearchOutcome& outcome) {
+void solve_fine(const CostModel& costs, const Space& space, const std::vector<Task>& tasks, const Stopped& stopped,
+                SearchOutcome& outcome) {
   std::vector<std::optional<Group>> groups(tasks.size());
   std::vector<std::vector<Candidate>> of_group(tasks.size());
   in_parallel(costs.settings().threads, tasks.size(), [&](std::size_t i) {
@@ -128,6 +129,10 @@ void solve_fine(const CostModel& costs, const Space& space, const std::vector<Ta
       ++outcome.explored["candidates cut by their bound"];
       continue;
     }
+    if (stopped()) {
+      outcome.stopped = true, open = std::min(open, candidate.bound);
+      break;  // they come in the order of their bounds
+    }
     const Group& group = *groups[candidate.group];
     const PipelineProblem problem = *group.problem(candidate.vocabulary);
     const PipelineSolution found = solve(problem, group.bounds(), best * group.batch(), effort);
@@ -141,6 +146,7 @@ void solve_fine(const CostModel& costs, const Space& space, const std::vector<Ta
   outcome.explored["labels"] = effort.spent;
   outcome.proven = open >= best;
   if (outcome.best) outcome.bound = std::min(1 / outcome.best->throughput(), open);
+  else if (outcome.stopped && open < kInfinite) outcome.bound = open;
 }
 
 // One strategy for everything: all are tried.
@@ -174,12 +180,12 @@ void solve_coarse(const CostModel& costs, const Space& space, const std::vector<
 
 }  // namespace
 
-SearchOutcome search_exactly(const CostModel& costs) {
+SearchOutcome search_exactly(const CostModel& costs, const Stopped& stopped) {
   const auto start = std::chrono::steady_clock::now();
   const Space space = make_space(costs.settings());
   const std::vector<Task> tasks = tasks_of(costs, space);
   SearchOutcome outcome;
-  if (costs.settings().fine_grained) solve_fine(costs, space, tasks, outcome);
+  if (costs.settings().fine_grained) solve_fine(costs, space, tasks, stopped, outcome);
   else solve_coarse(costs, space, tasks, outcome);
   outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outcome;

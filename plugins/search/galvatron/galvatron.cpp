@@ -22,7 +22,26 @@ std::string list(const std::vector<double>& values) {
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-void tell(const Solution& found, StandaloneAnswer& answer) {
+std::vector<double> without_held_back(std::vector<double> used, const Settings& s) {
+  for (double& megabytes : used) megabytes -= static_cast<double>(budget_of(s).held_back);
+  return used;
+}
+
+// What a device is said to compute of a micro-batch where samples do not divide; empty where they do. The reference
+// rounds down, so the rest is free.
+std::string rounding(const Solution& found) {
+  const std::int64_t samples = found.task.batch / found.task.micro_batches;
+  std::vector<Layout> layouts = found.layers;
+  layouts.push_back(found.vocabulary);
+  int worst = 1;
+  for (const Layout& layout : layouts)
+    if (samples % layout.dp > samples % worst) worst = layout.dp;
+  if (samples % worst == 0) return {};
+  return fmt::format("{} samples of a micro-batch among {} devices count as {}: {} of them cost nothing, and the throughput is too high by that",
+                     samples, worst, samples / worst * worst, samples % worst);
+}
+
+void tell(const Solution& found, const Settings& s, StandaloneAnswer& answer) {
   const auto& [task, vocabulary, layers, division, step, used, left] = found;
   answer.values = {{"sequence", sequence_text(layers)},
                    {"batch", std::to_string(task.batch)},
@@ -34,8 +53,10 @@ void tell(const Solution& found, StandaloneAnswer& answer) {
                    {"embed_sdp", vocabulary.type == DpType::zero3 ? "1" : "0"},
                    {"tp_sp_mode", name_of(task.mode)},
                    {"shared_buffer_degree", std::to_string(task.widest)},
-                   {"memory_mb", list(used)},
+                   {"memory_mb", list(without_held_back(used, s))},
+                   {"held_back_mb", std::to_string(budget_of(s).held_back)},
                    {"remaining_mb", list(left)}};
+  if (const std::string text = rounding(found); !text.empty()) answer.values["rounded_down"] = text;
 }
 
 StandaloneAnswer to_answer(const SearchOutcome& outcome, const Settings& s, const std::string& title) {
@@ -43,7 +64,11 @@ StandaloneAnswer to_answer(const SearchOutcome& outcome, const Settings& s, cons
   answer.explored = outcome.explored;
   answer.seconds = outcome.seconds;
   if (!outcome.best) {
-    answer.status = outcome.proven ? "infeasible, proven" : "infeasible";
+    answer.status = outcome.proven ? "infeasible, proven" : outcome.stopped ? "nothing found" : "infeasible";
+    if (outcome.stopped) {
+      answer.lines = {fmt::format("{}: stopped before a plan was found that fits", title)};
+      return answer;
+    }
     answer.lines = {fmt::format("{}: no plan fits in {} MiB a device ({:.2f} s)", title, s.budget, outcome.seconds)};
     return answer;
   }
@@ -57,11 +82,11 @@ StandaloneAnswer to_answer(const SearchOutcome& outcome, const Settings& s, cons
                         ? "optimal, proven"
                         : fmt::format("within {:.2g} %, proven", (found.step / *answer.lower_bound - 1) * 100);
   }
-  for (const double megabytes : found.used)
+  for (const double megabytes : without_held_back(found.used, s))
     answer.memory.push_back(Bytes(static_cast<std::int64_t>(std::ceil(megabytes * 1024 * 1024))));
   answer.plan = to_plan(found, s);
   answer.document = to_document(found, s);
-  tell(found, answer);
+  tell(found, s, answer);
   answer.lines = {
       fmt::format("{}: {:.6f} samples/s, {:.6f} s a step of {} samples ({}, found in {:.3f} s)", title,
                   answer.samples_per_second, found.step, found.task.batch, answer.status, outcome.seconds),
@@ -69,13 +94,19 @@ StandaloneAnswer to_answer(const SearchOutcome& outcome, const Settings& s, cons
       fmt::format("  {} stages (layers {}), {} micro-batches, vtp {}, vsp {}, embed_sdp {}", answer.values["pp"],
                   answer.values["division"], answer.values["micro_batches"], answer.values["vtp"], answer.values["vsp"],
                   answer.values["embed_sdp"]),
-      fmt::format("  memory by stage {} MB, left {} MB", answer.values["memory_mb"], answer.values["remaining_mb"])};
+      fmt::format("  memory by stage {} MB, left {} MB; {} MB of a device held back", answer.values["memory_mb"],
+                  answer.values["remaining_mb"], answer.values["held_back_mb"])};
+  if (outcome.stopped) answer.lines.push_back("  stopped before its end: the best plan so far");
+  if (const auto text = answer.values.find("rounded_down"); text != answer.values.end())
+    answer.lines.push_back("  rounded down: " + text->second);
   return answer;
 }
 
 // Equal but for rounding: then the reference's plan is an optimum, and the one to show; the answer is never below it.
 void settle_ties(SearchOutcome& exact, const SearchOutcome& reference) {
-  if (!reference.best || !exact.best) return;
+  if (!reference.best) return;
+  if (exact.stopped && !exact.best) exact.best = reference.best;
+  if (!exact.best) return;
   if (exact.best->throughput() > reference.best->throughput() * (1 + 1e-12)) return;
   exact.best = reference.best;
   if (exact.bound) exact.bound = std::min(*exact.bound, 1 / reference.best->throughput());
@@ -91,14 +122,15 @@ class Galvatron final : public SearchAlgorithm, public StandaloneSearch {
 
   std::map<std::string, StandaloneAnswer> solve(const Options& options, SearchLog& log) const override {
     const Settings settings = Settings::read(options);
+    check_space(options, settings);
     const Profiles profiles = read_profiles(settings);
     const CostModel costs(settings, profiles);
     std::map<std::string, StandaloneAnswer> answers;
-    const SearchOutcome reference = search_as_reference(costs);
+    const SearchOutcome reference = search_as_reference(costs, log.stopped);
     StandaloneAnswer& own = answers[""] = to_answer(reference, settings, "galvatron");
-    if (!settings.exact) return answers;
+    if (!settings.exact || log.stopped()) return answers;
     log.progress(fmt::format("galvatron: {:.6f} samples/s; now exactly", own.samples_per_second));
-    SearchOutcome exact = search_exactly(costs);
+    SearchOutcome exact = search_exactly(costs, log.stopped);
     settle_ties(exact, reference);
     answers["exact"] = to_answer(exact, settings, "exact on the same costs");
     if (exact.bound && reference.best) {

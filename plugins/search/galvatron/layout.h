@@ -47,6 +47,9 @@ std::vector<Task> make_tasks(const Settings&, const Space&);
 // The part of the space that a task may use.
 Space restrict(const Space&, const Task&, const Settings&);
 
+// Rejects the option by which nothing is left to try, in whatever memory; if there is one.
+void check_space(const Options&, const Settings&);
+
 // Layers of each stage. Defect of the reference: what does not divide goes to the last stage, which has the head, too.
 std::vector<int> divide_evenly(int layers, int stages);
 

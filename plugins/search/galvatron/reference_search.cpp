@@ -150,14 +150,17 @@ double step_time(const CostModel& costs, const Solution& solution) {
   return pipeline_time(computed, reduced, static_cast<double>(solution.task.micro_batches));
 }
 
-SearchOutcome search_as_reference(const CostModel& costs) {
+SearchOutcome search_as_reference(const CostModel& costs, const Stopped& stopped) {
   const auto start = std::chrono::steady_clock::now();
   const Space space = make_space(costs.settings());
   const std::vector<Task> tasks = make_tasks(costs.settings(), space);
   std::vector<std::optional<Solution>> found(tasks.size());
   in_parallel(costs.settings().threads, tasks.size(),
-              [&](std::size_t i) { found[i] = TaskSearch(costs, tasks[i], space).run(); });
+              [&](std::size_t i) {
+                if (!stopped()) found[i] = TaskSearch(costs, tasks[i], space).run();
+              });
   SearchOutcome outcome;
+  outcome.stopped = stopped();
   for (auto& solution : found) {
     if (!solution) continue;
     ++outcome.explored["searches with a plan"];

@@ -58,6 +58,7 @@ class Uniform final : public SearchAlgorithm {
     for (const GlobalChoice& choice : problem.choices) {
       const EveryLayer every_layer(problem, choice);
       for (const Strategy& strategy : strategies(problem, choice)) {
+        if (log.stopped()) return best;
         if (!every_layer.has(strategy)) continue;
         Plan plan = plan_under(choice);
         plan.stages = even_stages(layers, choice.stages);
@@ -72,6 +73,7 @@ class Uniform final : public SearchAlgorithm {
         if (best && score(plan, *cost) >= best_score) continue;
         best_score = score(plan, *cost);
         best = plan;
+        log.known({.step = cost->step, .memory = *std::ranges::max_element(cost->memory), .gap = {}});
         log.progress(fmt::format("{} with '{}', micro-batches {}", format(cost->step), to_string(strategy),
                                  choice.micro_batches));
       }

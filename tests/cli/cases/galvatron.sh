@@ -15,6 +15,17 @@ refuse 3 "no plan fits" search $llama search.memory=8GiB search.exact_on_same_co
 absent "$work/n.yaml"
 grep -q '"throughput": null' "$work/n.json" || { echo "no throughput of null"; failed=1; }
 
+# what is used and what is held back; what is rounded down; sections that are not looked at
+grep -q "memory by stage 29385 MB, left 107 MB; 7372 MB of a device held back" "$work/l.txt" || { echo "not the expected memory:"; cat "$work/l.txt"; failed=1; }
+"$trellis" search $llama search.batch=15 search.micro_batches=1 model.use=gpt profile.cluster=nowhere.yaml >"$work/15.txt" 2>"$work/15.err" || failed=1
+grep -q "rounded down: 15 samples of a micro-batch among 8 devices count as 8: 7 of them cost nothing" "$work/15.txt" ||
+  { echo "no word of what is rounded down:"; cat "$work/15.txt"; failed=1; }
+grep -q "ignored: sections model, profile; search 'galvatron' brings its own" "$work/15.err" || { echo "no word of ignored sections"; failed=1; }
+refuse 4 "search.micro_batches: a batch of 16 can be divided by none of: 3" search $llama search.micro_batches=3
+refuse 4 "numbers that divide 16: 1, 2, 4, 8, 16" search $llama search.micro_batches=3
+refuse 4 "search.disable: 8 GPUs can share the layers in no way that is left" search $llama 'search.disable=[tp,sp,pp,dp]'
+refuse 4 "search.batch: 16 in the numbers" search $llama 'search.disable=[tp,sp,dp]' search.micro_batches=1
+
 # what is wrong in the settings or in the files
 refuse 4 "search.memory: expected at least" search $llama search.memory=0
 refuse 4 "search.layers: expected one number of layers, found 2" search $llama "search.layers=[16,16]"

@@ -50,6 +50,14 @@ timeout 100 "$trellis" diff "$work/best.yaml" "$work/pinned.yaml" --json "$work/
 [ $? -eq 1 ] || { echo "plans that differ: expected exit code 1"; failed=1; }
 has "$work/out" "-> tp 2"
 has "$work/diff.json" '"equal": false'
+printf 'model: {use: gpt, hidden: 64, layers: 4, heads: 4, vocab: 256, sequence: 32}\ntrain: {batch: 24}\n' >"$work/other.yaml"
+timeout 100 "$trellis" --log error search "$work/other.yaml" --nproc 2 search.use=uniform --out "$work/other.plan.yaml" >/dev/null || failed=1
+timeout 100 "$trellis" diff "$work/best.yaml" "$work/other.plan.yaml" --json "$work/diff.json" >"$work/out"
+has "$work/out" "the plans are for different models: what they predict is not compared"
+has "$work/diff.json" '"other_model": true'
+timeout 100 "$trellis" explain "$work/other.plan.yaml" --run $quick train.batch=12 >"$work/out" 2>"$work/err"
+has "$work/err" "the plan's batch is 24, and so are all figures; train.batch is 12"
+has "$work/err" "the plan was made for another model than the run file's"
 refuse 7 "nowhere" diff "$work/best.yaml" "$work/nowhere.yaml"
 printf 'apiVersion: trellis/v1\nkind: Plan\nglobal: {batch: 1, devices: 1}\nlayers: [{layers: 0-x}]\n' >"$work/bad.yaml"
 refuse 4 "bad.yaml:4" diff "$work/best.yaml" "$work/bad.yaml"

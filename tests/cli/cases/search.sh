@@ -32,6 +32,33 @@ assert abs(share["reducing"] + share["gathering"] + share["optimizing"] - share[
 PYTHON
 refuse 4 "expected at least 1, found 0" search $quick 'search.limit={labels: 0}'
 refuse 4 "expected more than 0, found 0" search $quick 'search.limit={seconds: 0}'
+# What devices make of it; the peak only of a cluster that is described.
+python3 - "$work/zero3.json" "$work/explained.json" <<'PYTHON' || failed=1
+import json, sys
+found, told = (json.load(open(file)) for file in sys.argv[1:])
+for answer in found, told:
+    assert answer["tokens_per_second"] > 0 and answer["flops_per_device"] > 0 and answer["mfu"] is None, answer
+assert found["estimated"] and len(found["estimated"]) < 300, len(found["estimated"])
+PYTHON
+search bench/planner/32x8.yaml search.use=uniform --json "$work/mfu.json" >"$work/out" || failed=1
+grep -q "tokens/s, [0-9.]* TFLOP/s a device, [0-9.]* % of its peak (MFU)" "$work/out" || { echo "no MFU"; head -20 "$work/out"; failed=1; }
+python3 - "$work/mfu.json" <<'PYTHON' || failed=1
+import json, sys
+answer = json.load(open(sys.argv[1]))
+assert 0.1 < answer["mfu"] < 0.8 and abs(answer["flops_per_device"] / answer["mfu"] - 312e12) < 1e6, answer["mfu"]
+PYTHON
+# A bound has as many digits as tell it from the step.
+search bench/planner/32x8.yaml 'search.limit={labels: 1}' --json "$work/gap.json" >"$work/out" || failed=1
+if grep -q "^within" "$work/out"; then
+  grep -q "^within .*; this one takes " "$work/out" || { echo "a bound that cannot be told from the step"; failed=1; }
+fi
+# The bound of one search is that of all.
+search $quick --nproc 2 --compare exact,uniform --json "$work/compared.json" >"$work/out" || failed=1
+python3 - "$work/compared.json" <<'PYTHON' || failed=1
+import json, sys
+exact, uniform = json.load(open(sys.argv[1]))["compare"]
+assert exact["gap"] == 0 and abs(uniform["gap"] - (uniform["step_s"] / exact["lower_bound"] - 1)) < 1e-12, (exact["gap"], uniform["gap"])
+PYTHON
 # On one core and on all: the same plan, bound and status, under a limit of labels, too.
 for cores in 0 "0-$(($(nproc) - 1))"; do
   taskset -c "$cores" timeout 100 "$trellis" --log error search bench/planner/32x8.yaml search.limit.labels=2000 \

@@ -6,13 +6,13 @@ search() { timeout 200 "$trellis" --log error search $quick --nproc 2 search.use
 has() { grep -qF -- "$2" "$1" || { echo "$1 has no '$2':"; head -20 "$1"; failed=1; }; }
 
 search --sweep memory=20MiB..100MiB --points 6 --json "$work/front.json" --out "$work/best.yaml" >"$work/out" || failed=1
-has "$work/out" "cut after 6 points"
+has "$work/out" "6 of more points, spread over the range"
 has "$work/out" "the front is exact: every answer is proven"
 has "$work/front.json" '"best_from_bytes"'
 has "$work/front.json" '"sweep": ['
 has "$work/best.yaml" "search: exact"
 search --sweep memory=46MiB..47MiB >"$work/out" || failed=1
-grep -q "cut" "$work/out" && { echo "a short front was cut"; failed=1; }
+grep -q "of more points" "$work/out" && { echo "a short front was cut"; failed=1; }
 search --sweep memory=4MiB..44MiB:20MiB --json "$work/steps.json" >"$work/out" || failed=1
 has "$work/out" "no plan fits"
 has "$work/steps.json" '"status": "infeasible, proven"'
@@ -68,7 +68,9 @@ explain --what-if --json "$work/whatif.json" >"$work/out" || failed=1
 for text in "memory, less: +" "no plan of the space is better (optimal, proven)" "another global choice" "another mix of strategies" "ms per GiB"; do
   has "$work/out" "$text"
 done
-for text in '"what_if"' '"groups"' '"other_choice"' '"other_mix"' '"runner_up"' '"less_s_per_gib"' '"extra_s"'; do
+grep -q "^  without [a-z_]* in any layer " "$work/out" || { echo "no plan without a dimension"; failed=1; }
+grep -q "^  overall" "$work/out" && { echo "the better runner-up is told twice"; failed=1; }
+for text in '"what_if"' '"groups"' '"dimensions"' '"other_choice"' '"other_mix"' '"runner_up"' '"less_s_per_gib"' '"extra_s"'; do
   has "$work/whatif.json" "$text"
 done
 # in another budget the plan is not in the space

@@ -1,5 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "support/paths.h"
 #include "support/small_gpt.h"
 
@@ -27,7 +30,7 @@ TEST_CASE("an explanation tells time, memory and communication of each group of 
   CHECK(has(text, "4 devices, batch 8 in 1 micro-batch of 8, schedule 1f1b"));
   CHECK(has(text, "layers 1-4  block  "));
   CHECK(has(text, "2 x all_gather among 2"));
-  CHECK(has(text, "because the gradient is Partial over the devices"));
+  CHECK(has(text, "because each device has the gradient of its own samples or positions only"));
   CHECK(has(text, "schedule 1f1b: replayed "));
   CHECK(has(text, "  replayed peak memory "));
   CHECK(has(text, "  update: gradient norm "));  // ZeRO-2 reduces in every micro-batch, the last one is like the others
@@ -64,6 +67,48 @@ TEST_CASE("what reductions add to the last micro-batch and to the update is told
   CHECK_FALSE(has(text, "parameter gather"));
   CHECK(has(text, "  the last one: backward "));
   CHECK(has(text, " longer, beside gradient reductions"));
+}
+
+TEST_CASE("what ZeRO 0 and 1 hold of reductions until the update is named, with the way out; ZeRO 2 and 3 do not hold it") {
+  for (const char* plain : {"{}", "{zero: {stage: 1}}"})
+    CHECK(has(told(plain, {}), "\nstaged gradients: up to "));
+  CHECK(has(told("{}", {}), "search.fix={zero: {stage: {above: 1}}}"));
+  for (const char* split : {"{zero: {stage: 2}}", "{zero: {stage: 3}}"})
+    CHECK_FALSE(has(told(split, {}), "staged gradients"));
+}
+
+TEST_CASE("the costs of groups of layers are told as figures, too") {
+  const ModelSpec model = test::small_gpt();
+  const Plan plan = test::uniform(model, {2, 2}, test::strategy("{tp: {degree: 2}, zero: {stage: 3}}"));
+  const CompiledPlan compiled = compile(plan, model, test::dimensions(), *test::op_library(), Dtype::f32);
+  const PipelineSchedule& schedule = find_schedule(test::dimensions(), "1f1b");
+  const auto prices = test::plain_prices();
+  const std::vector<LayerGroupCost> groups = layer_group_costs(compiled, model, schedule, *prices);
+  REQUIRE(groups.size() == 3);  // embedding, blocks, head
+  CHECK(groups[1].first == 1);
+  CHECK(groups[1].last == 4);
+  const DetailedCost cost = price_plan(compiled, schedule, *prices);
+  Picoseconds forward{0};
+  for (const LayerGroupCost& g : groups) {
+    forward += g.forward * (g.last - g.first + 1);
+    CHECK(g.states > 0_B);
+    CHECK(std::ranges::any_of(g.traffic, [](const LayerTraffic& t) { return t.what == "all_gather" && t.ranks == 2; }));
+  }
+  CHECK(std::abs(forward.value - cost.stages[0].forward.value) <= 8);  // but for the rounding of means
+}
+
+TEST_CASE("the model's operations are those of one device without checkpoints, sample for sample") {
+  const ModelSpec model = test::small_gpt();
+  const Flops one = model_flops(model, 1, Dtype::f32, *test::op_library());
+  CHECK(model_flops(model, 8, Dtype::f32, *test::op_library()) == one * 8);
+  // Products of a block and sample: forward 2, backward 4 operations for each parameter and position.
+  std::int64_t products = 0;
+  for (const auto& layer : model.layers)
+    for (std::size_t p = 0; p < layer->parameters.size(); ++p)
+      if (layer->type == "block" && layer->parameters[p].dims.size() > 1 && layer->parameters[p].weight_decay)
+        products += 6 * layer->parameter_elements(static_cast<ParameterId>(p)) * model.sequence;
+  CHECK(one.value > products);
+  CHECK(one.value < 4 * products);
 }
 
 TEST_CASE("one device reduces nothing: its last micro-batch is like the others, its update is the optimizer's") {

@@ -148,6 +148,13 @@ TEST_CASE("a fix that no candidate meets names the layer and what it can have") 
         std::string::npos);
 }
 
+TEST_CASE("settings that exclude or need each other are named, and why") {
+  const std::string apart = error_of("  fix: {tp: {degree: 4}, ulysses: on}\n");
+  CHECK_MESSAGE(apart.find("'tp 4' and 'ulysses 2' exclude each other: ") != std::string::npos, apart);
+  const std::string needed = error_of("  fix: {1: {megatron_sp: on, tp: off}}\n");
+  CHECK_MESSAGE(needed.find("'megatron_sp' and 'tp off' exclude each other: ") != std::string::npos, needed);
+}
+
 TEST_CASE("pins of layers that no order of the devices serves together are told") {
   const ModelSpec twelve = test::family("gpt")->describe(
       Options::from_text("shape: gpt2\nhidden: 96\nheads: 12\nvocab: 256\nsequence: 32\nlayers: 2\n", "twelve heads"));

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "support/small_gpt.h"
 
@@ -143,4 +144,49 @@ TEST_CASE("a tight budget makes layers recompute or split, and a wide one does n
     return std::ranges::count_if(plan.layers, [](const Strategy& s) { return s.contains("ckpt"); });
   };
   CHECK(recomputing(*wide) < recomputing(*tight));
+}
+
+TEST_CASE("a search that is told to stop ends with the best plan that it has, or with none") {
+  const Small small(2, {.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 2}});
+  for (const std::string name : {"exact", "dynamic_programming", "uniform"}) {
+    CAPTURE(name);
+    for (const int questions : {0, 20, 1'000'000}) {
+      CAPTURE(questions);
+      SearchLog log;
+      std::atomic<int> asked{0};
+      log.stopped = [&] { return ++asked > questions; };
+      std::optional<Picoseconds> known;
+      log.known = [&](const SearchState& state) {
+        if (!state.step) return;
+        CHECK(state.memory > 0_B);
+        if (known) CHECK(*state.step <= *known);
+        known = state.step;
+      };
+      const auto plan = test::search(name)->solve(small.problem, small.oracle, Options::empty(), log);
+      CHECK(asked > 0);
+      if (questions == 0) CHECK_FALSE(plan);
+      if (questions == 1'000'000) CHECK(plan);
+      if (!plan) continue;
+      CHECK(objection(small.problem, *plan, small.oracle.step(*plan)).empty());
+      CHECK(known);
+    }
+  }
+}
+
+TEST_CASE("exact that is stopped has a true bound") {
+  const Small small(1, {.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 2}});
+  const auto solve = [&](int questions) {
+    SearchLog log;
+    std::atomic<int> asked{0};
+    log.stopped = [&] { return ++asked > questions; };
+    (void)test::search("exact")->solve(small.problem, small.oracle, Options::empty(), log);
+    return log;
+  };
+  const SearchLog whole = solve(1 << 30);
+  REQUIRE(whole.status == "optimal, proven");
+  for (const int questions : {5, 20, 60, 200}) {
+    const SearchLog cut = solve(questions);
+    if (cut.lower_bound) CHECK(*cut.lower_bound <= *whole.lower_bound * (1 + 1e-9));
+    else CHECK(cut.status == "nothing found");
+  }
 }

@@ -137,6 +137,30 @@ TEST_CASE("a front of few points is cut, and ends at its lower budget") {
   CHECK_FALSE(one.below);
 }
 
+TEST_CASE("a front of few points has both ends and is spread between them; each point is the best of its budgets") {
+  const Small small(1, 5);
+  const MemoryFront all = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 1000);
+  const MemoryFront few = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 4);
+  REQUIRE(all.points.size() > 5);
+  REQUIRE(few.points.size() == 4);
+  CHECK(few.is_cut);
+  CHECK(few.points.front().answer.score() == all.points.front().answer.score());
+  const Bytes least = all.points.back().needs;  // the lower end is found up to a 64th
+  CHECK(few.points.back().needs - least <= Bytes{least.value / 32});
+  const auto largest_gain = [](const std::vector<FrontPoint>& points) {
+    double most = 0;
+    for (std::size_t i = 1; i < points.size(); ++i)
+      most = std::max(most, to_seconds(points[i].answer.cost.step - points[i - 1].answer.cost.step));
+    return most;
+  };
+  const double range = to_seconds(all.points.back().answer.cost.step - all.points.front().answer.cost.step);
+  CHECK(largest_gain(few.points) < std::max(0.75 * range, 1.01 * largest_gain(all.points)));
+  for (const FrontPoint& point : few.points) {
+    CHECK(small.best(point.needs) == point.answer.score());
+    CHECK(small.best(point.asked) == point.answer.score());
+  }
+}
+
 TEST_CASE("the price of memory is the slope to plans with at least 5 % less and more of it") {
   Small small(1, 5);
   const MemoryFront front = memory_front(small.problem, small.oracle, small.solver(), 1_KiB, 1_GiB, 1000);

@@ -71,6 +71,30 @@ struct DetailedCost {
 };
 TRELLIS_API DetailedCost price_plan(const CompiledPlan&, const PipelineSchedule&, const Prices&);
 
+// What forward and backward of so many samples compute, on however many devices: each op once, nothing for checkpoints
+// or padding.
+TRELLIS_API Flops model_flops(const ModelSpec&, std::int64_t samples, Dtype, const OpLibrary&);
+
+// What is sent alike in one micro-batch of one layer.
+struct LayerTraffic {
+  std::string what, because;  // "all_gather", "attn.q needs all of seq: heads are cut by tp"
+  int ranks = 1, count = 0;
+  Bytes bytes{0};       // that a rank receives, in all
+  Picoseconds time{0};  // of all
+};
+// Layers side by side of one type, strategy and stage, as the finer replay has them.
+struct LayerGroupCost {
+  int first = 0, last = 0;  // layers
+  int stage = 0;
+  Picoseconds forward{0}, backward{0};  // of a layer and micro-batch, on average
+  Picoseconds surplus{0};               // by which the last backward is longer, beside reductions
+  bool is_alike = true;                 // all layers of the group take as long
+  Bytes states{0};                      // of a layer
+  std::vector<LayerTraffic> traffic;
+};
+TRELLIS_API std::vector<LayerGroupCost> layer_group_costs(const CompiledPlan&, const ModelSpec&, const PipelineSchedule&,
+                                                          const Prices&);
+
 // What a plan costs and why, for people: stages, then groups of equal layers with time, memory, communication and
 // because of what it is there; or, with `program`, the instruction lists.
 struct ExplainOptions {

@@ -121,11 +121,23 @@ struct SharedLayers {
 };
 TRELLIS_API std::vector<SharedLayers> shared_layers(const ModelSpec&);
 
-// What a search tells while it works and at its end.
+// What a search knows while it works.
+struct SearchState {
+  std::optional<Picoseconds> step;  // of the best plan that it has met; nothing: none yet
+  Bytes memory{0};                  // of that plan's fullest stage
+  std::optional<double> gap;        // no plan of the problem is faster by more than this share, as far as is proven
+};
+
+// What a search and whoever runs it tell one another while it works, and what it has to say at its end.
 struct SearchLog {
   std::map<std::string, std::int64_t> counts;  // "plans priced", "labels", ...
   std::map<std::string, std::string> notes;
   std::function<void(const std::string&)> progress = [](const std::string&) {};
+  // Whether the search is to end now with the best plan that it has, and what it has proven of that. Once true it stays
+  // so. To be asked between pieces of work that may take more than a moment, by any thread.
+  std::function<bool()> stopped = [] { return false; };
+  // To be called where there is a better plan or a better bound, by the thread that called solve().
+  std::function<void(const SearchState&)> known = [](const SearchState&) {};
   // What is certified of the answer: no plan of the problem is better than this.
   std::string status = "feasible";    // "optimal, proven"; "within 0.8 %, proven"
   std::optional<double> lower_bound;  // seconds a step; with several batches, seconds a sample

@@ -47,6 +47,9 @@ TRELLIS_API std::vector<StrategyGroup> strategy_groups(const Plan&, const ModelS
 TRELLIS_API Problem without_strategy(const Problem&, const CostOracle&, const std::vector<int>& layers,
                                      const Strategy&);
 
+// Without this dimension in any layer; "pp": without a pipeline. The rest as there.
+TRELLIS_API Problem without_dimension(const Problem&, const CostOracle&, std::string_view dimension);
+
 // The plans of the space that fit and differ from this one in one layer: of a run of equal layers in its first or last.
 // Empty where the plan itself is not in the space.
 TRELLIS_API std::vector<std::pair<Plan, PlanCost>> one_layer_changes(const Problem&, const CostOracle&, const Plan&);
@@ -65,14 +68,16 @@ struct FrontPoint {
 // The plans that are the best of some budget, from the largest down; each is slower and smaller than the one before.
 struct MemoryFront {
   std::vector<FrontPoint> points;
-  std::optional<Answer> below;  // under the last point, where nothing was found
-  bool is_cut = false;          // there were more points than asked for
+  std::optional<Answer> below;  // under the last point, where nothing was found:
+  Bytes vain{0};                // in so much
+  bool is_cut = false;          // there may be more points between these, or below
   bool is_proven = true;        // every answer was
   int solved = 0;
   double seconds = 0;  // of all solves
 };
-// Asks at `to`, then for less than what the answer needs, and so on down to `from`. Uniform budgets only. Each solve
-// starts from the best plan known that fits: a neighbor of the answer before.
+// All points, where there are so few; else as many, spread over the range: each is the answer for all budgets from
+// `needs` to `asked`, and the largest differences between neighbors are looked into first. Uniform budgets only. Each
+// solve starts from the best plan known that fits: a neighbor of another answer, say.
 TRELLIS_API MemoryFront memory_front(Problem, const CostOracle&, const Solver&, Bytes from, Bytes to, int most_points);
 
 // What a little more or less memory is worth at a plan's budget, which is that of all devices.
@@ -95,11 +100,16 @@ struct GroupRunnerUp {
   StrategyGroup group;
   Answer answer;  // the optimum without the group's strategy in layers of its type
 };
+struct DimensionRunnerUp {
+  std::string dimension;
+  Answer answer;  // the optimum without it
+};
 struct WhatIf {
   std::string outside;  // why the plan is not in the space; empty: it is
   PlanCost cost;        // of the plan
   Answer best;          // at the same budget: the best of all that was answered here, with the best bound
   std::vector<GroupRunnerUp> groups;
+  std::vector<DimensionRunnerUp> dimensions;  // of those that the plan has, "pp" first
   Answer other_choice;  // the optimum with another global choice
   Answer other_mix;     // the optimum with the plan's choice and another multiset of strategies
   std::optional<MemoryPrice> price;
