@@ -11,7 +11,7 @@
 
 namespace trellis::test {
 
-class PlainCosts final : public CostOracle {
+class PlainCosts : public CostOracle {
  public:
   struct Option {
     int time = 0;    // of forward, and of backward, of one micro-batch

@@ -312,10 +312,7 @@ class Labels {
     const std::size_t first = tracks.size();
     for (std::size_t l = 0; l < labels.size(); ++l) {
       if (!limit_.sketch && !order_)
-        tracks.push_back({.from = labels[l].from,
-                          .option = labels[l].option,
-                          .stage = static_cast<std::int16_t>(stage),
-                          .leaves = labels[l].from >= 0 && labels[l].from_stage < stage});
+        tracks.push_back({labels[l].from, -1, labels[l].option, static_cast<std::int16_t>(stage), labels[l].from_stage < stage});
       if (by[l] == l) at[l] = static_cast<int>(left.size()), left.push_back(std::move(labels[l]));
       else if (by[l] == StandIns::kNobody) give_up(labels[l]);
       else ++result_.dominated;
