@@ -12,12 +12,17 @@ namespace trellis::test {
 // Costs drawn at random. Whatever is asked for twice is the same.
 class MadeUp final : public CostOracle {
  public:
-  enum class Shape { any, deep };  // deep: 2 to 4 stages of few layers, all of which gather and carry values
+  enum class Shape {
+    any,
+    deep,   // 2 to 4 stages of few layers, all of which gather and carry values
+    level,  // 1 to 3 stages, mostly of one micro-batch, and what is sent and updated takes no time: steps of plans with
+            // different numbers of stages often are equal, and so are the sizes of their largest ones
+  };
   // Times are multiples of `grain`: the coarser, the more plans take as long as others.
-  explicit MadeUp(unsigned seed, int grain = 1, Shape shape = Shape::any) : random_(seed), grain_(grain), deep_(shape == Shape::deep), slowdown_(number(0, 2) == 0 ? 1 : 1 + number(0, 100) / 100.0) {
-    const int kinds = number(1, 3), layers = deep_ ? number(3, 5) : number(1, 4);
+  explicit MadeUp(unsigned seed, int grain = 1, Shape shape = Shape::any) : random_(seed), grain_(grain), deep_(shape == Shape::deep), level_(shape == Shape::level), slowdown_(number(0, 2) == 0 ? 1 : 1 + number(0, 100) / 100.0) {
+    const int kinds = number(1, 3), layers = deep_ ? number(3, 5) : number(level_ ? 2 : 1, 4);
     const int options = deep_ ? number(2, 3) : number(1, kinds == 1 ? 4 : 3);
-    devices = deep_ ? 12 : 1 << number(0, 2);
+    devices = deep_ || level_ ? 12 : 1 << number(0, 2);
     std::vector<std::shared_ptr<const LayerSpec>> types;
     const bool tied = layers > 1 && number(0, 3) == 0;
     for (int k = 0; k < kinds; ++k) {
@@ -52,6 +57,7 @@ class MadeUp final : public CostOracle {
   }
   EdgeCost stage_edge(int layer, const Candidate& a, const Candidate& b, const Where& w) const override {
     EdgeCost cost = edge(layer, a, b, w);
+    if (level_) return cost;
     cost.send_forward = Picoseconds(13 * (w.stage + 1)), cost.send_backward = Picoseconds(7);
     cost.sent = Bytes(5);
     return cost;
@@ -77,7 +83,7 @@ class MadeUp final : public CostOracle {
   static std::size_t at(int i) { return static_cast<std::size_t>(i); }
   int number(int low, int high) { return low + static_cast<int>(random_() % static_cast<unsigned>(high - low + 1)); }
   Picoseconds time(int high) { return Picoseconds(number(0, high) / grain_ * grain_); }
-  Bytes size(int high) { return Bytes(number(0, high)); }
+  Bytes size(int high) { return Bytes(level_ ? number(0, high) / 60 * 60 : number(0, high)); }
   int kind(int layer) const { return model.layers[at(layer)]->type.back() - '0'; }
   static int index(const Candidate& c) { return static_cast<int>(c.strategy.at("option").integer("number", 0)); }
   int exit_of(int layer, const Candidate& c) const { return layers_[at(kind(layer))][at(index(c))].exit; }
@@ -90,7 +96,7 @@ class MadeUp final : public CostOracle {
     if (deep_ || number(0, 2) == 0) c.forward.gather = time(900), c.backward.gather = time(900);
     if (number(0, 2) == 0) c.reduce_each = time(900), c.held = size(40);
     if (number(0, 1) == 0) c.reduce_last = time(2500), c.pending = size(40), c.early = size(9);
-    c.update = Picoseconds(50) + time(500);
+    if (!level_) c.update = Picoseconds(50) + time(500);
     c.states = Bytes(60) + size(300), c.kept = size(40);
     c.forward_peak = c.kept + size(60), c.backward_peak = c.kept + size(90), c.last_peak = c.backward_peak + size(40);
     if (c.forward.gather.value > 0) c.gathered = size(80);
@@ -136,8 +142,9 @@ class MadeUp final : public CostOracle {
     const int layers = static_cast<int>(model.layers.size());
     std::vector<int> stage_counts{1, 2};
     if (deep_) stage_counts = {2, 3, 4};
+    if (level_) stage_counts = {3, 1, 2};
     for (const int stages : stage_counts)
-      for (const int m : deep_ ? std::vector{2, 4, 5} : std::vector{1, 2, 5})
+      for (const int m : deep_ ? std::vector{2, 4, 5} : level_ ? std::vector{1, 2} : std::vector{1, 2, 5})
         for (const char* schedule : {"1f1b", "gpipe"})
           if (stages <= std::min(devices, layers) && (stages > 1 || schedule[0] == '1') && number(0, 2) > 0)
             problem.choices.push_back({.batch = number(0, 3) == 0 ? 12 : 10,
@@ -164,7 +171,7 @@ class MadeUp final : public CostOracle {
 
   std::mt19937 random_;
   int grain_;
-  bool deep_;
+  bool deep_, level_;
   Slowdown slowdown_;
   std::vector<std::vector<LayerCost>> layers_;
   std::vector<std::vector<std::vector<std::vector<EdgeCost>>>> edges_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "trellis/plan/cost.h"
@@ -89,6 +90,7 @@ struct First {
   std::optional<Score> score;
   Precedence tie;
   int as_fast = 0;  // how many plans there are with this score
+  std::set<std::size_t> stages;  // how many they have
 };
 inline First first_by_trying_all(const Problem& problem, const CostOracle& oracle) {
   First first;
@@ -96,8 +98,9 @@ inline First first_by_trying_all(const Problem& problem, const CostOracle& oracl
     const Score mine = score(plan, cost);
     if (first.score && mine > *first.score) return;
     Precedence tie = precedence(problem, plan, cost);
-    if (!first.score || mine < *first.score) first = {.score = mine, .tie = tie, .as_fast = 0};
+    if (!first.score || mine < *first.score) first = {.score = mine, .tie = tie, .as_fast = 0, .stages = {}};
     ++first.as_fast;
+    first.stages.insert(plan.stages.size());
     if (tie < first.tie) first.tie = std::move(tie);
   });
   return first;

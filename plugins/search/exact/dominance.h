@@ -20,6 +20,7 @@ struct Prefix {
   int changes = 0;              // of strategy
   int candidates = 0, cut = 0;  // numbers within a layer: the lower, the earlier
   int compared = 0;             // its candidates with those of the plan that it has to come before
+  int mark = 0;                 // where it is on the trail (trail.h)
 };
 
 struct Label {

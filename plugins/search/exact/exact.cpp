@@ -67,7 +67,8 @@ class Exact {
     }
     std::erase_if(open, [&](Open& o) { return closed(o); });
     std::ranges::stable_sort(open, promising);
-    for (Open& o : open) search(o), tell(open);
+    for (Open& o : open)
+      if (best_ || !enough()) search(o), tell(open);
     std::erase_if(open, [&](Open& o) { return closed(o); });
     for (const Open& o : open) least_open_ = std::min(least_open_, per_sample(o));
     certify();
@@ -79,7 +80,7 @@ class Exact {
   // Choices that are priced, and of those that are bounded, knowing the same plan: however many threads there are, the
   // answer is the same.
   static constexpr std::size_t kTogether = 16, kBounded = 2;
-  static constexpr std::int64_t kSketched = 60'000, kNarrow = 50'000, kTied = 10'000, kShareOfTies = 8;
+  static constexpr std::int64_t kSketched = 60'000, kNarrow = 50'000, kTied = 10'000, kShareOfTies = 2;
 
   static double per_sample(const Open& o) { return o.lower_bound / static_cast<double>(o.choice->batch); }
 
@@ -115,10 +116,13 @@ class Exact {
     o.task.reset();
   }
 
-  bool out_of_time() const {
-    return log_.stopped() || (settings_.seconds &&
-           std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > *settings_.seconds);
+  bool out_of_time() const { return log_.stopped() || (settings_.seconds && seconds() > *settings_.seconds); }
+  // Some plan is better than none, but not at any price: what fits nowhere would else be tried to its end.
+  bool enough() const {
+    if (log_.stopped()) return true;
+    return settings_.seconds && seconds() > *settings_.seconds + (best_ ? 0 : std::max(1.0, *settings_.seconds / 2));
   }
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
   void begin_with_start() {
     if (!problem_.start) return;
@@ -158,7 +162,7 @@ class Exact {
     return all;
   }
 
-  // Out of time, one by one until some plan is found: see bound().
+  // Out of time, one by one until some plan is found or it is enough: see bound().
   void price(std::span<Open* const> few) {
     const std::vector<std::size_t> left = those(few, [&](const Open& o) { return !hopeless(o); });
     in_parallel(left.size(), [&](std::size_t i) {
@@ -193,9 +197,10 @@ class Exact {
   void bound(std::span<Open* const> few) {
     for (Open* o : few) {
       o->round = Round::labels;
-      if (!o->task && !hopeless(*o) && !best_ && !log_.stopped()) make_task(*o), count_task(*o), note(*o, known(*o->choice).step);
+      if (!o->task && !hopeless(*o) && !best_ && !enough())
+        make_task(*o), count_task(*o), note(*o, known(*o->choice).step);
     }
-    if (out_of_time() && (best_ || log_.stopped())) return;
+    if (enough()) return;
     std::vector<Picoseconds> known;
     for (const Open* o : few) known.push_back(this->known(*o->choice).step);
     const std::vector<std::size_t> left = those(few, [&](const Open& o) { return o.task && !hopeless(o); });

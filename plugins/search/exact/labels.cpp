@@ -63,12 +63,15 @@ class Labels {
     label.sum.push(task_.cost(0, option, 0), nullptr, nullptr, task_.slowdown());
     label.multiples = task_.joined(0, task_.kind(0).options[static_cast<std::size_t>(option)].shapes);
     note_shared(label, 0, 0, option);
-    if (order_) label.prefix = order_->first(option);
-    if (order_ && !order_->may_come_before(label.prefix, 0, option)) return;
+    if (order_) {
+      const std::optional<Prefix> prefix = order_->first(option);
+      if (!prefix) return;
+      label.prefix = *prefix;
+    }
     for (const Bound* b : bounds_)
       label.bound = std::max(label.bound, promise_.spent(label, 0, 0, *b) + b->after(0, 0, 0, option));
     if (hopeless(label.bound)) return void(++result_.bounded);
-    if (fits(label, 0, 0)) made(0) = std::move(label);
+    if (fits(label, 0, 0) && is_wanted(label, 0, 0)) made(0) = std::move(label);
   }
 
   // Whatever its memory.
@@ -81,6 +84,10 @@ class Labels {
     const StageTotal total =
         close(label.sum, task_.cost(layer, label.option, stage), nullptr, nullptr, task_.slowdown());
     return total.memory(task_.stage(stage).in_flight) <= task_.stage(stage).budget;
+  }
+
+  bool is_wanted(const Label& label, int layer, int stage) const {
+    return !order_ || order_->may_lead_on(label, dominance_, layer, stage);
   }
 
   // Which options later layers have to know of: equal numbers, equal options and stages of all owners so far.
@@ -199,52 +206,53 @@ class Labels {
         continue;
       }
       for (const int to : ends.members[c]) {
-        if (order_ && !order_->may_come_before(order_->longer(label.prefix, layer_ + 1, label.option, to), layer_ + 1, to))
-          continue;
+        Prefix prefix;
+        if (order_) {
+          const std::optional<Prefix> longer = order_->longer(label.prefix, layer_ + 1, label.option, to, leaves);
+          if (!longer) continue;
+          prefix = *longer;
+        }
         double bound = label.bound;
         for (std::size_t b = 0; b < bounds_.size(); ++b)
           bound = std::max(bound, here[b] + ends.values[b][mine][static_cast<std::size_t>(to)]);
         if (hopeless(bound)) ++result_.bounded;
-        else if (leaves) leave(label, index, stage, to, bound);
-        else extend(label, index, stage, to, bound);
+        else if (leaves) leave(label, index, stage, to, bound, prefix);
+        else extend(label, index, stage, to, bound, prefix);
       }
     }
   }
 
-  Label successor(const Label& label, std::size_t index, int stage, int to) const {
+  Label successor(const Label& label, std::size_t index, int stage, int to, double bound, const Prefix& prefix) const {
     Label next;
-    next.option = to;
+    next.option = to, next.bound = bound, next.prefix = prefix;
     next.from_stage = stage, next.from = static_cast<int>(index);
     next.owner = label.owner, next.shared = label.shared, next.largest = label.largest;
-    if (order_) next.prefix = order_->longer(label.prefix, layer_ + 1, label.option, to);
     next.multiples = task_.joined(label.multiples, task_.kind(layer_ + 1).options[static_cast<std::size_t>(to)].shapes);
     return next;
   }
 
-  void extend(const Label& label, std::size_t index, int stage, int to, double bound) {
-    Label next = successor(label, index, stage, to);
+  void extend(const Label& label, std::size_t index, int stage, int to, double bound, const Prefix& prefix) {
+    Label next = successor(label, index, stage, to, bound, prefix);
     next.sum = label.sum;
     next.sum.push(task_.cost(layer_ + 1, to, stage), &task_.cost(layer_, label.option, stage),
                   &task_.edge(layer_, label.option, to, stage), task_.slowdown());
     next.gather = task_.kind(layer_).options[static_cast<std::size_t>(label.option)].gather;
     next.done = label.done, next.arriving = label.arriving;
     next.tie_pending = label.tie_pending, next.tie_bytes = label.tie_bytes;
-    next.bound = bound;
     arrive(std::move(next), stage);
   }
 
-  void leave(const Label& label, std::size_t index, int stage, int to, double bound) {
+  void leave(const Label& label, std::size_t index, int stage, int to, double bound, const Prefix& prefix) {
     const EdgeCost& edge = task_.stage_edge(layer_, label.option, to, stage);
     const StageTotal total = closed(label, layer_, stage, &edge);
     const Bytes memory = this->memory(total, label, stage);
     if (memory > task_.stage(stage).budget) return;
-    Label next = successor(label, index, stage, to);
+    Label next = successor(label, index, stage, to, bound, prefix);
     next.largest = std::max(label.largest, memory);
     next.sum.push(task_.cost(layer_ + 1, to, stage + 1), nullptr, nullptr, task_.slowdown());
     next.done = static_cast<int>(done_.size()), next.arriving = &edge;
     done_.push_back({total, label.done});
     const std::size_t before = next_[static_cast<std::size_t>(stage) + 1].size();
-    next.bound = bound;
     arrive(std::move(next), stage + 1);
     if (next_[static_cast<std::size_t>(stage) + 1].size() == before) done_.pop_back();
   }
@@ -252,7 +260,8 @@ class Labels {
   void arrive(Label next, int stage) {
     ++result_.labels;
     note_shared(next, layer_ + 1, stage, next.option);
-    if (apply_ties(next, layer_ + 1, stage) && fits(next, layer_ + 1, stage)) made(stage) = std::move(next);
+    if (apply_ties(next, layer_ + 1, stage) && fits(next, layer_ + 1, stage) && is_wanted(next, layer_ + 1, stage))
+      made(stage) = std::move(next);
   }
 
   // What labels with one future have in common.
@@ -267,7 +276,6 @@ class Labels {
   void settle() {
     std::int64_t alive = 0;
     std::vector<Tracks::Track> tracks;
-    if (limit_.trail) leave_trail();
     if (order_) order_->sort(next_, history_);
     for (int s = 0; s < stages_; ++s) {
       auto& labels = next_[static_cast<std::size_t>(s)];
@@ -303,7 +311,8 @@ class Labels {
     std::vector<int> at(labels.size());
     const std::size_t first = tracks.size();
     for (std::size_t l = 0; l < labels.size(); ++l) {
-      if (!limit_.sketch && !order_) tracks.push_back({labels[l].from_stage, labels[l].from, stage, 0});
+      if (!limit_.sketch && !order_)
+        tracks.push_back({labels[l].from, -1, labels[l].option, static_cast<std::int16_t>(stage), labels[l].from_stage < stage});
       if (by[l] == l) at[l] = static_cast<int>(left.size()), left.push_back(std::move(labels[l]));
       else if (by[l] == StandIns::kNobody) give_up(labels[l]);
       else ++result_.dominated;
@@ -331,13 +340,6 @@ class Labels {
         if (l.bound < worst) return false;
         give_up(l);
         return true;
-      });
-  }
-
-  void leave_trail() {
-    for (int s = 0; s < stages_; ++s)
-      std::erase_if(next_[static_cast<std::size_t>(s)], [&](const Label& l) {
-        return !is_along(*limit_.trail, task_, dominance_, l, history_.layers(), s);
       });
   }
 

@@ -25,8 +25,6 @@ struct LabelLimit {
   bool whole = false;  // all or nothing: ends where it would have to leave something out
   // Of the best plans that are no more than `known`, the first one by this.
   const TieOrder* order = nullptr;
-  // Only along this one, if it has been found, of plans with the measure `known`.
-  const Trail* trail = nullptr;
 };
 
 struct LabelResult {

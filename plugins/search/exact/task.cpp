@@ -142,7 +142,7 @@ void Task::make_kinds() {
       // A plan has these shapes only if all its layers' multiples divide them.
       if (shapes_.micro_batch % placement.multiple(kBatch) != 0) continue;
       ++candidates_seen;
-      Option option{.candidate = c};
+      Option option{.candidate = c, .stand_in = c};
       try {
         for (const int stage : variants_)
           option.costs.push_back(oracle_.layer(i, all[static_cast<std::size_t>(c)], where(stage)));
@@ -153,7 +153,7 @@ void Task::make_kinds() {
       option.shapes = multiples_of(placement);
       kind.options.push_back(std::move(option));
     }
-    remove_dominated(kind, shares[static_cast<std::size_t>(i)]);
+    find_stand_ins(kind, shares[static_cast<std::size_t>(i)]);
     if (kind.options.empty()) impossible_ = true;
   }
   gathers_.push_back(Picoseconds{0});
@@ -173,23 +173,26 @@ void Task::make_kinds() {
 
 // Another candidate with the same edges and shapes that is nowhere worse can stand in its place in every plan. Costs of
 // what is shared depend on the candidate itself, so there all stay.
-void Task::remove_dominated(Kind& kind, bool shares) {
-  if (shares || keep_ == Keep::all) return;
-  std::vector<Option> left;
-  for (std::size_t a = 0; a < kind.options.size(); ++a) {
-    const Option& mine = kind.options[a];
-    bool dominated = false;
-    for (std::size_t b = 0; b < kind.options.size() && !dominated; ++b) {
-      const Option& other = kind.options[b];
-      if (a == b || other.shapes != mine.shapes || other.costs[0].entry != mine.costs[0].entry ||
-          other.costs[0].exit != mine.costs[0].exit || !no_worse(other, mine))
-        continue;
-      dominated = !no_worse(mine, other) || b < a;  // of equals the first stays
-    }
-    if (dominated) ++candidates_dominated;
-    else left.push_back(mine);
+void Task::find_stand_ins(Kind& kind, bool shares) {
+  if (shares) return;
+  std::vector<Option>& options = kind.options;
+  const auto dominates = [&](std::size_t b, std::size_t a) {
+    const Option &other = options[b], &mine = options[a];
+    return a != b && other.shapes == mine.shapes && other.costs[0].entry == mine.costs[0].entry &&
+           other.costs[0].exit == mine.costs[0].exit && no_worse(other, mine) &&
+           (!no_worse(mine, other) || b < a);  // of equals the first stays
+  };
+  std::vector<std::size_t> left, dominated;
+  for (std::size_t a = 0; a < options.size(); ++a) {
+    bool stays = true;
+    for (std::size_t b = 0; b < options.size() && stays; ++b) stays = !dominates(b, a);
+    (stays ? left : dominated).push_back(a);
   }
-  kind.options = std::move(left);
+  for (const std::size_t a : dominated)
+    options[a].stand_in = options[*std::ranges::find_if(left, [&](std::size_t b) { return dominates(b, a); })].candidate;
+  if (keep_ == Keep::all) return;
+  candidates_dominated += static_cast<std::int64_t>(dominated.size());
+  std::erase_if(options, [](const Option& o) { return o.stand_in != o.candidate; });
 }
 
 void Task::join_multiples() {

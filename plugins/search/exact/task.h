@@ -13,6 +13,7 @@ namespace trellis::exact_search {
 // A candidate of a kind of layer, with its costs in each variant of a stage.
 struct Option {
   int candidate = 0;             // in Problem::candidates
+  int stand_in = 0;              // the candidate that may take its place in every plan: itself, or one that makes it needless
   std::vector<LayerCost> costs;  // by stage variant
   int gather = 0;                // the level of its backward's, in Task::gathers
   int shapes = 0;                // which of Task::multiples it has
@@ -147,7 +148,7 @@ class Task {
   };
   void make_stages();
   void make_kinds();
-  void remove_dominated(Kind&, bool shares);
+  void find_stand_ins(Kind&, bool shares);
   void make_edges();
   void make_ties();
   void compare_to_come();

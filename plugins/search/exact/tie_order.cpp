@@ -6,29 +6,24 @@
 
 namespace trellis::exact_search {
 
-TieOrder::TieOrder(const Task& task) : task_(task), strategies_(strategies_of(task)) { count_changes_to_come(); }
-
-TieOrder::TieOrder(const Task& task, int choice, const Rank& before) : TieOrder(task) {
-  most_changes_ = choice > before.choice ? before.changes - 1 : before.changes;
+TieOrder::TieOrder(const Task& task, const Trail& trail, int choice, const Rank& before)
+    : task_(task),
+      any_(trail.known() ? Trail{} : any_trail(task)),
+      trail_(trail.known() ? trail : any_),
+      most_changes_(choice > before.choice ? before.changes - 1 : before.changes),
+      allowed_(most_changes_),
+      strategies_(strategies_of(task)),
+      to_come_(task, trail_, strategies_, most_changes_) {
   if (choice == before.choice) before_ = &before.candidates;
 }
 
-void TieOrder::count_changes_to_come() {
-  to_come_.resize(static_cast<std::size_t>(task_.layers()));
-  to_come_.back().assign(task_.kind(task_.layers() - 1).options.size(), 0);
-  for (int i = task_.layers() - 2; i >= 0; --i) {
-    const std::vector<int>& next = to_come_[static_cast<std::size_t>(i) + 1];
-    std::map<int, int> of_strategy;
-    for (std::size_t o = 0; o < next.size(); ++o) {
-      int& least = of_strategy.try_emplace(strategy(i + 1, static_cast<int>(o)), next[o]).first->second;
-      least = std::min(least, next[o]);
-    }
-    const int other = *std::ranges::min_element(next) + 1;
-    for (std::size_t o = 0; o < task_.kind(i).options.size(); ++o) {
-      const auto same = of_strategy.find(strategy(i, static_cast<int>(o)));
-      to_come_[static_cast<std::size_t>(i)].push_back(same == of_strategy.end() ? other : std::min(other, same->second));
-    }
-  }
+int TieOrder::left(const Prefix& prefix) const {
+  return std::min(allowed_, prefix.compared <= 0 ? most_changes_ : most_changes_ - 1) - prefix.changes;
+}
+
+bool TieOrder::may_lead_on(const Label& label, const Dominance& dominance, int layer, int stage) const {
+  return trail_.is_along(layer, label.prefix.mark, dominance, label) &&
+         to_come_.may_fit(label, layer, stage, left(label.prefix));
 }
 
 int TieOrder::compared(int layer, int option) const {
@@ -37,16 +32,22 @@ int TieOrder::compared(int layer, int option) const {
   return mine < other ? -1 : mine > other ? 1 : 0;
 }
 
-Prefix TieOrder::first(int option) const { return {.compared = compared(0, option)}; }
+std::optional<Prefix> TieOrder::first(int option) const { return of_interest({}, 0, option, Trail::kBefore, false); }
 
-Prefix TieOrder::longer(const Prefix& prefix, int layer, int from, int to) const {
-  return {.changes = prefix.changes + (strategy(layer - 1, from) != strategy(layer, to) ? 1 : 0),
-          .compared = prefix.compared != 0 ? prefix.compared : compared(layer, to)};
+std::optional<Prefix> TieOrder::longer(const Prefix& prefix, int layer, int from, int to, bool leaves) const {
+  return of_interest({.changes = prefix.changes + (strategy(layer - 1, from) != strategy(layer, to) ? 1 : 0),
+                      .compared = prefix.compared},
+                     layer, to, prefix.mark, leaves);
 }
 
-bool TieOrder::may_come_before(const Prefix& prefix, int layer, int option) const {
-  const int changes = prefix.changes + to_come_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(option)];
-  return changes < most_changes_ || (changes == most_changes_ && prefix.compared <= 0);
+std::optional<Prefix> TieOrder::of_interest(Prefix prefix, int layer, int option, int before, bool leaves) const {
+  if (prefix.changes > allowed_) return std::nullopt;
+  const int stand_in = task_.kind(layer).options[static_cast<std::size_t>(option)].stand_in;
+  const std::optional<int> mark = trail_.next(layer, before, stand_in, leaves);
+  if (!mark) return std::nullopt;
+  prefix.mark = *mark;
+  if (prefix.compared == 0) prefix.compared = compared(layer, option);
+  return to_come_.may_end(layer, *mark, option, left(prefix)) ? std::optional(prefix) : std::nullopt;
 }
 
 void TieOrder::sort(History::Layer& labels, const History& before) const {

@@ -2,27 +2,35 @@
 // layer.
 #pragma once
 
-#include <limits>
+#include <optional>
 #include <vector>
 
 #include "history.h"
 #include "order.h"
 #include "task.h"
+#include "to_come.h"
+#include "trail.h"
 
 namespace trellis::exact_search {
 
 class TieOrder {
  public:
-  explicit TieOrder(const Task&);
-  // Only plans are of interest that come before `before`, a plan of another choice or of this one: with fewer changes;
-  // with as many where this choice comes first; with as many and no higher candidates where it is the same.
-  TieOrder(const Task&, int choice, const Rank& before);
+  // Only plans along the trail are of interest, if one is known, and of these those that come before `before`, a plan of
+  // another choice or of this one: with fewer changes; with as many where this choice comes first; with as many and no
+  // higher candidates where it is the same.
+  TieOrder(const Task&, const Trail&, int choice, const Rank& before);
 
-  // Of one layer, and of one more behind a label of the layer before.
-  Prefix first(int option) const;
-  Prefix longer(const Prefix&, int layer, int from, int to) const;
-  // Whether some such plan may come of it.
-  bool may_come_before(const Prefix&, int layer, int option) const;
+  // No such plan has fewer changes of strategy, or more.
+  int least_changes() const { return to_come_.least_changes(); }
+  int most_changes() const { return most_changes_; }
+  // Plans with more are of no interest from here on; at first those with most_changes() are.
+  void allow(int changes) { allowed_ = changes; }
+
+  // Of one layer, and of one more behind a label of the layer before: nothing where no such plan may come of it.
+  std::optional<Prefix> first(int option) const;
+  std::optional<Prefix> longer(const Prefix&, int layer, int from, int to, bool leaves) const;
+  // Whether the label, made of first() or longer(), may lead to such a plan.
+  bool may_lead_on(const Label&, const Dominance&, int layer, int stage) const;
 
   // Numbers the prefixes of a layer's labels and sorts these by stage: those of plans that come first in front.
   void sort(History::Layer&, const History&) const;
@@ -31,20 +39,25 @@ class TieOrder {
   bool stands_for(const Label&, const Label&, int layer) const;
 
  private:
+  std::optional<Prefix> of_interest(Prefix, int layer, int option, int before, bool leaves) const;
+  // How many changes may come behind the prefix.
+  int left(const Prefix&) const;
+
   int strategy(int layer, int option) const {
     return strategies_[static_cast<std::size_t>(task_.kind_number(layer))][static_cast<std::size_t>(option)];
   }
   int candidate(int layer, int option) const {
     return task_.kind(layer).options[static_cast<std::size_t>(option)].candidate;
   }
-  void count_changes_to_come();
   int compared(int layer, int option) const;
 
   const Task& task_;
-  int most_changes_ = std::numeric_limits<int>::max();
+  const Trail any_;
+  const Trail& trail_;
+  int most_changes_ = 0, allowed_ = 0;
   const std::vector<int>* before_ = nullptr;        // its candidates, where plans with as many changes need lower ones
   const std::vector<std::vector<int>> strategies_;  // [kind][option]
-  std::vector<std::vector<int>> to_come_;           // the least changes behind: [layer][option]
+  const ToCome to_come_;
 };
 
 }  // namespace trellis::exact_search

@@ -36,7 +36,10 @@ class Ties {
   static constexpr std::size_t kLargest = 512;  // layers x stages
   static constexpr int kRelaxed = 32;
 
-  using Bounds = std::vector<std::shared_ptr<const Bound>>;
+  struct Bounds {
+    bool none_left = false;  // they say that there is no such plan
+    std::vector<std::shared_ptr<const Bound>> all;
+  };
 
   // Each choice is searched for plans that have less in their largest stage.
   bool make_smallest() {
@@ -45,10 +48,13 @@ class Ties {
       if (!step || m.least >= Measure{*step, rank_.largest}) continue;
       if (!affordable(m)) return false;
       Task task(problem_, oracle_, *m.choice, m.shapes);
-      const std::optional<LabelResult> found = search(m, task, {*step, rank_.largest - Bytes{1}}, nullptr);
+      task.cap(rank_.largest - Bytes{1});
+      std::optional<LabelResult> found = LabelResult{.best = {}, .value = {}};
+      if (const Bounds bounds = this->bounds(m, task, *step); !bounds.none_left)
+        found = search(task, bounds, {*step + Picoseconds{1}, Bytes{0}}, nullptr);
       if (!found) return false;
       m.least = found->best ? found->least : Measure{*step, rank_.largest};
-      m.trail = found->best ? found->trail : Trail{};
+      m.trail = found->best ? std::move(found->trail) : Trail{};
       if (found->best) take(tidied(problem_, oracle_, task.plan(*found->best)));
     }
     return true;
@@ -60,12 +66,24 @@ class Ties {
       if (!may_tie(m, score_, rank_.largest)) continue;
       if (!affordable(m)) return false;
       Task task(problem_, oracle_, *m.choice, m.shapes, Task::Keep::all);
-      if (task.impossible()) continue;
-      const TieOrder order(task, number_of(problem_, *m.choice), rank_);
-      const std::optional<LabelResult> found =
-          search(m, task, {*step_as_good(score_, m.choice->batch), rank_.largest}, &order);
+      task.cap(rank_.largest);
+      const Measure most{*step_as_good(score_, m.choice->batch), rank_.largest};
+      const Bounds bounds = this->bounds(m, task, most.step);
+      if (!bounds.none_left && !make_first_of(m, task, bounds, most)) return false;
+    }
+    return true;
+  }
+
+  // The fewer changes are allowed, the fewer labels there are: as few as there may be, and 1, 3, 7 more.
+  bool make_first_of(const MayTie& m, const Task& task, const Bounds& bounds, const Measure& most) {
+    TieOrder order(task, m.trail, number_of(problem_, *m.choice), rank_);
+    for (int more = 0, allowed = -1; allowed < order.most_changes(); more = 2 * more + 1) {
+      order.allow(allowed = std::min(order.least_changes() + more, order.most_changes()));
+      const std::optional<LabelResult> found = search(task, bounds, most, &order);
       if (!found) return false;
-      if (found->best) take(task.plan(*found->best));
+      if (!found->best) continue;
+      take(task.plan(*found->best));
+      return true;
     }
     return true;
   }
@@ -75,23 +93,16 @@ class Ties {
     if (rank && *rank < rank_) rank_ = *rank, result_.plan = plan;
   }
 
-  // For plans that are no more. Nothing where the limit ends it.
-  std::optional<LabelResult> search(const MayTie& m, Task& task, const Measure& most, const TieOrder* order) {
-    LabelResult none{.best = {}, .value = {}};
-    if (task.impossible()) return none;
-    task.cap(most.largest);
-    const Picoseconds too_long = most.step + Picoseconds{1};
-    const std::optional<Bounds> bounds = this->bounds(m, task, too_long);
-    if (!bounds) return none;
-    if (bounds->empty()) return std::nullopt;
+  // Nothing where the limit ends it.
+  std::optional<LabelResult> search(const Task& task, const Bounds& bounds, const Measure& known, const TieOrder* order) {
+    if (bounds.all.empty()) return std::nullopt;
     std::vector<const Bound*> all;
-    for (const auto& b : *bounds) all.push_back(b.get());
-    LabelResult found = search_labels(task, all, order ? most : Measure{too_long, Bytes{0}},
+    for (const auto& b : bounds.all) all.push_back(b.get());
+    LabelResult found = search_labels(task, all, known,
                                       {.labels = limit_.labels - result_.labels,
                                        .out_of_time = limit_.out_of_time,
                                        .whole = true,
-                                       .order = order,
-                                       .trail = order ? &m.trail : nullptr});
+                                       .order = order});
     result_.labels += found.labels;
     if (found.lower_bound < kInfinite) return std::nullopt;
     return found;
@@ -103,19 +114,21 @@ class Ties {
     return static_cast<std::size_t>(m.choice->stages) * problem_.model->layers.size() <= kLargest && ++relaxed_ <= kRelaxed;
   }
 
-  // Nothing where they say that there is no plan.
-  std::optional<Bounds> bounds(const MayTie& m, const Task& task, Picoseconds too_long) {
+  // Of plans that take no longer.
+  Bounds bounds(const MayTie& m, const Task& task, Picoseconds step) const {
+    const double too_long = real(step + Picoseconds{1});
+    if (task.impossible()) return {.none_left = true, .all = {}};
     if (m.weights.empty()) {
       Relaxed relaxed;
-      relax_freely(task, too_long, relaxed, Interest::all);
-      if (relaxed.lower_bound < real(too_long)) relax(task, too_long, relaxed, Interest::all);
-      if (relaxed.lower_bound >= real(too_long)) return std::nullopt;
-      return std::move(relaxed.bounds);
+      relax_freely(task, step + Picoseconds{1}, relaxed, Interest::all);
+      if (relaxed.lower_bound < too_long) relax(task, step + Picoseconds{1}, relaxed, Interest::all);
+      return {.none_left = relaxed.lower_bound >= too_long, .all = std::move(relaxed.bounds)};
     }
     Bounds bounds;
     for (const Weights& w : m.weights) {
-      bounds.push_back(std::make_shared<const Bound>(task, w));
-      if (bounds.back()->total() * (1 - kRounding) >= real(too_long)) return std::nullopt;
+      bounds.all.push_back(std::make_shared<const Bound>(task, w));
+      bounds.none_left |= bounds.all.back()->total() * (1 - kRounding) >= too_long;
+      if (bounds.none_left) break;
     }
     return bounds;
   }

@@ -65,6 +65,13 @@ for cores in 0 "0-$(($(nproc) - 1))"; do
     --out "$work/cores.yaml" | sed 's/; [0-9.]* m\?s$//' >"$work/cores-$cores" || failed=1
 done
 cmp "$work/cores-0" "$work/cores-0-$(($(nproc) - 1))" || failed=1
+# Of the plans that are as fast the first one of all, also where many labels are needed to tell.
+for cores in 0 "0-$(($(nproc) - 1))"; do
+  taskset -c "$cores" timeout 100 "$trellis" --log error search bench/planner/32x64.yaml search.budget=40GiB \
+    --out "$work/cores.yaml" | sed 's/; [0-9.]* m\?s$//' >"$work/ties-$cores" || failed=1
+done
+has "$work/ties-0" "ties: proven"
+cmp "$work/ties-0" "$work/ties-0-$(($(nproc) - 1))" || failed=1
 search $quick --nproc 2 --compare exact,dynamic_programming,uniform >"$work/out" || failed=1
 has "$work/out" "optimal, proven"
 

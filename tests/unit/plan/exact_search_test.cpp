@@ -2,9 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <random>
+#include <thread>
 
 #include "support/made_up.h"
+#include "support/plain_costs.h"
 #include "support/trying_all.h"
 
 using namespace trellis;
@@ -180,6 +183,22 @@ TEST_CASE("out of time exact says truly how near its plan is") {
   }
   CHECK(found > 150);
   CHECK(open > 20);
+}
+
+TEST_CASE("out of time exact does not go through all choices for a plan where there may be none") {
+  struct Slow final : test::PlainCosts {
+    using PlainCosts::PlainCosts;
+    LayerCost layer(int layer, const Candidate& c, const Where& where) const override {
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      return PlainCosts::layer(layer, c, where);
+    }
+  };
+  const Slow slow({{{10, 100}}}, {0, 0}, std::vector<int>(100, 1), 150);
+  SearchLog log;
+  const auto limit = Options::from_text("limit: {seconds: 0.05}", "search");
+  CHECK_FALSE(test::search("exact")->solve(slow.problem, slow, limit, log));
+  CHECK(log.status == "nothing found");
+  CHECK(log.counts["choices priced"] < 80);  // one by one 30 ms each, for a second longer
 }
 
 TEST_CASE("exact searches pipelines of more than 64 stages by labels") {
