@@ -63,6 +63,15 @@ std::string wrong_stages(const Plan& plan, int layers) {
   return next == layers ? "" : fmt::format("its stages have {} layers, the model has {}", next, layers);
 }
 
+// Placements say nothing of what no dimension has read.
+std::string unknown_dimension(const Problem& problem, const Plan& plan) {
+  for (std::size_t i = 0; i < plan.layers.size(); ++i)
+    for (const auto& [name, setting] : plan.layers[i])
+      if (std::ranges::none_of(*problem.dimensions, [&](const auto& dimension) { return dimension->traits().name == name; }))
+        return fmt::format("layer {}: there is no dimension '{}'", i, name);
+  return {};
+}
+
 // A plugin is not trusted with the space, nor with the budget: what keeps its plan from being an answer, or the cost.
 std::string refusal(const Problem& problem, const CostOracle& oracle, const Plan& plan, PlanCost& cost) {
   try {
@@ -71,6 +80,8 @@ std::string refusal(const Problem& problem, const CostOracle& oracle, const Plan
     if (plan.devices != problem.devices)
       return fmt::format("it is for {} devices, the problem has {}", plan.devices, problem.devices);
     if (std::string reason = objection(problem, plan, {}); !reason.empty()) return reason;
+    if (std::string reason = unknown_dimension(problem, plan); !reason.empty()) return reason;
+    read_plan(Options::from_text(to_yaml(plan), "its plan"), *problem.dimensions, static_cast<int>(plan.layers.size()));
     cost = oracle.step(plan);
     return objection(problem, plan, cost);
   } catch (const Error& error) {

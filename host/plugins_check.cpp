@@ -30,9 +30,22 @@ fs::path manifest_of(const fs::path& library) {
   return plugin::read_manifest(manifest).library == library.lexically_normal() ? manifest : fs::path();
 }
 
-// The libraries or manifests to check.
+bool is_path(const std::string& target) {
+  return target.find('/') != std::string::npos || target == "." || target == ".." || target.ends_with(".so") || target.ends_with(".yaml");
+}
+
+// The libraries or manifests to check. A plugin that was found comes before a folder of its name, which may be its source.
 std::vector<fs::path> files_of(const Context& context, const std::string& target) {
   const fs::path path = fs::absolute(target);
+  std::vector<fs::path> files;
+  std::vector<std::string> names;
+  const Catalog catalog = context.catalog();
+  if (!is_path(target))
+    for (const PluginManifest& plugin : catalog.plugins()) {
+      names.push_back(plugin.name);
+      if (plugin.name == target) files.push_back(plugin.file);
+    }
+  if (!files.empty()) return files;
   if (fs::is_directory(path)) {
     std::vector<fs::path> below = plugin::manifests_in(path);
     if (below.empty())
@@ -41,16 +54,7 @@ std::vector<fs::path> files_of(const Context& context, const std::string& target
     return below;
   }
   if (fs::exists(path)) return {path};
-  if (target.find('/') != std::string::npos || target.ends_with(".so") || target.ends_with(".yaml"))
-    fail(ExitCode::io, "there is no file '{}'", target);
-
-  std::vector<fs::path> files;
-  std::vector<std::string> names;
-  const Catalog catalog = context.catalog();
-  for (const PluginManifest& plugin : catalog.plugins()) {
-    names.push_back(plugin.name);
-    if (plugin.name == target) files.push_back(plugin.file);
-  }
+  if (is_path(target)) fail(ExitCode::io, "there is no file '{}'", target);
   if (files.empty()) {
     std::vector<std::string> folders;
     for (const fs::path& folder : catalog.folders()) folders.push_back(folder.string());

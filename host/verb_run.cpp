@@ -57,7 +57,7 @@ ExitCode verb(const Context& context, const RunArgs& args, int devices, const st
 ExitCode run(const Context& context, const RunArgs& args) {
   try_writing(args.json);
   const Planning planning = Planning::load(context, args.run_file, args.overrides, args.devices);
-  check_export(planning.run, *planning.catalog);
+  check_export(planning.run, planning.model, *planning.catalog);
   OpLibrary ops;
   planning.catalog->load_ops(ops);
   // Before minutes of profiling; what is only to be remarked on, train does.

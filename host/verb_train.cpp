@@ -69,7 +69,7 @@ void check(const RunFile& run, const Catalog& catalog, const TrainArgs& args, in
     const std::string remark = compare_classes(run, weights.get(), classes);
     if (!remark.empty()) log().warn("weights: {}", remark);
   }
-  check_export(run, catalog);
+  check_export(run, model, catalog);
 }
 
 ExitCode train(const Context& context, const TrainArgs& args) {

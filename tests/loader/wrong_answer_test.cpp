@@ -51,6 +51,8 @@ TEST_CASE("a plan outside the space is refused, with what is outside") {
   reckless.refused("search.breaks=pin search.forbid=[ckpt]", "layer 2: 'ckpt full' is not a candidate");
   reckless.refused("search.breaks=degree", "layer 2: 'tp 3' is not a candidate");
   reckless.refused("search.breaks=dimension", "layer 2: 'time_travel 2' is not a candidate");
+  reckless.refused("search.breaks=off", "layer 2: there is no dimension 'warp'");
+  reckless.refused("search.breaks=setting", "layers[");
 }
 
 TEST_CASE("what a search proves of its plan must be possible") {

@@ -28,7 +28,54 @@ std::string in_words(const std::map<std::string, Shape>& edge) {
   return words.empty() ? "nothing" : fmt::format("{}", fmt::join(words, ", "));
 }
 
+struct SharedUse {
+  const LayerSpec* layer;
+  const Parameter* parameter;
+};
+
+std::string dims_in_words(const SharedUse& use) {
+  std::vector<std::string> words;
+  for (const DimId id : use.parameter->dims) {
+    const Dim& dim = use.layer->dims.at(static_cast<Index>(id));
+    words.push_back(fmt::format("{} {}", dim.role, dim.size));
+  }
+  return fmt::format("[{}]", fmt::join(words, ", "));
+}
+
+std::string difference(const SharedUse& first, const SharedUse& other) {
+  const auto told = [&](std::string_view what, const std::string& here, const std::string& there) {
+    return fmt::format("layer '{}': '{}' shares '{}', {} {} here, and {} in '{}' of layer '{}'", other.layer->type,
+                       other.parameter->name, other.parameter->shared, what, here, there, first.parameter->name,
+                       first.layer->type);
+  };
+  const std::string here = dims_in_words(other), there = dims_in_words(first);
+  if (here != there) return told("which is", here, there);
+  if (first.parameter->init == other.parameter->init) return {};
+  const auto name = [](Parameter::Init init) {
+    return std::string(init == Parameter::Init::normal ? "normal" : init == Parameter::Init::ones ? "ones" : "zeros");
+  };
+  return told("which begins as", name(other.parameter->init), name(first.parameter->init));
+}
+
 }  // namespace
+
+std::string sharing_problem(const ModelSpec& model) {
+  std::map<std::string_view, std::shared_ptr<const LayerSpec>> types;
+  std::map<std::string_view, SharedUse> shared;
+  for (const auto& layer : model.layers) {
+    const auto [first, is_new] = types.emplace(layer->type, layer);
+    if (first->second != layer && fingerprint(ModelSpec{.layers = {layer}}) != fingerprint(ModelSpec{.layers = {first->second}}))
+      return fmt::format("two layers of type '{}' differ; layers that differ need types of their own", layer->type);
+    if (!is_new) continue;
+    for (const Parameter& parameter : layer->parameters) {
+      if (parameter.shared.empty()) continue;
+      const SharedUse use{layer.get(), &parameter};
+      const SharedUse& owner = shared.emplace(parameter.shared, use).first->second;
+      if (std::string problem = difference(owner, use); !problem.empty()) return problem;
+    }
+  }
+  return {};
+}
 
 std::string chain_problem(const ModelSpec& model) {
   const auto& layers = model.layers;

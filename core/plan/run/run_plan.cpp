@@ -104,6 +104,7 @@ ModelSpec describe_model(const RunFile& run, const Catalog& catalog) {
     plugin::call(PluginType::models, name, [&] {
       model = family->describe(own);
       problem = checks::chain_problem(model);
+      if (problem.empty()) problem = checks::sharing_problem(model);
       if (problem.empty()) problem = checks::size_problem(model);
     });
   } catch (const Error& error) {

@@ -252,12 +252,14 @@ std::string with_class_names(const std::string& config, const std::vector<std::s
   return json.dump(2) + "\n";
 }
 
-void check_export(const RunFile& run, const Catalog& catalog) {
+void check_export(const RunFile& run, const ModelSpec& model, const Catalog& catalog) {
   if (run.export_folder.empty()) return;
   try {
     check_export_folder(run.export_folder);
     const auto family = catalog.family(run.model.use, run.model.options.mark("use"), run.model.options.path("use"));
-    public_weights(*family, run.model.use).write_config(run.model.options);
+    const PublicWeights& weights = public_weights(*family, run.model.use);
+    weights.write_config(run.model.options);
+    weights.map(run.model.options, model).check();
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("export: {}", error.message()), error.hint(), run.export_mark);
   }

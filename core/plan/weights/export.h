@@ -64,7 +64,7 @@ TRELLIS_API std::string exported_config(const PublicWeights& family, const Optio
 
 // Before hours of work: throws Error (placed at `export`) where begin_export would, for want of a folder or of a public
 // model type for the model. Nothing where the run exports nothing.
-TRELLIS_API void check_export(const RunFile&, const Catalog&);
+TRELLIS_API void check_export(const RunFile&, const ModelSpec&, const Catalog&);
 
 // What a run leaves in its export folder, all but the parameters, which are still to be written in `dtype`. `start`,
 // the weights that it began with, may be null. `class_names`, by label, are those of the data where it has any.

@@ -50,7 +50,7 @@ Trainer::Trainer(const TrainRequest& request, CommWorld& world)
     world.create_groups({all});
   }
   if (!tells()) return;
-  check_export(setup_.run, *request.catalog);
+  check_export(setup_.run, setup_.model, *request.catalog);
   open_folder();
   console_ = std::make_unique<Console>(setup_.steps(), setup_.run.train.log_every, request.quiet);
   introduce();

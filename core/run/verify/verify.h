@@ -25,10 +25,10 @@ struct VerifyOptions {
   double gate() const { return dtype == Dtype::f64 ? 1e-9 : dtype == Dtype::f32 ? 1e-4 : 3e-2; }
   // Adam divides by the root of the second moment: where that is small, it amplifies the noise of rounding, most of all
   // in gradients that are zero in exact arithmetic. With these it does not.
-  double adam_eps() const { return dtype == Dtype::bf16 ? 1e-1 : 1e-4; }
+  double adam_eps() const { return dtype == Dtype::f64 ? 1e-4 : dtype == Dtype::f32 ? 1e-3 : 1e-1; }
   // Share of the model's largest gradient below which a tensor's error counts absolutely: some gradients are zero in
   // exact arithmetic, and what is left of them is noise (the bias of k, which a softmax does not see).
-  double floor() const { return dtype == Dtype::f64 ? 1e-6 : 1e-3; }
+  double floor() const { return dtype == Dtype::f64 ? 1e-6 : dtype == Dtype::f32 ? 1e-3 : 1e-2; }
 };
 
 struct RankMemory {

@@ -39,6 +39,8 @@ class Reckless final : public SearchAlgorithm {
     if (breaks == "layers") plan.layers.pop_back();
     if (breaks == "pin") on("ckpt", {{"value", "full"}});
     if (breaks == "degree") on("tp", {{"degree", "3"}});
+    if (breaks == "setting") on("zero", {{"stag", "1"}});
+    if (breaks == "off") on("warp", {});
     if (breaks == "dimension") on("time_travel", {{"degree", "2"}});
     return plan;
   }

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "plan/model/model_checks.h"
 #include "trellis/plan/builder.h"
 #include "trellis/plan/error.h"
 
@@ -186,6 +187,34 @@ TEST_CASE("a shared parameter counts once in a model, and must be of one size") 
   CHECK(message_of([&] {
           parameter_elements(ModelSpec{.layers = {layer(40), layer(50)}});
         }) == "layer 'embedding': 'token.weight' shares 'table', which has 640 elements elsewhere and 800 here");
+}
+
+TEST_CASE("what layers share is alike in all of them, and layers of one type are equal") {
+  const auto layer = [](const std::string& type, std::int64_t vocab, std::int64_t hidden) {
+    auto list = dims();
+    list.back().size = vocab;
+    for (Dim& dim : list)
+      if (dim.name == "hidden") dim.size = hidden;
+    LayerBuilder b(type, list);
+    b.output("hidden", b.embedding("token", b.field("ids", {"batch", "sequence"}), "vocab", "linear", 0.02, "table"));
+    return b.build();
+  };
+  const auto problem = [](std::vector<LayerSpec> layers) {
+    ModelSpec model;
+    for (LayerSpec& l : layers) model.layers.push_back(std::make_shared<const LayerSpec>(std::move(l)));
+    return checks::sharing_problem(model);
+  };
+  CHECK(problem({layer("a", 40, 16), layer("b", 40, 16)}).empty());
+  CHECK(problem({layer("a", 40, 16), layer("a", 40, 16)}).empty());
+  CHECK(problem({layer("a", 40, 16), layer("b", 16, 40)}) ==
+        "layer 'b': 'token.weight' shares 'table', which is [vocab 16, hidden 40] here, and [vocab 40, hidden 16] in "
+        "'token.weight' of layer 'a'");
+  CHECK(problem({layer("a", 40, 16), layer("a", 50, 16)}) ==
+        "two layers of type 'a' differ; layers that differ need types of their own");
+  LayerSpec ones = layer("b", 40, 16);
+  ones.parameters.front().init = Parameter::Init::ones;
+  CHECK(problem({layer("a", 40, 16), ones}) ==
+        "layer 'b': 'token.weight' shares 'table', which begins as ones here, and normal in 'token.weight' of layer 'a'");
 }
 
 TEST_CASE("a fingerprint tells models apart and is the same for equal ones") {

@@ -49,7 +49,7 @@ std::string graph_problem(const LayerSpec& layer) {
   return {};
 }
 
-std::string sharing_problem(const ModelSpec& model) {
+std::string one_object_problem(const ModelSpec& model) {
   std::map<std::string, const LayerSpec*> by_type;
   for (const auto& layer : model.layers)
     if (const LayerSpec* first = by_type.emplace(layer->type, layer.get()).first->second; first != layer.get())
@@ -86,7 +86,8 @@ std::string shrink_problem(const ModelFamily& family, const ModelSpec& whole) {
   if (types_of(model) != types_of(whole))
     return fmt::format("its types of layers became {}, from {}", fmt::join(types_of(model), ", "),
                        fmt::join(types_of(whole), ", "));
-  return checks::chain_problem(model);
+  const std::string problem = checks::chain_problem(model);
+  return problem.empty() ? checks::sharing_problem(model) : problem;
 }
 
 // Of a folder as an export would write it.
@@ -157,7 +158,8 @@ void examine(const ModelFamily& plugin, const Dimensions& dimensions, const OpLi
     return std::string();
   });
   if (!graphs) return;
-  exam.rule("layers of one type are one object", [&] { return sharing_problem(model); });
+  exam.rule("layers of one type are one object", [&] { return one_object_problem(model); });
+  exam.rule("what layers share is alike in all of them", [&] { return checks::sharing_problem(model); });
   const bool chain = exam.rule("what a layer yields the next one takes, and the last one has the loss",
                                [&] { return checks::chain_problem(model); });
   exam.rule("its vocabulary and sequence are said where layers have them", [&] { return checks::size_problem(model); });
