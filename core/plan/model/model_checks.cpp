@@ -57,6 +57,12 @@ std::string difference(const SharedUse& first, const SharedUse& other) {
   return told("which begins as", name(other.parameter->init), name(first.parameter->init));
 }
 
+std::string fingerprint_of(std::shared_ptr<const LayerSpec> layer) {
+  ModelSpec model;
+  model.layers.push_back(std::move(layer));
+  return fingerprint(model);
+}
+
 }  // namespace
 
 std::string sharing_problem(const ModelSpec& model) {
@@ -64,7 +70,7 @@ std::string sharing_problem(const ModelSpec& model) {
   std::map<std::string_view, SharedUse> shared;
   for (const auto& layer : model.layers) {
     const auto [first, is_new] = types.emplace(layer->type, layer);
-    if (first->second != layer && fingerprint(ModelSpec{.layers = {layer}}) != fingerprint(ModelSpec{.layers = {first->second}}))
+    if (first->second != layer && fingerprint_of(layer) != fingerprint_of(first->second))
       return fmt::format("two layers of type '{}' differ; layers that differ need types of their own", layer->type);
     if (!is_new) continue;
     for (const Parameter& parameter : layer->parameters) {
