@@ -21,3 +21,10 @@ refuse 5 "libtrellis_parallelism_tp.so" search $quick "plugins.path=[$work/p]"
 mkdir -p "$work/none"
 refuse 7 "there is no plugin.yaml" plugins check "$work/none"
 refuse 5 "searched: " plugins check no_such_plugin
+
+# The name of a plugin that was found comes before a folder of that name: its source, say.
+mkdir -p "$work/source/gpt"
+cp "$built/models/gpt/plugin.yaml" "$work/source/gpt/"
+cd "$work/source"
+"$trellis" plugins check gpt >"$work/.out" 2>&1 || { cat "$work/.out"; failed=1; }
+refuse 5 "" plugins check ./gpt  # what is wrong with it stands in the table
