@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
+
+#include "host/interruption.h"
 #include "plan/base/words.h"
 
 namespace trellis::host {
@@ -37,6 +40,21 @@ Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string&
 Solver solver_within(const Planning& p, const CostOracle& oracle, double seconds, Progress progress) {
   const std::string text = fmt::format("limit: {{seconds: {}}}", seconds);
   return solver_with(p, oracle, "exact", Options::from_text(text, "the limit of a question"), progress);
+}
+
+Solver until_stopped(Solver solver) {
+  return [solver = std::move(solver)](const Problem& problem) {
+    if (!Interruption::came()) return solver(problem);
+    Answer none;
+    none.log.status = "not asked: stopped";
+    return none;
+  };
+}
+
+double seconds_of_limit(const Planning& p, double otherwise) {
+  const Options own = options_of(p, "exact");
+  if (!own.has("limit")) return otherwise;
+  return own.section("limit").find<double>("seconds").value_or(std::numeric_limits<double>::infinity());
 }
 
 Bytes whole_budget(const Planning& p, Bytes after_margin) {

@@ -18,6 +18,12 @@ Solver solver_of(const Planning&, const CostOracle&, const std::string& name, do
 // `exact` within so many seconds for a solve, whatever search.limit says of them.
 Solver solver_within(const Planning&, const CostOracle&, double seconds, Progress);
 
+// Answers nothing more once a signal has come: status "not asked: stopped".
+Solver until_stopped(Solver);
+
+// What search.limit says in seconds of `exact`: `otherwise` without a limit, infinity where it is one of labels alone.
+double seconds_of_limit(const Planning&, double otherwise);
+
 // The smallest search.budget, in bytes, of which so much is left after the margin.
 Bytes whole_budget(const Planning&, Bytes after_margin);
 

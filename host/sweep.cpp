@@ -31,16 +31,6 @@ bool is_stopped(SweepResult& result) {
   return true;
 }
 
-// A front ends where an answer has no plan.
-Solver until_stopped(Solver solver) {
-  return [solver = std::move(solver)](const Problem& problem) {
-    if (!Interruption::came()) return solver(problem);
-    Answer none;
-    none.log.status = "nothing found";
-    return none;
-  };
-}
-
 double largest_gain(const std::vector<SweepRow>& rows) {
   double most = 0;
   for (std::size_t i = 1; i < rows.size(); ++i)
@@ -53,6 +43,7 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
   const Oracle oracle = oracle_of(p);
   const auto net = [&](std::int64_t whole) { return scaled(Bytes{whole}, 1 - p.margin()); };
   const Bytes from = net(request.sweep.values.front()), to = net(request.sweep.values.back());
+  // A front ends where an answer has no plan.
   const Solver solver = until_stopped(solver_of(p, oracle, name_of_search(p), kSecondsASolve));
   MemoryFront front = memory_front(problem, oracle, solver, from, to, request.most_points);
   SweepResult result{

@@ -1,68 +1,13 @@
 // Step time against memory: the front, and its slope at a plan.
 #include <algorithm>
 
-#include "plan/whatif/placed_plan.h"
+#include "plan/whatif/plan_pool.h"
 #include "trellis/plan/whatif.h"
 
 namespace trellis {
 namespace {
 
-constexpr Bytes kNoLimit = Bytes{std::int64_t{1} << 50};
 constexpr double kBytesOfGiB = 1 << 30;
-
-// Plans to begin with, none of which is both slower and larger than another.
-class Pool {
- public:
-  Pool(const Problem& problem, const CostOracle& oracle) : problem_(problem), oracle_(oracle) {}
-
-  // Those in reach of a plan; of a budget that it need not fit.
-  void add_neighbors(const Plan& plan, Bytes budget) {
-    Problem problem = problem_;
-    problem.budget = budget;
-    for (auto& [other, cost] : one_layer_changes(problem, oracle_, plan)) add(std::move(other), cost);
-    prune();
-  }
-  void add(Plan plan, const PlanCost& cost) {
-    const Score score{cost.step, plan.batch};
-    plans_.push_back({std::move(plan), score, *std::ranges::max_element(cost.memory)});
-  }
-  std::optional<Plan> best(Bytes budget) const {
-    for (const One& one : plans_)  // the fastest first
-      if (one.memory <= budget) return one.plan;
-    return std::nullopt;
-  }
-
- private:
-  struct One {
-    Plan plan;
-    Score score;
-    Bytes memory;
-  };
-  void prune() {
-    std::ranges::stable_sort(plans_, [](const One& a, const One& b) {
-      return a.score != b.score ? a.score < b.score : a.memory < b.memory;
-    });
-    std::vector<One> kept;
-    for (One& one : plans_)
-      if (kept.empty() || one.memory < kept.back().memory) kept.push_back(std::move(one));
-    plans_ = std::move(kept);
-  }
-
-  const Problem& problem_;
-  const CostOracle& oracle_;
-  std::vector<One> plans_;
-};
-
-FrontPoint point(Bytes asked, Answer answer) {
-  const Bytes needs = answer.memory();
-  return {.asked = asked, .needs = needs, .answer = std::move(answer)};
-}
-
-Answer at_budget(Problem problem, const Solver& solver, Bytes budget, std::optional<Plan> start) {
-  problem.budget = budget;
-  problem.start = std::move(start);
-  return solver(problem);
-}
 
 // Asks at both ends, and then wherever neighbors differ the most: what few points there are is spread over the range.
 class FrontSearch {
@@ -95,7 +40,7 @@ class FrontSearch {
 
   // Whether something fits.
   bool ask(Bytes budget) {
-    Answer answer = at_budget(problem_, solver_, budget, pool_.best(budget));
+    Answer answer = solve_at(problem_, solver_, budget, pool_.best(budget));
     ++front_.solved;
     front_.seconds += answer.seconds;
     front_.is_proven = front_.is_proven && answer.is_proven();
@@ -103,7 +48,7 @@ class FrontSearch {
       front_.below = std::move(answer), front_.vain = std::max(front_.vain, budget);
       return false;
     }
-    FrontPoint found = point(budget, std::move(answer));
+    FrontPoint found = point_of_front(budget, std::move(answer));
     pool_.add(*found.answer.plan, found.answer.cost);
     pool_.add_neighbors(*found.answer.plan, found.needs - Bytes{1});
     insert(std::move(found));
@@ -173,7 +118,7 @@ class FrontSearch {
   const Solver& solver_;
   const Bytes from_;
   const std::size_t most_points_;
-  Pool pool_;
+  PlanPool pool_;
   MemoryFront front_;
 };
 
@@ -207,15 +152,15 @@ class More {
       price_.more_is_next = true;
       return;
     }
-    price_.more = point(kNoLimit, unlimited);
+    price_.more = point_of_front(kNoLimit, unlimited);
     Bytes low = price_.here.needs + apart(price_.here.needs) - Bytes{1};
     const Bytes first = low + Bytes{1}, close_enough{std::max<std::int64_t>(1, first.value / 100)};
     for (int solves = 0; solves < kMostSolves && price_.more->needs - low > close_enough; ++solves) {
       const Bytes budget = low + (price_.more->needs - low) / 2;
-      Answer answer = at_budget(problem_, solver_, budget, price_.here.answer.plan);
+      Answer answer = solve_at(problem_, solver_, budget, price_.here.answer.plan);
       const bool is_more =
           answer.plan && answer.score() < price_.here.answer.score() && answer.memory() >= first;
-      if (is_more) price_.more = point(budget, std::move(answer));
+      if (is_more) price_.more = point_of_front(budget, std::move(answer));
       else low = budget, proven_ = proven_ && answer.is_proven();
     }
     price_.more_is_next = proven_ && price_.more->needs - low <= close_enough;
@@ -235,11 +180,11 @@ void find_less(Problem problem, const CostOracle& oracle, const Solver& solver, 
   static constexpr int kMostTies = 8;
   for (int ties = 0; ties < kMostTies; ++ties) {
     problem.budget = price.here.needs - apart(price.here.needs);
-    Pool pool(problem, oracle);
+    PlanPool pool(problem, oracle);
     pool.add_neighbors(*price.here.answer.plan, problem.budget);
-    Answer answer = at_budget(problem, solver, problem.budget, pool.best(problem.budget));
+    Answer answer = solve_at(problem, solver, problem.budget, pool.best(problem.budget));
     if (!answer.plan) return;
-    FrontPoint found = point(problem.budget, std::move(answer));
+    FrontPoint found = point_of_front(problem.budget, std::move(answer));
     if (found.answer.score() > price.here.answer.score()) {
       price.less = std::move(found);
       return;
@@ -255,8 +200,8 @@ std::optional<MemoryPrice> price_of_memory(const Problem& problem, const CostOra
                                            const Answer& best) {
   if (!best.plan || !problem.budgets.empty()) return std::nullopt;
   MemoryPrice price;
-  price.here = point(problem.budget, best);
-  price.unlimited = at_budget(problem, solver, kNoLimit, best.plan);
+  price.here = point_of_front(problem.budget, best);
+  price.unlimited = solve_at(problem, solver, kNoLimit, best.plan);
   find_less(problem, oracle, solver, price);
   More(problem, solver, price).find(price.unlimited);
   return price;

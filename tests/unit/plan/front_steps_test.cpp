@@ -1,0 +1,171 @@
+#include "plan/whatif/front_steps.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "support/small_problem.h"
+
+using namespace trellis;
+using test::Small;
+
+namespace {
+
+struct Point {
+  Bytes needs{0};
+  Score score;
+};
+
+// The whole front, by trying all plans: from the largest point down.
+std::vector<Point> front_by_trying_all(const Small& small) {
+  std::vector<Point> all;
+  test::for_all_plans(small.problem, small.oracle, [&](const Plan& plan, const PlanCost& cost, const auto&) {
+    all.push_back({*std::ranges::max_element(cost.memory), score(plan, cost)});
+  });
+  std::ranges::sort(all, [](const Point& a, const Point& b) {
+    return a.score != b.score ? a.score < b.score : a.needs < b.needs;
+  });
+  std::vector<Point> front;
+  for (const Point& point : all)
+    if (front.empty() || point.needs < front.back().needs) front.push_back(point);
+  return front;
+}
+
+FrontSteps steps_at(Small& small, Bytes budget, const Solver& solver, const StepLimits& limits = {}) {
+  small.problem.budget = budget;
+  const auto price = price_of_memory(small.problem, small.oracle, small.solver(), small.solver()(small.problem));
+  REQUIRE(price);
+  return front_steps(small.problem, small.oracle, solver, *price, limits);
+}
+
+Answer not_asked() {
+  Answer none;
+  none.log.status = "not asked: stopped";
+  return none;
+}
+
+}  // namespace
+
+TEST_CASE("the neighbors of a budget's point are those of the whole front by trying all plans") {
+  for (const std::vector<int>& stages : {std::vector<int>{}, std::vector<int>{2}}) {
+    Small small(1, 5, stages);
+    const std::vector<Point> front = front_by_trying_all(small);
+    REQUIRE(front.size() > 5);
+    for (std::size_t i = 0; i < front.size(); ++i) {
+      // Just what the point needs, and all up to the next one.
+      for (const Bytes budget : {front[i].needs, i > 0 ? front[i - 1].needs - 1_B : 1_GiB}) {
+        CAPTURE(i);
+        CAPTURE(budget.value);
+        small.problem.budget = 1_GiB;
+        const FrontSteps steps = steps_at(small, budget, small.solver());
+        CHECK(steps.is_point);
+        CHECK(steps.here.needs == front[i].needs);
+        CHECK(steps.here.answer.score() == front[i].score);
+        CHECK(steps.below.is_proven);
+        CHECK(steps.below.point.has_value() == (i + 1 < front.size()));
+        if (steps.below.point) {
+          CHECK(steps.below.point->needs == front[i + 1].needs);
+          CHECK(steps.below.point->answer.score() == front[i + 1].score);
+        }
+        CHECK(steps.above.is_proven);
+        CHECK(steps.above.point.has_value() == (i > 0));
+        if (steps.above.point) {
+          CHECK(steps.above.point->needs == front[i - 1].needs);
+          CHECK(steps.above.point->answer.score() == front[i - 1].score);
+          CHECK(steps.nothing_faster_in == front[i - 1].needs - 1_B);
+        }
+        CHECK(steps.solved <= 24);
+      }
+    }
+  }
+}
+
+TEST_CASE("the slopes to both neighbors are those of the staircase, in figures") {
+  Small small(1, 5, {1});
+  const std::vector<Point> front = front_by_trying_all(small);
+  REQUIRE(front.size() > 4);
+  const FrontSteps steps = steps_at(small, front[2].needs, small.solver());
+  CHECK(front[1].needs == 1_B);
+  CHECK(front[2].needs == 1_B);
+  CHECK(front[3].needs == 1_B);
+  CHECK(front[1].score.step == 1_ps);
+  CHECK(front[2].score.step == 1_ps);
+  CHECK(front[3].score.step == 1_ps);
+  CHECK(MemoryPrice::slope(*steps.below.point, steps.here) == doctest::Approx(1));
+  CHECK(MemoryPrice::slope(steps.here, *steps.above.point) == doctest::Approx(1));
+}
+
+TEST_CASE("a plan that is as fast with fewer bytes takes the place of the one at hand") {
+  Small small(1, 5);
+  const std::vector<Point> front = front_by_trying_all(small);
+  small.problem.budget = 1_GiB;
+  std::optional<FrontPoint> larger;  // as fast as the first point, with more bytes
+  test::for_all_plans(small.problem, small.oracle, [&](const Plan& plan, const PlanCost& cost, const auto&) {
+    if (score(plan, cost) != front[0].score || larger) return;
+    Answer answer = small.solver()(small.problem);
+    answer.plan = plan, answer.cost = cost;
+    if (answer.memory() > front[0].needs) larger = FrontPoint{1_GiB, answer.memory(), answer};
+  });
+  REQUIRE(larger);
+  MemoryPrice price{.here = *larger, .unlimited = small.solver()(small.problem)};
+  const FrontSteps steps = front_steps(small.problem, small.oracle, small.solver(), price, {});
+  CHECK(steps.is_point);
+  CHECK(steps.here.needs == front[0].needs);
+  CHECK(steps.below.point->needs == front[1].needs);
+  CHECK_FALSE(steps.above.point);
+  CHECK(steps.above.is_proven);
+}
+
+TEST_CASE("neighbors that the limits leave no time for are not proven, and what is known of them is told") {
+  Small small(1, 5);
+  const std::vector<Point> front = front_by_trying_all(small);
+  const std::size_t middle = front.size() / 2;
+  SUBCASE("no solve") {
+    int asked = 0;
+    const Solver counting = [&](const Problem& problem) { return ++asked, small.solver()(problem); };
+    for (const StepLimits& limits : {StepLimits{.solves = 0}, StepLimits{.seconds = 0}}) {
+      const FrontSteps steps = steps_at(small, front[middle].needs, counting, limits);
+      CHECK(steps.solved == 0);
+      CHECK_FALSE(steps.is_point);
+      CHECK_FALSE(steps.below.is_proven);
+      CHECK_FALSE(steps.above.is_proven);
+      REQUIRE(steps.above.point);  // of the price over 5 %, or one layer away
+      CHECK(steps.above.point->answer.score() < front[middle].score);
+      CHECK(steps.nothing_faster_in == front[middle].needs);
+    }
+    CHECK(asked == 0);
+  }
+  SUBCASE("answers that prove nothing") {
+    const Solver vague = [&](const Problem& problem) {
+      Answer answer = small.solver()(problem);
+      answer.log.status = "within 1 %, proven";
+      return answer;
+    };
+    const FrontSteps steps = steps_at(small, front[middle].needs, vague);
+    CHECK_FALSE(steps.is_point);
+    CHECK_FALSE(steps.below.is_proven);
+    CHECK_FALSE(steps.above.is_proven);
+    CHECK(steps.nothing_faster_in == front[middle].needs);
+  }
+  SUBCASE("a signal") {
+    const FrontSteps steps = steps_at(small, front[middle].needs, [](const Problem&) { return not_asked(); });
+    CHECK(steps.solved <= 2);
+    CHECK_FALSE(steps.is_point);
+    CHECK_FALSE(steps.below.point);
+    CHECK_FALSE(steps.below.is_proven);
+    CHECK_FALSE(steps.above.is_proven);
+  }
+}
+
+TEST_CASE("next to a plan that is not proven to be the best nothing is proven") {
+  Small small(1, 5);
+  const std::vector<Point> front = front_by_trying_all(small);
+  small.problem.budget = front[1].needs;
+  auto price = price_of_memory(small.problem, small.oracle, small.solver(), small.solver()(small.problem));
+  price->here.answer.log.status = "within 2 %, proven";
+  const FrontSteps steps = front_steps(small.problem, small.oracle, small.solver(), *price, {});
+  CHECK_FALSE(steps.is_point);
+  CHECK_FALSE(steps.below.is_proven);
+  CHECK_FALSE(steps.above.is_proven);
+  CHECK(steps.nothing_faster_in == 0_B);
+}
