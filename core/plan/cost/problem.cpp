@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "plan/base/words.h"
 #include "plan/cost/pinned_space.h"
@@ -231,20 +233,51 @@ std::optional<PlanCost> step_if_possible(const CostOracle& oracle, const Plan& p
   }
 }
 
+namespace {
+
+// Of every layer by itself the candidate that needs the least; equal layers are asked for once.
+class SmallestCandidates {
+ public:
+  SmallestCandidates(const Problem& problem, const CostOracle& oracle, const GlobalChoice& choice)
+      : problem_(problem), oracle_(oracle), choice_(choice) {}
+
+  // nullptr where the layer has none.
+  const Candidate* operator()(std::size_t layer) {
+    const std::vector<Candidate>& all = problem_.candidates(static_cast<int>(layer), choice_);
+    const auto [entry, fresh] = known_.try_emplace({problem_.model->layers[layer].get(), &all});
+    if (fresh) entry->second = smallest(static_cast<int>(layer), all);
+    return entry->second;
+  }
+
+ private:
+  const Candidate* smallest(int layer, const std::vector<Candidate>& all) const {
+    const Candidate* best = nullptr;
+    Bytes least{0};
+    for (const Candidate& c : all) {
+      const Where where{.choice = &choice_, .shapes = shared_shapes(*problem_.model, choice_, {&c.placement})};
+      const LayerCost cost = oracle_.layer(layer, c, where);
+      const Bytes memory = cost.states + cost.kept * std::min(choice_.stages, choice_.micro_batches) + cost.last_peak;
+      if (!best || memory < least) best = &c, least = memory;
+    }
+    return best;
+  }
+
+  const Problem& problem_;
+  const CostOracle& oracle_;
+  const GlobalChoice& choice_;
+  std::map<std::pair<const LayerSpec*, const std::vector<Candidate>*>, const Candidate*> known_;
+};
+
+}  // namespace
+
 std::optional<LeastMemory> least_memory(const Problem& problem, const CostOracle& oracle) {
   std::optional<LeastMemory> least;
   for (const GlobalChoice& choice : problem.choices) {
     Plan plan = plan_under(choice);
     plan.stages = even_stages(static_cast<int>(problem.model->layers.size()), choice.stages);
+    SmallestCandidates smallest(problem, oracle, choice);
     for (std::size_t i = 0; i < problem.model->layers.size(); ++i) {
-      const Candidate* best = nullptr;
-      Bytes smallest{0};
-      for (const Candidate& c : problem.candidates(static_cast<int>(i), choice)) {
-        const Where where{.choice = &choice, .shapes = shared_shapes(*problem.model, choice, {&c.placement})};
-        const LayerCost cost = oracle.layer(static_cast<int>(i), c, where);
-        const Bytes memory = cost.states + cost.kept * std::min(choice.stages, choice.micro_batches) + cost.last_peak;
-        if (!best || memory < smallest) best = &c, smallest = memory;
-      }
+      const Candidate* best = smallest(i);
       if (!best) break;
       plan.layers.push_back(best->strategy);
     }

@@ -1,6 +1,8 @@
 // What is missing where no plan fits.
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <utility>
 
 #include "plan/whatif/placed_plan.h"
 #include "trellis/plan/error.h"
@@ -20,12 +22,28 @@ class Asking {
   Asking(const CostOracle& oracle, const Solver& solver, double seconds)
       : oracle_(oracle), solver_(solver), seconds_(seconds) {}
 
-  // A plan of least_memory() that fits needs no search. There is none any more where the questions before took the time
-  // of this one, too: a solve may take longer than it should.
+  // Of each choice by itself the plan of least_memory(), the most promising first. Out of time those that were looked at
+  // by then: one, where any has one.
+  std::vector<LeastMemory> starts(const Problem& problem) const {
+    std::vector<LeastMemory> all;
+    visit_choices(problem, [&](const Problem& own) {
+      if (std::optional<LeastMemory> least = least_memory(own, oracle_)) all.push_back(std::move(*least));
+      return all.empty() || whole_.seconds() < seconds_;
+    });
+    std::ranges::stable_sort(all, std::greater(), [](const LeastMemory& least) { return least.room.bytes; });
+    return all;
+  }
+
+  // A plan of least_memory() that fits needs no search. Out of time none is known to fit.
   bool fits_somehow(const Problem& problem) const {
-    const std::optional<LeastMemory> least = least_memory(problem, oracle_);
-    if (least && least->room.bytes >= Bytes{0}) return true;
-    return whole_.seconds() < kQuestions * seconds_ && solver_(problem).plan.has_value();
+    bool fits = false;
+    visit_choices(problem, [&](const Problem& own) {
+      if (is_over()) return false;
+      const std::optional<LeastMemory> least = least_memory(own, oracle_);
+      fits = least && least->room.bytes >= Bytes{0};
+      return !fits;
+    });
+    return fits || (!is_over() && solver_(problem).plan.has_value());
   }
 
   // `problem`: that in which nothing fits.
@@ -41,15 +59,10 @@ class Asking {
 
   // A plan that lacks less than the one at hand, by changing all layers of a kind at once, in every choice: quick, and
   // good to begin with where a search would end without a plan.
-  void descend(const Problem& problem, Shortage& shortage) const {
+  void descend(const Problem& problem, const std::vector<LeastMemory>& starts, Shortage& shortage) const {
     const Clock clock;
-    std::vector<std::pair<Bytes, LeastMemory>> starts;  // the most promising first
-    for (const GlobalChoice& choice : problem.choices)
-      if (std::optional<LeastMemory> least = least_memory(only(problem, choice), oracle_))
-        starts.emplace_back(Bytes{0} - least->room.bytes, std::move(*least));
-    std::ranges::stable_sort(starts, {}, [](const auto& start) { return start.first; });
-    for (const auto& [lacks, least] : starts) {
-      if (clock.seconds() > seconds_ / 4) return;
+    for (const LeastMemory& least : starts) {
+      if (clock.seconds() > seconds_ / 4 || is_over()) return;
       const Problem own = only(problem, choice_of(least.plan));
       Plan plan = smaller(own, least.plan);
       const PlanCost cost = oracle_.step(plan);
@@ -65,7 +78,7 @@ class Asking {
     const auto is_close = [&] { return shortage.lacks - shortage.vain <= close_enough; };
     bool proven = true;
     Bytes stride = close_enough;
-    for (const Clock clock; !is_close() && clock.seconds() < seconds_;) {
+    for (const Clock clock; !is_close() && clock.seconds() < seconds_ && !is_over();) {
       const Bytes half = shortage.vain + (shortage.lacks - shortage.vain) / 2;
       const Bytes more = std::max(half, shortage.lacks - stride);
       const Answer answer = solver_(with_more(problem, more));
@@ -78,7 +91,7 @@ class Asking {
   void try_batches(const Problem& problem, const OtherProblems& others, Shortage& shortage) const {
     const Clock clock;
     for (std::int64_t batch = problem.choices.front().batch / 2; batch >= 1; batch /= 2) {
-      if (clock.seconds() > seconds_) return;
+      if (clock.seconds() > seconds_ || is_over()) return;
       const std::optional<Problem> other = others.with_batch(batch);
       if (!other || !fits_somehow(*other)) continue;
       shortage.batch = batch;
@@ -89,7 +102,7 @@ class Asking {
   void try_devices(const Problem& problem, const OtherProblems& others, Shortage& shortage) const {
     const Clock clock;
     for (int devices = problem.devices * 2; devices <= others.most_devices; devices *= 2) {
-      if (clock.seconds() > seconds_) return;
+      if (clock.seconds() > seconds_ || is_over()) return;
       const std::optional<Problem> other = others.with_devices(devices);
       if (!other || !fits_somehow(*other)) continue;
       shortage.devices = devices;
@@ -139,6 +152,20 @@ class Asking {
     return problem;
   }
 
+  // Calls `visit` with the problem under one choice after another, while that says so.
+  template <class Visit>
+  static void visit_choices(const Problem& problem, Visit&& visit) {
+    Problem own = problem;
+    own.start.reset();
+    for (const GlobalChoice& choice : problem.choices) {
+      own.choices = {choice};
+      if (!visit(std::as_const(own))) return;
+    }
+  }
+
+  // Questions before may have taken the time of this one, too: a solve may take longer than it should.
+  bool is_over() const { return whole_.seconds() >= kQuestions * seconds_; }
+
   static Problem with_more(Problem problem, Bytes more) {
     problem.budget += more;
     for (Bytes& budget : problem.budgets) budget += more;
@@ -169,14 +196,15 @@ std::optional<Shortage> shortage(const Problem& problem, const CostOracle& oracl
   if (problem.choices.empty()) return std::nullopt;
   const Asking asking(oracle, solver, seconds);
   Shortage result;
-  if (std::optional<LeastMemory> least = least_memory(problem, oracle)) {
-    asking.take(problem, result, std::move(least->plan));
+  const std::vector<LeastMemory> starts = asking.starts(problem);
+  if (!starts.empty()) {
+    asking.take(problem, result, starts.front().plan);
   } else {
     Answer answer = solver(unlimited(problem));
     if (!answer.plan) return std::nullopt;
     asking.take(problem, result, std::move(*answer.plan));
   }
-  asking.descend(problem, result);
+  asking.descend(problem, starts, result);
   asking.narrow(problem, result);
   asking.try_batches(problem, others, result);
   asking.try_devices(problem, others, result);
