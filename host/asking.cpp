@@ -18,28 +18,29 @@ Options limited(const Planning& p, const std::string& name, double seconds) {
   return Options::from_text(fmt::format("limit: {{seconds: {}}}", seconds), "the default limit of a what-if");
 }
 
-Solver solver_with(const Planning& p, const CostOracle& oracle, const std::string& name, const Options& options,
-                   Progress progress) {
-  return [&p, &oracle, name, options, progress](const Problem& problem) {
-    if (problem.start) return solve(p, problem, oracle, name, options, progress);
-    // A search that has a plan can stop when its time is up.
-    Problem with_start = problem;
-    if (std::optional<LeastMemory> least = least_memory(problem, oracle))
-      if (objection(problem, least->plan, oracle.step(least->plan)).empty()) with_start.start = std::move(least->plan);
-    return solve(p, with_start, oracle, name, options, progress);
-  };
+// A search that has a plan can stop when its time is up.
+Problem with_start(Problem problem, const CostOracle& oracle) {
+  if (problem.start) return problem;
+  if (std::optional<LeastMemory> least = least_memory(problem, oracle))
+    if (objection(problem, least->plan, oracle.step(least->plan)).empty()) problem.start = std::move(least->plan);
+  return problem;
 }
 
 }  // namespace
 
 Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds,
                  Progress progress) {
-  return solver_with(p, oracle, name, limited(p, name, seconds), progress);
+  return [&p, &oracle, name, options = limited(p, name, seconds), progress](const Problem& problem) {
+    return solve(p, with_start(problem, oracle), oracle, name, options, progress);
+  };
 }
 
-Solver solver_within(const Planning& p, const CostOracle& oracle, double seconds, Progress progress) {
-  const std::string text = fmt::format("limit: {{seconds: {}}}", seconds);
-  return solver_with(p, oracle, "exact", Options::from_text(text, "the limit of a question"), progress);
+Solver solver_within(const Planning& p, const CostOracle& oracle, double seconds, Deadline until, Progress progress) {
+  return [&p, &oracle, seconds, until, progress](const Problem& problem) {
+    const Deadline now = std::chrono::steady_clock::now();
+    const Deadline own = now + std::chrono::duration_cast<Deadline::duration>(std::chrono::duration<double>(seconds));
+    return solve(p, problem, oracle, "exact", Options::empty("the search of a question"), progress, std::min(own, until));
+  };
 }
 
 Solver until_stopped(Solver solver) {

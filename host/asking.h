@@ -15,8 +15,8 @@ namespace trellis::host {
 Solver solver_of(const Planning&, const CostOracle&, const std::string& name, double seconds,
                  Progress = Progress::told);
 
-// `exact` within so many seconds for a solve, whatever search.limit says of them.
-Solver solver_within(const Planning&, const CostOracle&, double seconds, Progress);
+// `exact` that ends at once after so many seconds for a solve, and past `until`, whatever search.limit says.
+Solver solver_within(const Planning&, const CostOracle&, double seconds, Deadline until, Progress);
 
 // Answers nothing more once a signal has come: status "not asked: stopped".
 Solver until_stopped(Solver);
@@ -38,8 +38,9 @@ struct Infeasible {
   std::optional<Shortage> shortage;  // nothing where no plan fits in any memory
   std::optional<Answer> missed;      // a plan that does fit, which the search did not find
 };
-// `found`: the answer of the run file's search, or the best of several searches.
-Infeasible infeasible(const Planning&, const Found& found);
+// `found`: the answer of the run file's search, or the best of several searches. With search.limit in seconds the
+// questions take what the search left of it and a little more: a quarter of it, half a second at the least.
+Infeasible infeasible(const Planning&, const CostOracle&, const Found& found);
 Error to_error(const Planning&, const Infeasible&);
 nlohmann::json to_json(const Planning&, const Infeasible&);
 

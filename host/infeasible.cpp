@@ -12,8 +12,9 @@
 namespace trellis::host {
 namespace {
 
-constexpr double kSeconds = 9;       // of all questions, where the run file has no limit
-constexpr double kLeastSeconds = 3;  // of all questions, whatever its limit is
+constexpr double kSeconds = 9;  // of all questions, where the run file has no limit
+// Beyond the limit, of which as much is left where the search had no plan at its end: a share of it, and the least.
+constexpr double kShareBeyond = 0.25, kLeastBeyond = 0.5;
 constexpr double kQuestions = 3;     // budget, batch, devices
 constexpr double kSolves = 4;        // that a question has the time for
 constexpr int kMostTimesTheDevices = 64;
@@ -100,18 +101,31 @@ std::optional<double> seconds_for_questions(const Planning& p, const Found& foun
   const Options own = options_of(p, "exact");
   if (!own.has("limit")) return kSeconds;
   const auto limit = own.section("limit").find<double>("seconds");
-  return limit ? std::optional(std::max(kLeastSeconds, *limit - found.seconds)) : std::nullopt;
+  if (!limit) return std::nullopt;
+  return std::max(0.0, *limit - found.seconds) + std::max(kLeastBeyond, kShareBeyond * *limit);
+}
+
+Answer priced(const CostOracle& oracle, Plan plan) {
+  Answer answer;
+  answer.cost = oracle.step(plan);
+  plan.predicted = Predicted{answer.cost.step, answer.cost.memory, answer.cost.samples_per_second};
+  answer.plan = std::move(plan);
+  return answer;
+}
+
+Deadline::duration in_ticks(double seconds) {
+  return std::chrono::duration_cast<Deadline::duration>(std::chrono::duration<double>(seconds));
 }
 
 }  // namespace
 
-Infeasible infeasible(const Planning& p, const Found& found) {
+Infeasible infeasible(const Planning& p, const CostOracle& oracle, const Found& found) {
+  const Deadline now = std::chrono::steady_clock::now();
   const Problem problem = p.problem();
-  const Oracle oracle = oracle_of(p);
   const MemoryOnly memory(oracle);
   const std::optional<double> seconds = seconds_for_questions(p, found);
   const double each = seconds.value_or(std::numeric_limits<double>::infinity()) / kQuestions;
-  const Solver solver = seconds ? solver_within(p, memory, each / kSolves, Progress::silent)
+  const Solver solver = seconds ? solver_within(p, memory, each / kSolves, now + in_ticks(*seconds), Progress::silent)
                                 : solver_of(p, memory, "exact", each, Progress::silent);
   log().info("{}; looking for what would", found.is_proven() ? "no plan fits" : "no plan that fits was found");
   Infeasible result{.budget = problem.budget,
@@ -120,16 +134,18 @@ Infeasible infeasible(const Planning& p, const Found& found) {
                     .shortage = {},
                     .missed = {}};
   if (!result.is_proven) {
-    Answer answer = solver(problem);
+    const Answer answer = solver(problem);
     if (answer.plan) {
-      answer.cost = oracle.step(*answer.plan);
-      answer.plan->predicted = Predicted{answer.cost.step, answer.cost.memory, answer.cost.samples_per_second};
-      result.missed = std::move(answer);
+      result.missed = priced(oracle, *answer.plan);
       return result;
     }
     result.is_proven = answer.is_proven();
   }
   result.shortage = shortage(problem, oracle, solver, others_of(p), each);
+  if (result.shortage && result.shortage->lacks <= Bytes{0}) {
+    result.missed = priced(oracle, result.shortage->plan);
+    result.shortage.reset(), result.is_proven = false;
+  }
   return result;
 }
 

@@ -148,11 +148,13 @@ Options options_of(const Planning& p, const std::string& name) {
 }
 
 Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle, const std::string& name,
-            const Options& options, Progress progress) {
+            const Options& options, Progress progress, std::optional<Deadline> until) {
   const auto algorithm = load_search(p, name);
   Found found;
   if (progress == Progress::told) found.log.progress = [](const std::string& line) { log().info("{}", line); };
-  found.log.stopped = Interruption::came;
+  found.log.stopped = [until] {
+    return Interruption::came() || (until && std::chrono::steady_clock::now() >= *until);
+  };
   std::optional<SearchWatch> watch;
   if (progress == Progress::told) {
     watch.emplace([](const std::string& line) { log().info("{}", line); }, way_out(name, options));
@@ -161,7 +163,7 @@ Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle,
   const auto start = std::chrono::steady_clock::now();
   found.plan = plugin::call(PluginType::search, name,
                             [&] { return algorithm->solve(problem, oracle, options, found.log); });
-  found.log.known = SearchLog().known;
+  found.log.known = SearchLog().known, found.log.stopped = SearchLog().stopped;
   watch.reset();
   found.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   options.finish();  // a search that forgets to would let misspelt options pass
@@ -186,10 +188,8 @@ Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle,
   return found;
 }
 
-Found run_search(const Planning& p, const std::string& name) {
-  const Problem problem = p.problem();
-  const Oracle oracle = oracle_of(p);
-  return solve(p, problem, oracle, name, options_of(p, name));
+Found run_search(const Planning& p, const CostOracle& oracle, const std::string& name) {
+  return solve(p, p.problem(), oracle, name, options_of(p, name));
 }
 
 // Micro-batches are of one size: what the batch does not fill is computed for nothing.

@@ -1,6 +1,7 @@
 // Searches over Trellis' own models and costs: what they find, checked and priced by the host.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <set>
 #include <string>
@@ -19,11 +20,13 @@ std::string name_of_search(const Planning&);
 std::shared_ptr<const SearchAlgorithm> load_search(const Planning&, const std::string& name);
 // Runs the search of this name; its own options are those of section `search`, if that names it. A plan that breaks the
 // budget or leaves the space, and a claim that cannot be true, is an Error (plugin).
-Found run_search(const Planning&, const std::string& name);
-// The same with another problem of the run, and costs that several may share; with these options of the search.
+Found run_search(const Planning&, const CostOracle&, const std::string& name);
+// The same with another problem of the run, and costs that several may share; with these options of the search. Past
+// `until` it is asked to end at once, as by a signal.
 enum class Progress { told, silent };
+using Deadline = std::chrono::steady_clock::time_point;
 Found solve(const Planning&, const Problem&, const CostOracle&, const std::string& name, const Options&,
-            Progress = Progress::told);
+            Progress = Progress::told, std::optional<Deadline> until = std::nullopt);
 Oracle oracle_of(const Planning&);
 // What a plan's prediction needed and no profile had a time for.
 std::set<std::string> estimates_of(const Planning&, const Plan&);

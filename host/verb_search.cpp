@@ -51,16 +51,17 @@ ExitCode search_sweep(const Context& context, const SearchArgs& args) {
 
 ExitCode search_ordinarily(const Context& context, const SearchArgs& args) {
   const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
+  const Oracle oracle = oracle_of(p);
   std::vector<Compared> compared;
   if (!args.compare.empty()) compared = compare_searches(p, args.compare);
-  const Found found = args.compare.empty() ? run_search(p, name_of_search(p)) : best_of(compared);
+  const Found found = args.compare.empty() ? run_search(p, oracle, name_of_search(p)) : best_of(compared);
   const auto replayed = found.plan ? replayed_step(p, *found.plan) : std::nullopt;
   if (found.plan) print(p, found, replayed);
   if (!compared.empty()) print(compared);
   const std::filesystem::path plan = found.plan ? args.out : std::filesystem::path();
   if (!plan.empty()) write_file_atomically(plan, to_yaml(*found.plan));
   const bool is_stopped = Interruption::came() && !found.is_proven();
-  const auto missing = found.plan || is_stopped ? std::nullopt : std::optional(infeasible(p, found));
+  const auto missing = found.plan || is_stopped ? std::nullopt : std::optional(infeasible(p, oracle, found));
   if (!args.json.empty()) {
     nlohmann::json json = to_json(p, found, plan);
     if (found.plan) json["estimated"] = estimates_of(p, *found.plan);

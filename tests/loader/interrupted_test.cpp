@@ -69,6 +69,28 @@ TEST_CASE("a sweep that is stopped prints the values that it has") {
   has(outcome, "1 solves in");
 }
 
+TEST_CASE("explain --what-if that is stopped tells what was answered and what is missing, with exit code 0") {
+  TemporaryFolder folder;
+  const std::string plan = (folder.path() / "plan.yaml").string(), json = (folder.path() / "explain.json").string();
+  CHECK(testing::trellis("search configs/runs/quickstart.yaml --nproc 2 search.stages=1 --out " + plan).code == 0);
+  folder.plugin("interrupting", "interrupting", "parallelism");
+  const Outcome outcome = testing::trellis("--plugins " + folder.path().string() + " explain " + plan +
+                                           " --run configs/runs/quickstart.yaml --what-if --json " + json);
+  CHECK(outcome.code == 0);
+  has(outcome, "not asked: stopped");
+  has(outcome, "stopped; not answered: ");
+  has(outcome, "memory, from the best plan known");
+  CHECK(outcome.text.find(", proven)\n    without limit") == std::string::npos);
+  const nlohmann::json told = nlohmann::json::parse(read_file(json))["what_if"];
+  CHECK(told["not_answered"].size() >= 2);
+  CHECK(told["not_answered"].back() == "the price of memory");
+  CHECK(told["price_of_memory"]["more_is_proven"] == false);
+  const Outcome whole = testing::trellis("explain " + plan + " --run configs/runs/quickstart.yaml --what-if --json " + json);
+  CHECK(whole.code == 0);
+  CHECK(whole.text.find("stopped") == std::string::npos);
+  CHECK(nlohmann::json::parse(read_file(json))["what_if"]["not_answered"].empty());
+}
+
 TEST_CASE("trellis run passes a signal on to its search, leaves the plan so far and does not train") {
   const Interrupted stopped;
   setenv("TRELLIS_ALLOW_SLOW", "1", 1);  // what is measured does not matter here

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <utility>
+#include <ranges>
 
 #include "plan/whatif/placed_plan.h"
 #include "trellis/plan/error.h"
@@ -17,6 +17,14 @@ Problem unlimited(Problem problem) {
   return problem;
 }
 
+class Clock {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
 class Asking {
  public:
   Asking(const CostOracle& oracle, const Solver& solver, double seconds)
@@ -26,24 +34,29 @@ class Asking {
   // by then: one, where any has one.
   std::vector<LeastMemory> starts(const Problem& problem) const {
     std::vector<LeastMemory> all;
-    visit_choices(problem, [&](const Problem& own) {
+    Problem own = problem;
+    own.start.reset();
+    for (const GlobalChoice& choice : problem.choices) {
+      if (!all.empty() && whole_.seconds() >= seconds_) break;
+      own.choices = {choice};
       if (std::optional<LeastMemory> least = least_memory(own, oracle_)) all.push_back(std::move(*least));
-      return all.empty() || whole_.seconds() < seconds_;
-    });
+    }
     std::ranges::stable_sort(all, std::greater(), [](const LeastMemory& least) { return least.room.bytes; });
     return all;
   }
 
-  // A plan of least_memory() that fits needs no search. Out of time none is known to fit.
+  // A plan of least_memory() that fits needs no search. Out of time none is known to fit. The narrow lines of many stages
+  // first: they have few candidates.
   bool fits_somehow(const Problem& problem) const {
-    bool fits = false;
-    visit_choices(problem, [&](const Problem& own) {
+    Problem own = problem;
+    own.start.reset();
+    for (const GlobalChoice& choice : problem.choices | std::views::reverse) {
       if (is_over()) return false;
+      own.choices = {choice};
       const std::optional<LeastMemory> least = least_memory(own, oracle_);
-      fits = least && least->room.bytes >= Bytes{0};
-      return !fits;
-    });
-    return fits || (!is_over() && solver_(problem).plan.has_value());
+      if (least && least->room.bytes >= Bytes{0}) return true;
+    }
+    return !is_over() && solver_(problem).plan.has_value();
   }
 
   // `problem`: that in which nothing fits.
@@ -62,9 +75,9 @@ class Asking {
   void descend(const Problem& problem, const std::vector<LeastMemory>& starts, Shortage& shortage) const {
     const Clock clock;
     for (const LeastMemory& least : starts) {
-      if (clock.seconds() > seconds_ / 4 || is_over()) return;
+      if (clock.seconds() > seconds_ / 4) return;
       const Problem own = only(problem, choice_of(least.plan));
-      Plan plan = smaller(own, least.plan);
+      Plan plan = smaller(own, least.plan, clock);
       const PlanCost cost = oracle_.step(plan);
       if (least_room(own, own.choices.front(), cost.memory).bytes <= Bytes{0} - shortage.lacks) continue;
       if (objection(unlimited(own), plan, cost).empty()) take(problem, shortage, std::move(plan));
@@ -88,12 +101,21 @@ class Asking {
     shortage.is_least = proven && is_close();
   }
 
+  // What fits with some batch fits with a smaller one: where nothing does with the smallest, none is left to ask for.
   void try_batches(const Problem& problem, const OtherProblems& others, Shortage& shortage) const {
     const Clock clock;
-    for (std::int64_t batch = problem.choices.front().batch / 2; batch >= 1; batch /= 2) {
-      if (clock.seconds() > seconds_ || is_over()) return;
+    std::vector<std::int64_t> halves;
+    for (std::int64_t batch = problem.choices.front().batch / 2; batch >= 1; batch /= 2) halves.push_back(batch);
+    const auto fits = [&](std::int64_t batch) {
       const std::optional<Problem> other = others.with_batch(batch);
-      if (!other || !fits_somehow(*other)) continue;
+      return other && fits_somehow(*other);
+    };
+    while (!halves.empty() && !others.with_batch(halves.back())) halves.pop_back();
+    if (halves.empty() || !fits(halves.back())) return;
+    shortage.batch = halves.back();
+    for (const std::int64_t batch : halves) {
+      if (clock.seconds() > seconds_ || is_over() || batch == shortage.batch) return;
+      if (!fits(batch)) continue;
       shortage.batch = batch;
       return;
     }
@@ -114,7 +136,7 @@ class Asking {
   static constexpr std::int64_t kLeastApart = 1 << 14, kMostApart = 64 << 20;
 
   // Of the space; a plan of least_memory() is.
-  Plan smaller(const Problem& problem, Plan plan) const {
+  Plan smaller(const Problem& problem, Plan plan, const Clock& clock) const {
     const ModelSpec& model = *problem.model;
     const std::optional<PlacedPlan> now = placed(problem, plan);
     if (!now) return plan;
@@ -133,6 +155,7 @@ class Asking {
       changed = false;
       for (const StrategyGroup& group : strategy_groups(plan, model))
         for (const Candidate& c : problem.candidates(group.layers.front(), *now->choice)) {
+          if (clock.seconds() > seconds_ / 2) return plan;
           Plan other = plan;
           std::vector<const Candidate*> tried = chosen;
           for (const int layer : group.layers) {
@@ -152,17 +175,6 @@ class Asking {
     return problem;
   }
 
-  // Calls `visit` with the problem under one choice after another, while that says so.
-  template <class Visit>
-  static void visit_choices(const Problem& problem, Visit&& visit) {
-    Problem own = problem;
-    own.start.reset();
-    for (const GlobalChoice& choice : problem.choices) {
-      own.choices = {choice};
-      if (!visit(std::as_const(own))) return;
-    }
-  }
-
   // Questions before may have taken the time of this one, too: a solve may take longer than it should.
   bool is_over() const { return whole_.seconds() >= kQuestions * seconds_; }
 
@@ -172,14 +184,6 @@ class Asking {
     problem.start.reset();
     return problem;
   }
-
-  class Clock {
-   public:
-    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
-   private:
-    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  };
 
   static constexpr double kQuestions = 3;
 
@@ -199,6 +203,7 @@ std::optional<Shortage> shortage(const Problem& problem, const CostOracle& oracl
   const std::vector<LeastMemory> starts = asking.starts(problem);
   if (!starts.empty()) {
     asking.take(problem, result, starts.front().plan);
+    if (result.lacks <= Bytes{0}) return result;
   } else {
     Answer answer = solver(unlimited(problem));
     if (!answer.plan) return std::nullopt;

@@ -120,7 +120,7 @@ class Exact {
   // Some plan is better than none, but not at any price: what fits nowhere would else be tried to its end.
   bool enough() const {
     if (log_.stopped()) return true;
-    return settings_.seconds && seconds() > *settings_.seconds + (best_ ? 0 : std::max(1.0, *settings_.seconds / 2));
+    return settings_.seconds && seconds() > *settings_.seconds + (best_ ? 0 : std::max(0.5, *settings_.seconds / 4));
   }
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 

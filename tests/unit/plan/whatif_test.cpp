@@ -308,7 +308,7 @@ TEST_CASE("where nothing fits the least that would is found, and what else would
                                  [&](std::int64_t batch) {
                                    batches.push_back(batch);
                                    Problem other = small.problem;
-                                   if (batch == 4) other.budget = 1_GiB;
+                                   if (batch <= 4) other.budget = 1_GiB;
                                    return std::optional(other);
                                  },
                              .with_devices =
@@ -327,9 +327,47 @@ TEST_CASE("where nothing fits the least that would is found, and what else would
   CHECK(missing->cost.memory[static_cast<std::size_t>(missing->stage)] == missing->needs);
   CHECK(missing->cost.step > 1_us);  // by the real costs
   CHECK(missing->batch == 4);
-  CHECK(batches == std::vector<std::int64_t>{8, 4});
+  CHECK(batches == std::vector<std::int64_t>{1, 1, 8, 4});  // whether any does, then the largest
   CHECK_FALSE(missing->devices);
   CHECK(devices == std::vector<int>{4, 8});
+}
+
+TEST_CASE("where no time is left no question of what would fit is begun, and a plan that needs little is told") {
+  Small small(1, 5);
+  const Bytes least = least_memory(small.problem, small.oracle)->budget;
+  small.problem.budget = scaled(least, 0.5);
+  int solves = 0, problems = 0;
+  const Solver counting = [&](const Problem&) { return ++solves, Answer(); };
+  const OtherProblems others{.with_batch = [&](std::int64_t) { return ++problems, std::optional(small.problem); },
+                             .with_devices = [&](int) { return ++problems, std::optional(small.problem); },
+                             .most_devices = 8};
+  const auto missing = shortage(small.problem, small.oracle, counting, others, 0);
+  REQUIRE(missing);
+  CHECK(solves == 0);
+  CHECK(problems <= 2);
+  CHECK_FALSE(missing->is_least);
+  CHECK(missing->vain == 0_B);
+  CHECK(missing->lacks > 0_B);
+  CHECK_FALSE(missing->batch);
+  CHECK_FALSE(missing->devices);
+}
+
+TEST_CASE("with a smallest batch that does not fit no larger one is asked for") {
+  Small small(1, 5);
+  small.problem.budget = scaled(least_memory(small.problem, small.oracle)->budget, 0.5);
+  const MemoryOnly memory(small.oracle);
+  const Solver solver = [&](const Problem& asked) { return Small::solve(asked, memory); };
+  std::vector<std::int64_t> batches;
+  const OtherProblems others{.with_batch =
+                                 [&](std::int64_t batch) {
+                                   batches.push_back(batch);
+                                   return batch == 1 ? std::nullopt : std::optional(small.problem);
+                                 },
+                             .with_devices = [](int) { return std::optional<Problem>(); }};
+  const auto missing = shortage(small.problem, small.oracle, solver, others, 60);
+  REQUIRE(missing);
+  CHECK_FALSE(missing->batch);
+  CHECK(batches == std::vector<std::int64_t>{1, 2, 2});  // 1 is no batch of the space
 }
 
 TEST_CASE("a search that finds nothing in its time leaves a plan that needs little, and the least is not proven") {
