@@ -24,26 +24,26 @@ class PriceText {
   }
   std::string extra(const Answer& other) const { return beside_.exact_difference(beside_.extra_seconds(other)); }
 
+  // A slope to a plan that need not be the neighbor would say nothing.
   std::string below(const FrontSteps& steps) const {
     const FrontNeighbor& below = steps.below;
     if (!below.point)
-      return below.is_proven ? fmt::format("nothing fits in less than {}, proven", here_.needs)
-                             : fmt::format("no plan is known that fits in less than {}", here_.needs);
+      return fmt::format("{} in less than {}", below.is_proven ? "proven: nothing fits" : "no plan is known that fits",
+                         here_.needs);
     if (below.is_proven) return step(*below.point) + " (proven)";
-    return fmt::format("{} (not proven: the best plan in less than {} takes {})", step(*below.point), here_.needs,
-                       below.point->answer.is_proven() ? "as long, in at most as much"
-                                                       : beside_.difference(below.point->answer));
+    return fmt::format("not proven: in less than {} a step takes {}; the plan known needs {}",
+                       digits_apart(here_.needs, below.point->needs), beside_.difference(below.point->answer),
+                       digits_apart(below.point->needs, here_.needs));
   }
 
   std::string above(const FrontSteps& steps) const {
     const FrontNeighbor& above = steps.above;
     if (!above.point) return above.is_proven ? "worth nothing, proven" : "no faster plan was found";
     if (above.is_proven) return step(*above.point) + " (proven)";
-    const std::string least = steps.nothing_faster_in > Bytes{0}
-                                  ? fmt::format("nothing faster fits in {}; ", digits_apart(steps.nothing_faster_in, above.point->needs))
-                                  : "";
-    return fmt::format("{} (not proven: {}what is faster needs at most {})", step(*above.point), least,
-                       digits_apart(above.point->needs, steps.nothing_faster_in));
+    const Bytes most = above.point->needs, least = steps.nothing_faster_in;
+    return fmt::format("not proven: {}{} a step in {}, at most so much is needed for less",
+                       least > Bytes{0} ? fmt::format("nothing faster fits in {}; ", digits_apart(least, most)) : "",
+                       extra(above.point->answer), digits_apart(most, least > Bytes{0} ? least : here_.needs));
   }
 
  private:
@@ -62,12 +62,9 @@ nlohmann::json point_json(const BesidePlan& beside, const std::optional<FrontPoi
   return json;
 }
 
-nlohmann::json both_ways(const BesidePlan& beside, const FrontPoint& here, const std::optional<FrontPoint>& less,
-                         const std::optional<FrontPoint>& more) {
-  return {{"less", point_json(beside, less)},
-          {"more", point_json(beside, more)},
-          {"less_s_per_gib", less ? slope_json(*less, here) : nlohmann::json()},
-          {"more_s_per_gib", more ? slope_json(here, *more) : nlohmann::json()}};
+nlohmann::json points_json(const BesidePlan& beside, const std::optional<FrontPoint>& less,
+                           const std::optional<FrontPoint>& more) {
+  return {{"less", point_json(beside, less)}, {"more", point_json(beside, more)}};
 }
 
 }  // namespace
@@ -88,7 +85,9 @@ void print(const Planning& p, const MemoryPrice& price, const FrontSteps& steps)
 }
 
 nlohmann::json to_json(const BesidePlan& beside, const MemoryPrice& price, const FrontSteps& steps) {
-  nlohmann::json json = both_ways(beside, steps.here, steps.below.point, steps.above.point);
+  nlohmann::json json = points_json(beside, steps.below.point, steps.above.point);
+  json["less_s_per_gib"] = steps.below.point && steps.below.is_proven ? slope_json(*steps.below.point, steps.here) : nullptr;
+  json["more_s_per_gib"] = steps.above.point && steps.above.is_proven ? slope_json(steps.here, *steps.above.point) : nullptr;
   json["here"] = point_json(beside, steps.here);
   json["here_is_proven"] = steps.is_point;
   json["less_is_proven"] = steps.below.is_proven;
@@ -96,8 +95,10 @@ nlohmann::json to_json(const BesidePlan& beside, const MemoryPrice& price, const
   json["nothing_faster_in_bytes"] =
       steps.nothing_faster_in > Bytes{0} ? nlohmann::json(steps.nothing_faster_in.value) : nlohmann::json();
   json["solves"] = steps.solved;
-  json["over_5_percent"] = both_ways(beside, price.here, price.less, price.more);
-  json["over_5_percent"]["more_is_next"] = price.more_is_next;
+  nlohmann::json& apart = json["over_5_percent"] = points_json(beside, price.less, price.more);
+  apart["less_s_per_gib"] = price.less ? slope_json(*price.less, price.here) : nullptr;
+  apart["more_s_per_gib"] = price.more ? slope_json(price.here, *price.more) : nullptr;
+  apart["more_is_next"] = price.more_is_next;
   json["unlimited"] = beside.json(price.unlimited);
   return json;
 }

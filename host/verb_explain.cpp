@@ -135,7 +135,8 @@ void add_explain_verb(CLI::App& app, Context& context) {
   verb->add_flag(
       "--what-if", args->what_if,
       "Search for the runner-ups, too: without each strategy, with another global choice or mix of strategies; "
-      "and tell what memory is worth. A few seconds a question; search.limit says otherwise");
+      "and tell what memory is worth. A few seconds a question; search.limit says otherwise. Ctrl-C ends it with what is "
+      "answered by then, a second one at once");
   verb->add_option("--json", args->json, "Also write the costs to FILE")->type_name("FILE");
   verb->callback([&context, args] { context.work = [&context, args] { return explain_plan(context, *args); }; });
 }

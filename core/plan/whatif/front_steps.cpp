@@ -44,6 +44,8 @@ class Steps {
 
   FrontSteps run() {
     find_below();
+    if (const Bytes less = result_.here.needs - Bytes{1}; !result_.below.point && !result_.below.is_proven)
+      if (const PlanPool::Known* known = pool_.fastest(less)) result_.below.point = unsolved(less, *known);
     find_above();
     return std::move(result_);
   }
@@ -61,7 +63,6 @@ class Steps {
     Allowance allowance(limits_);
     while (allowance.take()) {
       const Bytes budget = result_.here.needs - Bytes{1};
-      pool_.add_neighbors(*result_.here.answer.plan, budget);
       Answer answer = ask(budget, pool_.best(budget));
       if (!answer.plan) {
         result_.below.is_proven = answer.is_proven();
@@ -72,6 +73,7 @@ class Steps {
       if (found.answer.score() <= score_here()) {
         found.asked = result_.here.asked;
         result_.here = std::move(found);
+        pool_.add_neighbors(*result_.here.answer.plan, kNoLimit);
         continue;
       }
       result_.is_point = result_.here.answer.is_proven() && found.answer.is_proven();
@@ -154,10 +156,13 @@ class Steps {
   void take_known() {
     const PlanPool::Known* known = pool_.smallest_faster(score_here());
     if (!known || (result_.above.point && known->memory >= high())) return;
+    result_.above.point = unsolved(known->memory, *known);
+  }
+
+  static FrontPoint unsolved(Bytes asked, const PlanPool::Known& known) {
     Answer answer;
-    answer.plan = known->plan, answer.cost = known->cost;
-    answer.reached = to_seconds(known->cost.step);
-    result_.above.point = point_of_front(known->memory, std::move(answer));
+    answer.plan = known.plan, answer.cost = known.cost;
+    return point_of_front(asked, std::move(answer));
   }
 
   Problem problem_;

@@ -22,9 +22,13 @@ void PlanPool::add(Plan plan, const PlanCost& cost) {
 }
 
 std::optional<Plan> PlanPool::best(Bytes budget) const {
-  for (const Known& known : plans_)
-    if (known.memory <= budget) return known.plan;
-  return std::nullopt;
+  const Known* known = fastest(budget);
+  return known ? std::optional(known->plan) : std::nullopt;
+}
+
+const PlanPool::Known* PlanPool::fastest(Bytes budget) const {
+  const auto found = std::ranges::find_if(plans_, [&](const Known& known) { return known.memory <= budget; });
+  return found == plans_.end() ? nullptr : &*found;
 }
 
 const PlanPool::Known* PlanPool::smallest_faster(const Score& score) const {

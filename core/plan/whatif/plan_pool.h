@@ -27,6 +27,8 @@ class PlanPool {
   void add_neighbors(const Plan&, Bytes budget);
   void add(Plan, const PlanCost&);
   std::optional<Plan> best(Bytes budget) const;
+  // nullptr where none fits in so much.
+  const Known* fastest(Bytes budget) const;
   // The smallest of those that are faster; nullptr where none is.
   const Known* smallest_faster(const Score&) const;
 

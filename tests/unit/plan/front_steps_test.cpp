@@ -151,9 +151,11 @@ TEST_CASE("neighbors that the limits leave no time for are not proven, and what 
     const FrontSteps steps = steps_at(small, front[middle].needs, [](const Problem&) { return not_asked(); });
     CHECK(steps.solved <= 2);
     CHECK_FALSE(steps.is_point);
-    CHECK_FALSE(steps.below.point);
     CHECK_FALSE(steps.below.is_proven);
     CHECK_FALSE(steps.above.is_proven);
+    REQUIRE(steps.below.point);  // a plan that is known
+    CHECK(steps.below.point->needs < front[middle].needs);
+    CHECK(steps.below.point->answer.score() >= front[middle + 1].score);
   }
 }
 
