@@ -10,6 +10,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "data/samples/suits.h"
 #include "host/child.h"
 #include "plan/plugin/conformance/conformance.h"
 #include "plan/plugin/folders.h"
@@ -120,6 +121,9 @@ ExitCode examine_in_this_process(const Context& context, const std::string& file
     return "";
   });
   if (loaded) conformance::examine(enrolled, context.catalog(), exam);
+  if (exam.passed())
+    for (const auto& family : enrolled.families)
+      for (std::string& note : data::unknown_fields(family->describe(Options::empty()))) exam.note(std::move(note));
   for (const std::string& note : exam.notes()) fmt::print("  note: {}\n", note);
   return exam.passed() ? ExitCode::success : ExitCode::plugin;
 }

@@ -38,6 +38,12 @@ double largest_gain(const std::vector<SweepRow>& rows) {
   return most;
 }
 
+std::string unproven(const Planning& p) {
+  const bool has_limit = options_of(p, name_of_search(p)).has("limit");
+  const std::string within = has_limit ? "within search.limit" : fmt::format("in {} s each (search.limit gives them more)", kSecondsASolve);
+  return fmt::format("not all answers are proven {}: there may be plans between these points", within);
+}
+
 SweepResult front(const Planning& p, const SweepRequest& request) {
   const Problem problem = p.problem();
   const Oracle oracle = oracle_of(p);
@@ -69,8 +75,7 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
                                                             : fmt::format("less than {}", *result.rows.front().from),
                                                front.below->is_proven() ? ", proven" : ", as far as was searched"));
   if (!result.rows.empty())
-    result.remarks.push_back(front.is_proven ? std::string("the front is exact: every answer is proven")
-                                           : fmt::format("not all answers are proven in the {} s that each has: there may be plans between these points", kSecondsASolve));
+    result.remarks.push_back(front.is_proven ? std::string("the front is exact: every answer is proven") : unproven(p));
   return result;
 }
 

@@ -1,6 +1,7 @@
 // trellis search RUN.yaml: finds a plan, checks it, prints it and writes it where --out says.
 #include <fmt/format.h>
 
+#include "data/samples/suits.h"
 #include "host/compare_searches.h"
 #include "host/interruption.h"
 #include "host/ordinary_search.h"
@@ -21,8 +22,14 @@ struct SearchArgs {
   int points = 32;
 };
 
+Planning load(const Context& context, const SearchArgs& args) {
+  Planning planning = Planning::load(context, args.run_file, args.overrides, args.devices);
+  data::check_fields(planning.run, planning.model);
+  return planning;
+}
+
 ExitCode search_sweep(const Context& context, const SearchArgs& args) {
-  const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
+  const Planning p = load(context, args);
   const SweepResult result = sweep(context, p,
                                    {.sweep = parse_sweep(args.sweep),
                                     .most_points = args.points,
@@ -50,7 +57,7 @@ ExitCode search_sweep(const Context& context, const SearchArgs& args) {
 }
 
 ExitCode search_ordinarily(const Context& context, const SearchArgs& args) {
-  const Planning p = Planning::load(context, args.run_file, args.overrides, args.devices);
+  const Planning p = load(context, args);
   const Oracle oracle = oracle_of(p);
   std::vector<Compared> compared;
   if (!args.compare.empty()) compared = compare_searches(p, args.compare);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/samples/suits.h"
 #include "host/launcher.h"
 #include "host/run_side.h"
 #include "host/verbs.h"
@@ -78,6 +79,7 @@ ExitCode verify(const Context& context, const VerifyArgs& args) {
   const RunFile run = RunFile::load(args.run_file, args.overrides);
   const Catalog catalog = context.catalog(run.document);
   const VerifyRequest request = request_of(args, run, catalog);
+  if (!is_rank()) data::check_fields(run, describe_model(run, catalog));
   if (args.processes && !is_rank()) return static_cast<ExitCode>(launch_local(context.command, ranks_of(args)));
   auto* const entry = reinterpret_cast<VerifyEntry*>(run_side_entry(kVerifyEntry));
   return entry(request) == 0 ? ExitCode::success : ExitCode::failure;

@@ -173,8 +173,8 @@ class TinyWeights final : public Tiny, public PublicWeights {
   CanonicalName canonical(std::string_view tensor) const override {
     return {std::string(tensor), tensor == dropped_ ? "a buffer" : ""};
   }
+  // Nothing of model_type: the family was chosen by it.
   ConfigReading read_config(const Options& config, const WeightTensors&) const override {
-    config.required<std::string>("model_type");
     ConfigReading reading;
     reading.options.set("hidden", config.raw("size"));
     return reading;

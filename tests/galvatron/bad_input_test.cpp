@@ -47,6 +47,29 @@ TEST_CASE("times of zero, below zero or that are no numbers are refused by key")
   CHECK_ERROR(read_computation(named(times), s), "layertype_other_bsz3_seq2048", "0 or more");
 }
 
+TEST_CASE("measurements beyond all reason are refused by key: times, memory, bandwidths") {
+  const Settings s = Case(kLlama).settings;
+  for (const auto& [value, reason] : std::vector<std::pair<Json, const char*>>{
+           {1e300, "expected at most 1000000000, found 1e+300"}, {1e-300, "expected at least 1e-09, found 1e-300"}}) {
+    Json times = file(kTimes);
+    times["layertype_0_bsz3_seq2048"] = value;
+    CHECK_ERROR(read_computation(named(times), s), "times.json: layertype_0_bsz3_seq2048", reason);
+    times = {{"layernum[2]_bsz1_seq2048", value}, {"layernum[4]_bsz1_seq2048", 2.0}};
+    CHECK_ERROR(read_computation(named(times), s), "times.json: layernum[2]_bsz1_seq2048", reason);
+    Json memory = file(kMemory);
+    memory["layertype_0_sp"]["2048"]["parameter_size"] = value;
+    CHECK_ERROR(read_memory(named(memory), s), "layertype_0_sp.2048.parameter_size", reason);
+    const JsonFile some = named({{"allreduce_size_2_consec_1", 100.0}}), wrong = named({{"allreduce_size_2_consec_1", value}});
+    const JsonFile send = named({{"pp_size_2", 100.0}}), overlap = named({{"overlap_coe", 1.2}}), none = named(Json::object());
+    CHECK_ERROR(read_hardware(wrong, send, overlap, none, 2), "allreduce_size_2_consec_1", reason);
+    CHECK_ERROR(read_hardware(some, named({{"pp_size_2", value}}), overlap, none, 2), "pp_size_2", reason);
+    CHECK_ERROR(read_hardware(some, send, overlap, named({{"all2all_size_2_4MB_time", value}}), 2), "all2all_size_2_4MB_time", reason);
+  }
+  Json memory = file(kMemory);
+  memory["other_memory_pp_off_sp"]["2048"]["activation"]["1"] = 1e12;
+  CHECK_ERROR(read_memory(named(memory), s), "other_memory_pp_off_sp.2048.activation.1", "expected at most 1000000000, found 1000000000000");
+}
+
 TEST_CASE("too few points for a fit are refused") {
   const Case llama(kLlama), fixture(kFixture);
   Json times = file(kTimes);

@@ -16,8 +16,10 @@ struct Outcome {
   std::string text;  // stdout and stderr
 };
 
-inline Outcome trellis(const std::string& arguments) {
-  const std::string command = (build_dir() / "bin/trellis").string() + " " + arguments + " 2>&1";
+// In `folder`, where one is given.
+inline Outcome trellis(const std::string& arguments, const std::filesystem::path& folder = ".") {
+  const std::string program = (build_dir() / "bin/trellis").string();
+  const std::string command = "cd " + folder.string() + " && " + program + " " + arguments + " 2>&1";
   Outcome outcome;
   FILE* pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);

@@ -79,6 +79,49 @@ std::string suited_data(const ModelSpec& model, const OpLibrary& ops) {
   return {};
 }
 
+namespace {
+
+// For people who mistook a name, and for those who look for one.
+std::string fields_hint(const std::string& wrong) {
+  std::vector<std::string> known;
+  for (const Kind& kind : kinds())
+    for (const std::string_view field : kind.fields)
+      if (!std::ranges::count(known, field)) known.emplace_back(field);
+  std::ranges::sort(known);
+  return suggestion_hint(wrong, known, "known");
+}
+
+std::vector<std::string> names_of_unknown(const ModelSpec& model) {
+  std::vector<std::string> names;
+  for (const auto& layer : model.layers)
+    for (const ValueId id : layer->fields) {
+      const std::string& name = layer->values.at(static_cast<std::size_t>(id)).name;
+      const bool is_known = std::ranges::any_of(kinds(), [&](const Kind& kind) { return std::ranges::count(kind.fields, name) > 0; });
+      if (!is_known && !std::ranges::count(names, name)) names.push_back(name);
+    }
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> unknown_fields(const ModelSpec& model) {
+  std::vector<std::string> sentences;
+  for (const std::string& name : names_of_unknown(model))
+    sentences.push_back(fmt::format("no data has the batch field '{}'; {}", name, fields_hint(name)));
+  return sentences;
+}
+
+void check_fields(const RunFile& run, const ModelSpec& model) {
+  const std::vector<std::string> unknown = names_of_unknown(model);
+  if (unknown.empty()) return;
+  if (run.document.has("data"))
+    throw Error(ExitCode::unsupported,
+                fmt::format("model '{}' reads the batch field '{}', which no data has", run.model.use, unknown.front()),
+                fmt::format("{}; without a section data it can be planned and verified", fields_hint(unknown.front())),
+                run.model.options.mark("use"));
+  for (const std::string& sentence : unknown_fields(model)) log().warn("it cannot be trained: {}", sentence);
+}
+
 void check_suits(const RunFile& run, const ModelSpec& model, const OpLibrary& ops) {
   const Kind& kind = kind_of(run.data.use);
   const Fields fields = fields_of(model, ops);

@@ -10,6 +10,7 @@
 #include <set>
 #include <system_error>
 
+#include "plan/plugin/calls.h"
 #include "plan/weights/elements.h"
 #include "plan/weights/import.h"
 #include "plan/weights/json.h"
@@ -252,14 +253,27 @@ std::string with_class_names(const std::string& config, const std::vector<std::s
   return json.dump(2) + "\n";
 }
 
+namespace {
+
+// That a config.json is written which an export can use, at its end as here.
+void check_config(const PublicWeights& weights, const std::string& family, const Options& options) {
+  const std::string text = plugin::call(PluginType::models, family, [&] { return weights.write_config(options); });
+  const Json config = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object() || !config.contains("model_type"))
+    throw Error(ExitCode::plugin, fmt::format("the config.json of model '{}' is no JSON object with a model_type", family),
+                plugin::defect_hint(family));
+}
+
+}  // namespace
+
 void check_export(const RunFile& run, const ModelSpec& model, const Catalog& catalog) {
   if (run.export_folder.empty()) return;
   try {
     check_export_folder(run.export_folder);
     const auto family = catalog.family(run.model.use, run.model.options.mark("use"), run.model.options.path("use"));
     const PublicWeights& weights = public_weights(*family, run.model.use);
-    weights.write_config(run.model.options);
-    weights.map(run.model.options, model).check();
+    check_config(weights, run.model.use, run.model.options);
+    whole_map(weights, run.model.use, run.model.options, model);
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("export: {}", error.message()), error.hint(), run.export_mark);
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "plan/plugin/calls.h"
 #include "plan/weights/class_names.h"
 #include "plan/weights/json.h"
 #include "trellis/plan/error.h"
@@ -102,6 +103,7 @@ ConfigReading read_config(const std::string& text, const std::string& name, cons
   const Options config = Options::from_json(text, name).with_owner("a config.json of this model_type");
   refuse_surgery(config);
   ConfigReading reading = family.read_config(config, tensors);
+  config.ignore("model_type");  // by which the family was chosen; one of several types has read it
   for (const std::string_view key : kUnrelated) config.ignore(key);
   config.finish();
   return reading;
@@ -122,15 +124,16 @@ ImportedModel import_model(const std::filesystem::path& path, const Catalog& cat
     if (std::find(types.begin(), types.end(), result.type) == types.end()) continue;
 
     CanonicalFolder canonical(std::move(folder), weights);
-    ConfigReading reading =
-        read_config(canonical.folder().config_text(), canonical.folder().config_file().string(), weights, canonical);
+    ConfigReading reading = plugin::call(PluginType::models, name, [&] {
+      return read_config(canonical.folder().config_text(), canonical.folder().config_file().string(), weights, canonical);
+    });
     result.family = name;
     result.options = std::move(reading.options);
     result.notes = std::move(reading.notes);
-    result.model = family->describe(result.options);
+    result.model = plugin::call(PluginType::models, name, [&] { return family->describe(result.options); });
     result.options.finish();
     result.weights =
-        std::make_shared<const WeightReader>(std::move(canonical), weights.map(result.options, result.model));
+        std::make_shared<const WeightReader>(std::move(canonical), whole_map(weights, name, result.options, result.model));
     for (std::string& change : changes(*result.weights)) result.notes.push_back(std::move(change));
     return result;
   }

@@ -149,7 +149,9 @@ void WeightMap::check() const {
     tensor->second.second += elements(piece.extent);
   }
   for (const auto& [name, shape] : shapes_)
-    if (!there.contains(name)) fail(ExitCode::failure, "weights: parameter '{}' is in no tensor", name);
+    if (!there.contains(name))
+      throw Error(ExitCode::failure, fmt::format("weights: parameter '{}' is in no tensor", name),
+                  "add it to the family's WeightMap (PublicWeights::map)");
   for (const auto& [name, tensor] : covered)
     if (tensor.second != elements(tensor.first))
       fail(ExitCode::failure, "weights: tensor '{}' has {} elements, its pieces {}", name, elements(tensor.first),

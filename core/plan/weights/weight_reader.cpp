@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "plan/plugin/calls.h"
 #include "plan/weights/elements.h"
 #include "plan/weights/grid.h"
 #include "trellis/plan/error.h"
@@ -72,6 +73,20 @@ const PublicWeights& public_weights(const ModelFamily& family, const std::string
   return *static_cast<const PublicWeights*>(extension);
 }
 
+WeightMap whole_map(const PublicWeights& weights, const std::string& name, const Options& options, const ModelSpec& model) {
+  try {
+    return plugin::call(PluginType::models, name, [&] {
+      WeightMap map = weights.map(options, model);
+      map.check();
+      return map;
+    });
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::failure) throw;
+    const std::string defect = plugin::defect_hint(name);
+    throw Error(ExitCode::plugin, error.message(), error.hint().empty() ? defect : error.hint() + "; " + defect);
+  }
+}
+
 WeightReader::WeightReader(CanonicalFolder folder, WeightMap map) : folder_(std::move(folder)), map_(std::move(map)) {
   map_.check();
   dropped_ = folder_.dropped();
@@ -87,7 +102,7 @@ std::shared_ptr<const WeightReader> WeightReader::open(const std::filesystem::pa
                                                        const Options& options, const ModelSpec& model) {
   const PublicWeights& weights = public_weights(family, model.family);
   return std::make_shared<const WeightReader>(CanonicalFolder(WeightFolder(folder), weights),
-                                              weights.map(options, model));
+                                              whole_map(weights, model.family, options, model));
 }
 
 // A tensor of which the files have only one of its names is taken by that.

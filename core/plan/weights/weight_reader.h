@@ -56,4 +56,7 @@ class TRELLIS_API WeightReader {
 // The power of a family to read public weights. Error (unsupported) where it has none.
 TRELLIS_API const PublicWeights& public_weights(const ModelFamily&, const std::string& name);
 
+// Where the tensors of a model are, all of them. Error (plugin) where the family called `name` leaves any out.
+TRELLIS_API WeightMap whole_map(const PublicWeights&, const std::string& name, const Options&, const ModelSpec&);
+
 }  // namespace trellis

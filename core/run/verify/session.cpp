@@ -26,10 +26,20 @@ namespace {
 
 constexpr double kMemoryGate = 0.05;  // of a whole model; at test size a few temporaries are more than that
 
+// What is wrong with options that a family made itself is its own mistake.
 ModelSpec shrunk(const VerifyRequest& request) {
-  const auto family = request.catalog->family(request.run.model.use);
-  return plugin::call(PluginType::models, request.run.model.use,
-                      [&] { return family->describe(family->shrink(request.run.model.options)); });
+  const std::string& name = request.run.model.use;
+  const auto family = request.catalog->family(name);
+  const Options options =
+      plugin::call(PluginType::models, name, [&] { return family->shrink(request.run.model.options); });
+  try {
+    ModelSpec model = plugin::call(PluginType::models, name, [&] { return family->describe(options); });
+    options.finish();
+    return model;
+  } catch (const Error& error) {
+    throw Error(ExitCode::plugin, fmt::format("model '{}' cannot be shrunk to test size: {}", name, error.message()),
+                fmt::format("verify it as it is, with --full; {}", plugin::defect_hint(name)), error.mark());
+  }
 }
 
 }  // namespace

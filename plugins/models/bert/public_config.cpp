@@ -65,7 +65,6 @@ void ignore_unused(const Options& config) {
 ConfigReading BertWeights::read_config(const Options& config, const WeightTensors& tensors) const {
   ConfigReading reading;
   BertOptions o = BertOptions::read(Options::empty());
-  config.ignore("model_type");
   o.task = read_task(config, tensors, reading.notes);
   o.vocab = size(config, "vocab_size");
   o.hidden = size(config, "hidden_size");

@@ -39,7 +39,6 @@ void read_head(T5Options& o, const Options& config, const WeightTensors& tensors
 ConfigReading T5Weights::read_config(const Options& config, const WeightTensors& tensors) const {
   ConfigReading reading;
   T5Options o = T5Options::read(Options::empty());
-  config.ignore("model_type");
   architecture(config, {"T5ForConditionalGeneration", "T5WithLMHeadModel", "T5Model"});
   o.vocab = size(config, "vocab_size");
   o.hidden = size(config, "d_model");

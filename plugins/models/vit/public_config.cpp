@@ -30,7 +30,6 @@ void read_head(const Options& config, const WeightTensors& tensors, VitOptions& 
 ConfigReading VitWeights::read_config(const Options& config, const WeightTensors& tensors) const {
   ConfigReading reading;
   VitOptions o = VitOptions::read(Options::empty());
-  config.ignore("model_type");
   read_head(config, tensors, o, reading.notes);
   o.image_size = side(config, "image_size", 224);
   o.patch_size = side(config, "patch_size", 16);

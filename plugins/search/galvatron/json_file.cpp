@@ -13,6 +13,10 @@
 namespace trellis::galvatron {
 namespace {
 
+// Of any measurement, whether in ms (11 days), MB (1 PB) or GB/s: beyond are mistakes, and sums that overflow.
+constexpr double kMost = 1e9, kLeast = 1e-9;
+constexpr const char* kAgain = "measure it again; times are in ms, sizes in MB, bandwidths in GB/s";
+
 Mark mark_at(const std::string& text, const std::string& name, std::size_t byte) {
   const std::size_t end = std::min(byte, text.size());
   const std::size_t line_start = end == 0 ? 0 : text.rfind('\n', end - 1) + 1;  // npos + 1 is 0
@@ -71,12 +75,14 @@ double JsonFile::number(const Json& value, const std::vector<std::string>& path)
   if (!value.is_number()) reject(path, fmt::format("expected a number, found {}", value.dump()));
   const double number = value.get<double>();
   if (!std::isfinite(number)) reject(path, fmt::format("expected a finite number, found {}", number));
+  if (number > kMost) reject(path, fmt::format("expected at most {}, found {}", kMost, number), kAgain);
   return number;
 }
 
 double JsonFile::positive(const Json& value, const std::vector<std::string>& path) const {
   const double found = number(value, path);
   if (found <= 0) reject(path, fmt::format("expected more than 0, found {}", found), "measure it again");
+  if (found < kLeast) reject(path, fmt::format("expected at least {}, found {}", kLeast, found), kAgain);
   return found;
 }
 

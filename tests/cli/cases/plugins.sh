@@ -27,3 +27,11 @@ mkdir -p "$work/source/gpt"
 cp "$built/models/gpt/plugin.yaml" "$work/source/gpt/"
 cd "$work/source"
 "$trellis" plugins check gpt >"$work/.out" 2>&1 || { cat "$work/.out"; failed=1; }
+cd "$OLDPWD"
+
+# What is wrong with the options that a family shrinks itself to is the family's mistake.
+copy_careless() { mkdir -p "$work/careless"; cp "$built/../tests/loader/fakes/careless.so" "$work/careless/fake.so"; printf '%s\n' "apiVersion: trellis/v1" "kind: Plugin" "type: models" "name: careless" "version: 1.0.0" "library: fake.so" >"$work/careless/plugin.yaml"; }
+copy_careless
+printf '%s\n' "model: {use: careless, mistake: shrink}" "train: {steps: 1, batch: 4}" >"$work/careless.yaml"
+refuse 5 "model 'careless' cannot be shrunk to test size: hiden: unknown option" --plugins "$work/careless" verify "$work/careless.yaml" --random 1 --ranks 1
+refuse 5 "verify it as it is, with --full; a defect of the plugin" --plugins "$work/careless" verify "$work/careless.yaml" --random 1 --ranks 1
