@@ -33,7 +33,8 @@ class Ties {
   }
 
  private:
-  static constexpr std::size_t kLargest = 512;  // layers x stages
+  // What finding bounds anew may take, of all choices: layers x stages, and choices.
+  static constexpr std::size_t kMostWork = 1 << 18;
   static constexpr int kRelaxed = 32;
 
   struct Bounds {
@@ -110,8 +111,10 @@ class Ties {
 
   // Where no good bounds are left, they have to be found anew.
   bool affordable(const MayTie& m) {
+    if (limit_.out_of_time()) return false;
     if (!m.weights.empty()) return true;
-    return static_cast<std::size_t>(m.choice->stages) * problem_.model->layers.size() <= kLargest && ++relaxed_ <= kRelaxed;
+    work_ += static_cast<std::size_t>(m.choice->stages) * problem_.model->layers.size();
+    return work_ <= kMostWork && ++relaxed_ <= kRelaxed;
   }
 
   // Of plans that take no longer.
@@ -139,6 +142,7 @@ class Ties {
   std::vector<MayTie> choices_;
   Score score_;
   Rank rank_;
+  std::size_t work_ = 0;
   int relaxed_ = 0;
   Tied result_;
 };
