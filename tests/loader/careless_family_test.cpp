@@ -29,7 +29,7 @@ struct Careless {
     CHECK(outcome.code == code);
     has(outcome, message);
     has(outcome, hint);
-    for (const char* file : {"trained", "weights", "plan.yaml"}) CHECK_FALSE(fs::exists(folder.path() / file));
+    for (const char* file : {"trained", "runs", "weights", "plan.yaml"}) CHECK_FALSE(fs::exists(folder.path() / file));
   }
   TemporaryFolder folder;
 };
@@ -52,12 +52,12 @@ TEST_CASE("a family that fails while it maps or names its weights is refused bef
 
 TEST_CASE("a batch field that no data has is refused where the run names data, with those that there are") {
   const Careless careless;
-  const std::string message = "run.yaml:1:14: model 'careless' reads the batch field 'idz', which no data has";
-  for (const char* verb : {"search run.yaml --nproc 1 --out plan.yaml", "verify run.yaml --random 1 --ranks 1"})
+  const std::string message = "model 'careless' reads the batch field 'idz', which no data has";
+  for (const char* verb : {"search run.yaml --nproc 1 --out plan.yaml", "verify run.yaml --random 1 --ranks 1",
+                           "train run.yaml --nproc 1", "run run.yaml --nproc 1", "train no_data.yaml --nproc 1"})
     careless.refused(std::string(verb) + " model.mistake=field", 8, message,
-                     "did you mean 'ids'?   known: decoder_ids, ids, labels, mask, next_sentence_labels, patches, "
-                     "positions, segments");
-  careless.refused("train run.yaml --nproc 1 model.mistake=field", 8, "which the model reads", "did you mean 'ids'?");
+                     "did you mean 'ids'? data has decoder_ids, ids, labels, mask, next_sentence_labels, patches, "
+                     "positions, segments; without a section 'data' the model can be planned and verified");
 }
 
 TEST_CASE("without data such a model is searched for, with a warning, and not trained") {
