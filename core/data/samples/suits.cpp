@@ -117,7 +117,7 @@ void refuse_unknown_fields(const RunFile& run, const ModelSpec& model) {
   if (unknown.empty()) return;
   throw Error(ExitCode::unsupported,
               fmt::format("model '{}' reads the batch field '{}', which no data has", run.model.use, unknown.front()),
-              fmt::format("{}; without a section 'data' the model can be planned and verified", fields_hint(unknown.front())),
+              fmt::format("{}; without data (data=null) the model can be planned and verified", fields_hint(unknown.front())),
               run.model.options.mark("use"));
 }
 
