@@ -15,7 +15,7 @@ Catalog Context::catalog(const Options& run_file) const {
   for (const std::string& folder : section.get("path", std::vector<std::string>{})) {
     const std::filesystem::path path = base / folder;
     if (!std::filesystem::is_directory(path))
-      section.reject("path", fmt::format("there is no folder '{}'", folder), "paths are relative to this file");
+      section.reject("path", fmt::format("there is no folder '{}'", folder), "a path in a file is relative to that file, one on the command line to the current folder");
     folders.push_back(path);
   }
   return Catalog(folders);

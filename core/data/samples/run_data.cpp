@@ -149,6 +149,7 @@ void check_labelled(const RunFile& run, const ModelSpec& model, const OpLibrary&
 }  // namespace
 
 std::vector<std::string> check_data(const RunFile& run, const ModelSpec& model, const OpLibrary& ops) {
+  refuse_unknown_fields(run, model);
   if (run.data.is_images()) {
     const ImageData data = open_image_data(run, model);
     return run.data.use == "images" ? data.training->classes() : std::vector<std::string>();

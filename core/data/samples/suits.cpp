@@ -88,7 +88,8 @@ std::string fields_hint(const std::string& wrong) {
     for (const std::string_view field : kind.fields)
       if (!std::ranges::count(known, field)) known.emplace_back(field);
   std::ranges::sort(known);
-  return suggestion_hint(wrong, known, "known");
+  const std::string meant = suggest(wrong, known);
+  return fmt::format("{}data has {}", meant.empty() ? "" : fmt::format("did you mean '{}'? ", meant), fmt::join(known, ", "));
 }
 
 std::vector<std::string> names_of_unknown(const ModelSpec& model) {
@@ -111,14 +112,17 @@ std::vector<std::string> unknown_fields(const ModelSpec& model) {
   return sentences;
 }
 
-void check_fields(const RunFile& run, const ModelSpec& model) {
+void refuse_unknown_fields(const RunFile& run, const ModelSpec& model) {
   const std::vector<std::string> unknown = names_of_unknown(model);
   if (unknown.empty()) return;
-  if (run.document.has("data"))
-    throw Error(ExitCode::unsupported,
-                fmt::format("model '{}' reads the batch field '{}', which no data has", run.model.use, unknown.front()),
-                fmt::format("{}; without a section data it can be planned and verified", fields_hint(unknown.front())),
-                run.model.options.mark("use"));
+  throw Error(ExitCode::unsupported,
+              fmt::format("model '{}' reads the batch field '{}', which no data has", run.model.use, unknown.front()),
+              fmt::format("{}; without data (data=null) the model can be planned and verified", fields_hint(unknown.front())),
+              run.model.options.mark("use"));
+}
+
+void check_fields(const RunFile& run, const ModelSpec& model) {
+  if (run.document.has("data")) refuse_unknown_fields(run, model);
   for (const std::string& sentence : unknown_fields(model)) log().warn("it cannot be trained: {}", sentence);
 }
 

@@ -18,8 +18,10 @@ TRELLIS_API std::string suited_data(const ModelSpec& model, const OpLibrary& ops
 // did you mean ...". Such a model can be planned and verified, and not trained.
 TRELLIS_API std::vector<std::string> unknown_fields(const ModelSpec& model);
 
-// For a search or a verification. Where there are unknown fields: Error at the model where the run file names data to train
-// on, a warning where it names none.
+// Error at the model where there are unknown fields.
+TRELLIS_API void refuse_unknown_fields(const RunFile& run, const ModelSpec& model);
+
+// For a search or a verification: the same where the run file names data to train on, a warning where it names none.
 TRELLIS_API void check_fields(const RunFile& run, const ModelSpec& model);
 
 // For data of text. Error at data.use where the model reads a field that this kind does not have, a label for each sample where

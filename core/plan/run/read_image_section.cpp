@@ -38,7 +38,7 @@ void read_files(const Options& data, const std::string& use, ImageSection& secti
                   "held-out images and their labels are two files", "name both: held_out_images and held_out_labels");
   }
   if (section.has_held_out_files() && data.has("held_out"))
-    data.reject("held_out", "held-out images are files of their own", "leave one of them out");
+    data.reject("held_out", "held-out images are files of their own", "leave one of them out; one of a base goes with held_out: null");
 }
 
 std::vector<double> numbers(const Options& data, std::string_view key, bool positive) {

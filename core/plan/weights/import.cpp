@@ -208,7 +208,9 @@ std::shared_ptr<const WeightReader> open_weights(const RunFile& run, const Model
                     fmt::format("'trellis import {} --out MODEL.yaml' writes a model that fits them", run.weights.string()),
                     run.weights_mark);
     const std::string where = error.mark().file.empty() ? "" : format(error.mark()) + ": ";
-    throw Error(error.code(), fmt::format("weights: {}{}", where, error.message()), error.hint(), run.weights_mark);
+    const bool is_said = where.empty() && error.message().starts_with("weights: ");
+    throw Error(error.code(), fmt::format("{}{}{}", is_said ? "" : "weights: ", where, error.message()), error.hint(),
+                run.weights_mark);
   }
 }
 
