@@ -66,9 +66,10 @@ std::string wrong_stages(const Plan& plan, int layers) {
 // Placements say nothing of what no dimension has read.
 std::string unknown_dimension(const Problem& problem, const Plan& plan) {
   for (std::size_t i = 0; i < plan.layers.size(); ++i)
-    for (const auto& [name, setting] : plan.layers[i])
-      if (std::ranges::none_of(*problem.dimensions, [&](const auto& dimension) { return dimension->traits().name == name; }))
-        return fmt::format("layer {}: there is no dimension '{}'", i, name);
+    for (const auto& [name, setting] : plan.layers[i]) {
+      const auto has_name = [&wanted = name](const auto& dimension) { return dimension->traits().name == wanted; };
+      if (std::ranges::none_of(*problem.dimensions, has_name)) return fmt::format("layer {}: there is no dimension '{}'", i, name);
+    }
   return {};
 }
 
