@@ -50,7 +50,7 @@ TEST_CASE("times of zero, below zero or that are no numbers are refused by key")
 TEST_CASE("measurements beyond all reason are refused by key: times, memory, bandwidths") {
   const Settings s = Case(kLlama).settings;
   for (const auto& [value, reason] : std::vector<std::pair<Json, const char*>>{
-           {1e300, "expected at most 1000000000, found 1e+300"}, {1e-300, "expected at least 1e-09, found 1e-300"}}) {
+           {1e300, "expected at most 1000000, found 1e+300"}, {1e-300, "expected at least 1e-06, found 1e-300"}}) {
     Json times = file(kTimes);
     times["layertype_0_bsz3_seq2048"] = value;
     CHECK_ERROR(read_computation(named(times), s), "times.json: layertype_0_bsz3_seq2048", reason);
@@ -67,7 +67,14 @@ TEST_CASE("measurements beyond all reason are refused by key: times, memory, ban
   }
   Json memory = file(kMemory);
   memory["other_memory_pp_off_sp"]["2048"]["activation"]["1"] = 1e12;
-  CHECK_ERROR(read_memory(named(memory), s), "other_memory_pp_off_sp.2048.activation.1", "expected at most 1000000000, found 1000000000000");
+  CHECK_ERROR(read_memory(named(memory), s), "other_memory_pp_off_sp.2048.activation.1", "expected at most 1000000, found 1000000000000");
+}
+
+TEST_CASE("times by batch size that no growing line fits are refused") {
+  Json times = file(kTimes);
+  for (int batch = 1; batch <= 12; ++batch)
+    times["layertype_0_bsz" + std::to_string(batch) + "_seq2048"] = batch == 1 ? 1e3 : 1e-3;
+  CHECK_ERROR(read_computation(named(times), Case(kLlama).settings), "layertype_0_bsz*_seq2048", "the fit gives no positive time for batch size");
 }
 
 TEST_CASE("too few points for a fit are refused") {

@@ -81,7 +81,11 @@ class Times {
     if (points.distinct() < kFewestBatches)
       file_.reject({keys}, fmt::format("too few points for a fit: {} batch sizes, at least {} are needed",
                                        points.distinct(), kFewestBatches));
-    return fit_line(points);
+    const Line line = fit_line(points);
+    for (const double batch : points.x)
+      if (!may_be_zero_ && line(batch) <= 0)
+        file_.reject({keys}, fmt::format("the fit gives no positive time for batch size {}", batch), "measure it again");
+    return line;
   }
 
   // Time of one sample by its length, measured with batches of one.

@@ -13,8 +13,8 @@
 namespace trellis::galvatron {
 namespace {
 
-// Of any measurement, whether in ms (11 days), MB (1 PB) or GB/s: beyond are mistakes, and sums that overflow.
-constexpr double kMost = 1e9, kLeast = 1e-9;
+// Of any measurement, whether in ms (17 minutes), MB (1 TB) or GB/s: beyond are mistakes, and fits that lose their digits.
+constexpr double kMost = 1e6, kLeast = 1e-6;
 constexpr const char* kAgain = "measure it again; times are in ms, sizes in MB, bandwidths in GB/s";
 
 Mark mark_at(const std::string& text, const std::string& name, std::size_t byte) {

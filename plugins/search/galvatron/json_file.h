@@ -23,8 +23,8 @@ class JsonFile {
   // The value at a path of keys; Error naming the first key that is missing.
   const Json& at(const std::vector<std::string>& path) const;
   // A measurement; Error where it is none or out of all reason.
-  double positive(const std::vector<std::string>& path) const;      // 1e-9 to 1e9
-  double not_negative(const std::vector<std::string>& path) const;  // 0 to 1e9
+  double positive(const std::vector<std::string>& path) const;      // 1e-6 to 1e6
+  double not_negative(const std::vector<std::string>& path) const;  // 0 to 1e6
   // The same for a member of an object that is at hand; `path` is for errors.
   double positive(const Json& value, const std::vector<std::string>& path) const;
   double not_negative(const Json& value, const std::vector<std::string>& path) const;

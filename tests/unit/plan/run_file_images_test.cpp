@@ -74,7 +74,7 @@ TEST_CASE("what a section of images says wrongly is an error at its place") {
         "runs/a.yaml:2:57: data.held_out_images: held-out images and their labels are two files\n"
         "    name both: held_out_images and held_out_labels");
   CHECK(error("{use: images, folder: a, held_out_folder: b, held_out: 5%}") ==
-        "runs/a.yaml:2:62: data.held_out: held-out images are files of their own\n    leave one of them out");
+        "runs/a.yaml:2:62: data.held_out: held-out images are files of their own\n    leave one of them out; one of a base goes with held_out: null");
   CHECK(error("{use: images, folder: a, resample: lanczos}") ==
         "runs/a.yaml:2:42: data.resample: expected bilinear or bicubic, found 'lanczos'\n    known: bilinear, bicubic");
   CHECK(error("{use: images, folder: a, resize: long}").starts_with("runs/a.yaml:2:40: data.resize: expected exact or shorter or off, found 'long'"));
