@@ -49,6 +49,13 @@ class Ties {
       if (!step || m.least >= Measure{*step, rank_.largest}) continue;
       if (!affordable(m)) return false;
       Task task(problem_, oracle_, *m.choice, m.shapes);
+      if (m.weights.empty()) {  // mostly all its plans are longer, and its bounds only ended before they said so
+        task.cap(rank_.largest);
+        if (bounds(m, task, *step).none_left) {
+          m.least = {*step + Picoseconds{1}, Bytes{0}};
+          continue;
+        }
+      }
       task.cap(rank_.largest - Bytes{1});
       std::optional<LabelResult> found = LabelResult{.best = {}, .value = {}};
       if (const Bounds bounds = this->bounds(m, task, *step); !bounds.none_left)
