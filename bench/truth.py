@@ -9,7 +9,7 @@ every layer of a profile a fixed piece of work, the pace, is timed; a second lin
 pace. Calibration never runs a step: a profile has layers by themselves, links, and the optimizer.
 
     bench/truth.py                                     two GPTs, one rank and two, 7 plans each: 35 minutes
-    bench/truth.py --models bert t5 vit                the other families
+    bench/truth.py --models bert t5 vit --seed 7       the other families; by this seed all their plans spread
     bench/truth.py --plans 6 --rounds 2 --json truth.json
 
 Needs: cmake --build build/cpu --target trellis trellis_run plugins trellis_bench. Exit code 1 where a gate is missed.
