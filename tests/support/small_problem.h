@@ -13,7 +13,20 @@
 
 namespace trellis::test {
 
-// A small GPT on two devices, every n-th candidate of a layer only, so that trying all is possible.
+// Leaves every n-th candidate of a layer only, so that all combinations are few.
+inline void thin_out(Problem& problem, std::size_t n) {
+  auto kept = std::make_shared<std::map<const Candidate*, std::vector<Candidate>>>();
+  problem.candidates = [kept, n, all = problem.candidates](
+                           int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
+    const std::vector<Candidate>& whole = all(layer, choice);
+    std::vector<Candidate>& some = (*kept)[whole.data()];
+    if (some.empty())
+      for (std::size_t c = 0; c < whole.size(); c += n) some.push_back(whole[c]);
+    return some;
+  };
+}
+
+// A small GPT on two devices with few candidates, so that trying all is possible.
 struct Small {
   ModelSpec model;
   std::shared_ptr<const Prices> prices = plain_prices();
@@ -25,15 +38,7 @@ struct Small {
         oracle(model, dimensions(), op_library(), Dtype::f32, prices),
         problem(make_problem(model, dimensions(),
                              {.batch = 16, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 4}, .stages = stages})) {
-    auto kept = std::make_shared<std::map<const Candidate*, std::vector<Candidate>>>();
-    problem.candidates = [kept, n, all = problem.candidates](
-                             int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
-      const std::vector<Candidate>& whole = all(layer, choice);
-      std::vector<Candidate>& some = (*kept)[whole.data()];
-      if (some.empty())
-        for (std::size_t c = 0; c < whole.size(); c += n) some.push_back(whole[c]);
-      return some;
-    };
+    thin_out(problem, n);
   }
 
   static Answer solve(const Problem& problem, const CostOracle& oracle) {

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "support/small_gpt.h"
+#include "support/small_problem.h"
 
 using namespace trellis;
 
@@ -19,19 +20,6 @@ struct Small {
       : model(test::small_gpt(blocks)),
         oracle(model, test::dimensions(), test::op_library(), Dtype::f32, prices),
         problem(make_problem(model, test::dimensions(), space)) {}
-
-  // Every n-th candidate of a layer only, so that all combinations are few.
-  void thin_out(std::size_t n) {
-    auto kept = std::make_shared<std::map<const Candidate*, std::vector<Candidate>>>();
-    problem.candidates = [kept, n, all = problem.candidates](
-                             int layer, const GlobalChoice& choice) -> const std::vector<Candidate>& {
-      const std::vector<Candidate>& whole = all(layer, choice);
-      std::vector<Candidate>& some = (*kept)[whole.data()];
-      if (some.empty())
-        for (std::size_t c = 0; c < whole.size(); c += n) some.push_back(whole[c]);
-      return some;
-    };
-  }
 
   std::optional<Plan> solve(const std::string& name, const std::string& options = "{}") const {
     SearchLog log;
@@ -55,7 +43,7 @@ TEST_CASE("the choices of a problem are stages x orders of atoms x micro-batches
 TEST_CASE("no search beats exhaustive, and dynamic programming comes within a quarter of it, whatever the budget") {
   const SpaceOptions space{.batch = 8, .devices = 2, .budget = 1_GiB, .micro_batches = {1, 2}};
   Small small(1, space);
-  small.thin_out(5);
+  test::thin_out(small.problem, 5);
   const auto least = least_memory(small.problem, small.oracle);
   REQUIRE(least);
   for (const double factor : {1.1, 1.5, 3.0, 100.0}) {
@@ -74,7 +62,7 @@ TEST_CASE("no search beats exhaustive, and dynamic programming comes within a qu
 
 TEST_CASE("where devices have different budgets no search overdraws a stage's own") {
   Small small(2, {.batch = 8, .devices = 4, .budget = 1_GiB, .micro_batches = {1, 4}, .stages = {2, 4}});
-  small.thin_out(12);
+  test::thin_out(small.problem, 12);
   const Bytes least = least_memory(small.problem, small.oracle)->budget;
   for (const auto& shares : {std::vector{3.0, 1.2, 1.3, 2.0}, {1.2, 1.3, 3.0, 3.0}, {2.0, 2.0, 1.05, 1.0}}) {
     small.problem.budgets.clear();
@@ -108,7 +96,7 @@ TEST_CASE("a list of budgets is of as many devices as there are; equal ones are 
 
 TEST_CASE("where nothing fits no search returns a plan") {
   Small small(1, {.batch = 8, .devices = 2, .budget = 64_KiB, .micro_batches = {1}});
-  small.thin_out(8);
+  test::thin_out(small.problem, 8);
   for (const std::string name : {"exhaustive", "dynamic_programming", "uniform"}) CHECK_FALSE(small.solve(name));
 }
 
