@@ -2,13 +2,14 @@
 """How close the planner's predictions are to what the machine does: step time and memory of plans drawn by a seed.
 
 For each model and number of ranks plans are drawn from the whole space of a search. Then, round after round, the machine
-is profiled anew and each plan is visited some times, in another order each time, and trains a few steps: a shared machine
-goes at one speed for seconds and then at another, and so all plans and profiles see all of them. Predicted is what
-`trellis explain` says by the profile, the median of the rounds; measured the median of all steps. Beside every step and
-every layer of a profile a fixed piece of work, the pace, is timed; a second line of figures has all times told for one
-pace. Calibration never runs a step: a profile has layers by themselves, links, and the optimizer.
+is profiled anew. A shared machine goes at one speed for seconds and then at another, so a profile and the plans take
+turns: where `trellis profile` tells that it goes on to further layers, it is stopped (SIGSTOP), some plans train a few
+steps each, and it goes on. Predicted is what `trellis explain` says by the profile, the median of the rounds; measured
+the median of all steps. Beside every step and every layer of a profile a fixed piece of work, the pace, is timed; a
+second line of figures has all times told for one pace. Calibration never runs a step: a profile has layers by
+themselves, links, and the optimizer.
 
-    bench/truth.py                                     two GPTs, one rank and two, 7 plans each: 35 minutes
+    bench/truth.py                                     two GPTs, one rank and two, 7 plans each: 30 minutes
     bench/truth.py --models bert t5 vit --seed 7       the other families; by this seed all their plans spread
     bench/truth.py --plans 6 --rounds 2 --json truth.json
 
@@ -21,6 +22,8 @@ import json
 import math
 import pathlib
 import random
+import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -40,6 +43,7 @@ MODELS = {
              "classes": 10}, 8),
 }
 GPTS = ["small", "wide"]
+PIECE = re.compile(r"round \d+ of \d+, layer|collectives among")  # what a profile says before it times the next layers
 
 
 def quantile(values, share):
@@ -56,6 +60,13 @@ def run_file(folder, name):
     model_file = folder / f"{name}-model.yaml"
     model_file.write_text(json.dumps({"model": model}))
     return file, model_file, batch
+
+
+def turns(count, seed):
+    """All of so many, again and again, in another order each time."""
+    random_order = random.Random(seed)
+    while True:
+        yield from random_order.sample(range(count), count)
 
 
 class Calm:
@@ -114,32 +125,43 @@ class Case:
         if result.returncode:
             sys.exit(f"{' '.join(command)}\n{result.stderr}")
 
-    def profile(self, number):
+    def round(self, number):
         file = self.folder / f"profile-{number}.yaml"
-        self.calm.measured(lambda: self.trellis("profile", self.run, "--nproc", self.ranks, "--out", file, "--json",
-                                                file.with_suffix(".json"), "--fresh"))
+        visits = self.calm.measured(lambda: self.profile_and_visits(file, number))
         self.paces.append(json.loads(file.with_suffix(".json").read_text())["pace_seconds"])
+        for i, answer in visits:
+            paces = [(a + b) / 2 for a, b in itertools.pairwise(answer["pace_ms"])]
+            self.measured[i].append([(ms / 1e3, pace / 1e3) for ms, pace in zip(answer["mean_ms"], paces)])
+            self.peaks[i] = answer["peak_bytes"]
         for predicted, plan in zip(self.predicted, self.plans):
             out = self.folder / "explain.json"
             self.trellis("explain", plan, "--run", self.run, f"profile.file={file}", "--json", out)
             predicted.append(json.loads(out.read_text()))
 
-    def visit(self, number):
-        order = list(enumerate(self.plans))
-        random.Random(number).shuffle(order)
+    def profile_and_visits(self, file, number):
+        """A profile in pieces, and what the plans answered between them: (plan, answer)."""
+        command = [self.options.build / "bin/trellis", "profile", self.run, "--nproc", self.ranks, "--out", file, "--json",
+                   file.with_suffix(".json"), "--fresh"]
+        profile = subprocess.Popen(list(map(str, command)), env=programs.environment(1), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+        visits, order, lines = [], turns(len(self.plans), number), []
+        for line in profile.stderr:
+            lines.append(line)
+            if not PIECE.search(line):
+                continue
+            # What comes next is built before it is timed: no measurement is under way.
+            profile.send_signal(signal.SIGSTOP)
+            for i in itertools.islice(order, self.options.visits):
+                visits.append((i, self.visit(i)))
+            profile.send_signal(signal.SIGCONT)
+        if profile.wait():
+            sys.exit(f"{' '.join(map(str, command))}\n{''.join(lines)}")
+        return visits
 
-        def steps():
-            answers = {}
-            for i, plan in order:
-                self.program.ask(f"plan {plan}")
-                self.program.ask("warm 1")
-                answers[i] = self.program.ask(f"steps {self.options.steps}")
-            return answers
-
-        for i, answer in self.calm.measured(steps).items():
-            paces = [(a + b) / 2 for a, b in itertools.pairwise(answer["pace_ms"])]
-            self.measured[i].append([(ms / 1e3, pace / 1e3) for ms, pace in zip(answer["mean_ms"], paces)])
-            self.peaks[i] = answer["peak_bytes"]
+    def visit(self, i):
+        self.program.ask(f"plan {self.plans[i]}")
+        self.program.ask("warm 1")
+        return self.program.ask(f"steps {self.options.steps}")
 
     def step_paces(self):
         return [pace for plan in self.measured for visit in plan for _, pace in visit]
@@ -246,8 +268,8 @@ def main():
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--plans", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=8, help="profiles")
-    parser.add_argument("--visits", type=int, default=3, help="of each plan, in a round")
+    parser.add_argument("--rounds", type=int, default=6, help="profiles of each model and number of ranks")
+    parser.add_argument("--visits", type=int, default=2, help="plans that train between two pieces of a profile")
     parser.add_argument("--steps", type=int, default=2, help="of each visit")
     parser.add_argument("--minutes", type=float, default=40, help="no round begins that would not end by then")
     parser.add_argument("--json", type=pathlib.Path)
@@ -263,11 +285,8 @@ def main():
             if number and time.time() + (time.time() - begin) / number > calm.deadline:
                 break
             start = time.time()
-            for visit in range(options.visits):
-                for case in cases:
-                    if visit == 0:
-                        case.profile(number)
-                    case.visit(number * options.visits + visit)
+            for case in cases:
+                case.round(number)
             print(f"round {number + 1}: {time.time() - start:.0f} s; load average {programs.load_average()}", flush=True)
         results = [r for c in cases for r in c.results()]
         paces = {ranks: statistics.median(p for c in cases if c.ranks == ranks for p in c.step_paces()) for ranks in options.ranks}
