@@ -11,13 +11,6 @@
 namespace trellis::host {
 namespace {
 
-Options limited(const Planning& p, const std::string& name, double seconds) {
-  const Options own = options_of(p, name);
-  if (name != "exact" || own.has("limit")) return own;
-  own.finish();
-  return Options::from_text(fmt::format("limit: {{seconds: {}}}", seconds), "the default limit of a what-if");
-}
-
 // A search that has a plan can stop when its time is up.
 Problem with_start(Problem problem, const CostOracle& oracle) {
   if (problem.start) return problem;
@@ -27,6 +20,13 @@ Problem with_start(Problem problem, const CostOracle& oracle) {
 }
 
 }  // namespace
+
+Options limited(const Planning& p, const std::string& name, double seconds) {
+  const Options own = options_of(p, name);
+  if (name != "exact" || own.has("limit")) return own;
+  own.finish();
+  return Options::from_text(fmt::format("limit: {{seconds: {}}}", seconds), "the default limit of a what-if");
+}
 
 Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds,
                  Progress progress) {

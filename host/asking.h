@@ -10,6 +10,9 @@
 
 namespace trellis::host {
 
+// The options of the search of this name; of `exact` with a limit of so many seconds, unless it has one.
+Options limited(const Planning&, const std::string& name, double seconds);
+
 // The search of this name as a solver. `exact` ends after so many seconds for a solve, unless search.limit says
 // otherwise.
 Solver solver_of(const Planning&, const CostOracle&, const std::string& name, double seconds,

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "host/check_answer.h"
 #include "host/interruption.h"
 #include "host/replayed.h"
 #include "host/search_watch.h"
@@ -17,12 +18,6 @@
 
 namespace trellis::host {
 namespace {
-
-// With several batches a bound is one of seconds a sample.
-bool is_by_sample(const Problem& problem) {
-  return std::ranges::any_of(problem.choices,
-                             [&](const GlobalChoice& c) { return c.batch != problem.choices.front().batch; });
-}
 
 Prediction prediction_of(const Planning& p, const Plan& plan) {
   return predict(plan, p.model, p.dimensions, p.ops, p.run.train.dtype, p.cluster, p.profile);
@@ -49,64 +44,6 @@ std::string certificate(const Planning& p, const Found& found) {
   const std::string beside = by_sample || bound != here ? fmt::format("; this one takes {}", here) : "";
   return fmt::format("{}: no plan of the space is faster than {} a {} by this cost model{}", log.status, bound,
                      by_sample ? "sample" : "step", beside);
-}
-
-// Stages follow one another and have all layers; nothing where they do.
-std::string wrong_stages(const Plan& plan, int layers) {
-  int next = 0;
-  for (const StageRange& stage : plan.stages) {
-    if (stage.first != next || stage.last < stage.first)
-      return fmt::format("stages follow one another from layer 0 on; found one of layers {}-{} where layer {} is next",
-                         stage.first, stage.last, next);
-    next = stage.last + 1;
-  }
-  return next == layers ? "" : fmt::format("its stages have {} layers, the model has {}", next, layers);
-}
-
-// Placements say nothing of what no dimension has read.
-std::string unknown_dimension(const Problem& problem, const Plan& plan) {
-  for (std::size_t i = 0; i < plan.layers.size(); ++i)
-    for (const auto& [name, setting] : plan.layers[i]) {
-      const auto has_name = [&wanted = name](const auto& dimension) { return dimension->traits().name == wanted; };
-      if (std::ranges::none_of(*problem.dimensions, has_name)) return fmt::format("layer {}: there is no dimension '{}'", i, name);
-    }
-  return {};
-}
-
-// A plugin is not trusted with the space, nor with the budget: what keeps its plan from being an answer, or the cost.
-std::string refusal(const Problem& problem, const CostOracle& oracle, const Plan& plan, PlanCost& cost) {
-  try {
-    if (std::string reason = wrong_stages(plan, static_cast<int>(problem.model->layers.size())); !reason.empty())
-      return reason;
-    if (plan.devices != problem.devices)
-      return fmt::format("it is for {} devices, the problem has {}", plan.devices, problem.devices);
-    if (std::string reason = objection(problem, plan, {}); !reason.empty()) return reason;
-    if (std::string reason = unknown_dimension(problem, plan); !reason.empty()) return reason;
-    read_plan(Options::from_text(to_yaml(plan), "its plan"), *problem.dimensions, static_cast<int>(plan.layers.size()));
-    cost = oracle.step(plan);
-    return objection(problem, plan, cost);
-  } catch (const Error& error) {
-    return error.message();
-  }
-}
-
-// Nor with what it proves: what keeps its claim from being true. `reached`: as log.lower_bound counts.
-std::string false_claim(const SearchLog& log, const std::optional<double>& reached) {
-  constexpr double kRounding = 1e-9;
-  const bool is_proven = log.status.find("proven") != std::string::npos;
-  if (log.lower_bound && !(std::isfinite(*log.lower_bound) && *log.lower_bound >= 0))
-    return fmt::format("its lower bound is {} s", *log.lower_bound);
-  if (!reached) return {};
-  if (is_proven && !log.lower_bound) return fmt::format("its status is '{}', and it gives no lower bound", log.status);
-  if (log.lower_bound && *log.lower_bound > *reached * (1 + kRounding))
-    return fmt::format("its lower bound is {}, and a plan takes {}", format(from_seconds(*log.lower_bound)),
-                       format(from_seconds(*reached)));
-  return {};
-}
-
-[[noreturn]] void refuse(const std::string& name, const std::string& what) {
-  throw Error(ExitCode::plugin, fmt::format("search '{}' {}", name, what),
-              plugin::defect_hint(name));
 }
 
 // What ends a long search, told once it is one.
@@ -148,6 +85,15 @@ Options options_of(const Planning& p, const std::string& name) {
   return name == name_of_search(p) ? p.run.search.algorithm.options.with_owner(owner) : Options::empty(owner);
 }
 
+void sign(const Planning& p, const std::string& name, Found& found) {
+  const std::string version = p.catalog->manifest(PluginType::search, name).version;
+  found.plan->made_by = {{"search", fmt::format("{} {}", name, version)},
+                         {"model", fingerprint(p.model)},
+                         {"cluster", p.cluster.name},
+                         {"profile", p.profile ? p.profile->fingerprint() : "estimated"}};
+  found.plan->predicted = Predicted{found.cost.step, found.cost.memory, found.cost.samples_per_second};
+}
+
 Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle, const std::string& name,
             const Options& options, Progress progress, std::optional<Deadline> until) {
   const auto algorithm = load_search(p, name);
@@ -170,22 +116,17 @@ Found solve(const Planning& p, const Problem& problem, const CostOracle& oracle,
   options.finish();  // a search that forgets to would let misspelt options pass
   if (found.plan)
     if (const std::string reason = refusal(problem, oracle, *found.plan, found.cost); !reason.empty())
-      refuse(name, "returned a plan that is no answer: " + reason);
+      refuse_answer(name, "returned a plan that is no answer: " + reason);
   take_start_if_better(problem, oracle, found);
   if (found.plan)
     found.reached = is_by_sample(problem) ? found.score().seconds_per_sample() : to_seconds(found.cost.step);
   if (const std::string claim = false_claim(found.log, found.plan ? std::optional(found.reached) : std::nullopt);
       !claim.empty())
-    refuse(name, "claims what is not so: " + claim);
+    refuse_answer(name, "claims what is not so: " + claim);
   if (Interruption::came() && !found.is_proven())
     found.log.notes["stopped"] = found.plan ? "before its end: the best plan so far" : "before a plan was found that fits";
   if (!found.plan) return found;
-  const std::string version = p.catalog->manifest(PluginType::search, name).version;
-  found.plan->made_by = {{"search", fmt::format("{} {}", name, version)},
-                         {"model", fingerprint(p.model)},
-                         {"cluster", p.cluster.name},
-                         {"profile", p.profile ? p.profile->fingerprint() : "estimated"}};
-  found.plan->predicted = Predicted{found.cost.step, found.cost.memory, found.cost.samples_per_second};
+  sign(p, name, found);
   return found;
 }
 

@@ -27,6 +27,8 @@ enum class Progress { told, silent };
 using Deadline = std::chrono::steady_clock::time_point;
 Found solve(const Planning&, const Problem&, const CostOracle&, const std::string& name, const Options&,
             Progress = Progress::told, std::optional<Deadline> until = std::nullopt);
+// Writes into the plan who made it of what, and what is predicted.
+void sign(const Planning&, const std::string& name, Found&);
 Oracle oracle_of(const Planning&);
 // What a plan's prediction needed and no profile had a time for.
 std::set<std::string> estimates_of(const Planning&, const Plan&);

@@ -1,16 +1,19 @@
 #include "host/sweep.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "host/interruption.h"
 #include "host/table.h"
+#include "host/whole_front.h"
+#include "plan/base/words.h"
 
 namespace trellis::host {
 namespace {
 
-constexpr double kSecondsASolve = 2;
+constexpr double kSecondsASolve = 2, kSecondsAFront = 30;
 
 SweepRow row_of(const Planning& p, std::int64_t value, Found found) {
   SweepRow row{.value = value, .from = {}, .found = std::move(found), .words = {}, .tokens = p.model.sequence};
@@ -31,51 +34,74 @@ bool is_stopped(SweepResult& result) {
   return true;
 }
 
-double largest_gain(const std::vector<SweepRow>& rows) {
+double largest_gain(const std::vector<FrontPoint>& points) {
   double most = 0;
-  for (std::size_t i = 1; i < rows.size(); ++i)
-    most = std::max(most, rows[i - 1].found.score().seconds_per_sample() / rows[i].found.score().seconds_per_sample() - 1);
+  for (std::size_t i = 1; i < points.size(); ++i)
+    most = std::max(most, points[i].answer.score().seconds_per_sample() / points[i - 1].answer.score().seconds_per_sample() - 1);
   return most;
 }
 
-std::string unproven(const Planning& p) {
-  const bool has_limit = options_of(p, name_of_search(p)).has("limit");
-  const std::string within = has_limit ? "within search.limit" : fmt::format("in {} s each (search.limit gives them more)", kSecondsASolve);
-  return fmt::format("not all answers are proven {}: there may be plans between these points", within);
+// "choices 77, labels 4711"
+std::string counted(const SearchLog& log) {
+  std::vector<std::string> words;
+  for (const auto& [what, count] : log.counts) words.push_back(fmt::format("{} {}", what, count));
+  return fmt::format("{}", fmt::join(words, ", "));
 }
 
+std::string within_limit(const Planning& p, double seconds, std::string_view each) {
+  return options_of(p, name_of_search(p)).has("limit") ? std::string("within search.limit")
+                                                       : fmt::format("in {} s{} (search.limit gives more)", seconds, each);
+}
+
+// What is proven of a front, all in one.
+std::string proof(const Planning& p, const MemoryFront& front, const std::optional<WholeFront>& whole) {
+  if (front.is_proven) return "the front is exact: every answer is proven";
+  if (!whole)
+    return fmt::format("not all answers are proven {}: there may be plans between these points",
+                       within_limit(p, kSecondsASolve, " each"));
+  return fmt::format("no budget has a plan that is faster by more than {:.2g} %, proven {}", 100 * whole->widest_gap,
+                     within_limit(p, kSecondsAFront, ""));
+}
+
+std::string nothing_below(const Planning& p, const MemoryFront& front) {
+  if (front.points.empty()) return "no plan fits at the upper end";
+  const std::string where = front.is_cut && front.vain + Bytes{1} < front.points.back().needs
+                                ? format(whole_budget(p, front.vain))
+                                : fmt::format("less than {}", whole_budget(p, front.points.back().needs));
+  return fmt::format("in {} nothing fits{}", where, front.below->is_proven() ? ", proven" : ", as far as was searched");
+}
+
+// By one search over all budgets where it can; else by one after the other.
 SweepResult front(const Planning& p, const SweepRequest& request) {
   const Problem problem = p.problem();
   const Oracle oracle = oracle_of(p);
+  const std::string name = name_of_search(p);
   const auto net = [&](std::int64_t whole) { return scaled(Bytes{whole}, 1 - p.margin()); };
   const Bytes from = net(request.sweep.values.front()), to = net(request.sweep.values.back());
+  std::optional<WholeFront> whole = whole_front(p, problem, oracle, name, limited(p, name, kSecondsAFront), {from, to});
   // A front ends where an answer has no plan.
-  const Solver solver = until_stopped(solver_of(p, oracle, name_of_search(p), kSecondsASolve));
-  MemoryFront front = memory_front(problem, oracle, solver, from, to, request.most_points);
+  MemoryFront front = whole ? std::move(whole->front)
+                            : memory_front(problem, oracle, until_stopped(solver_of(p, oracle, name, kSecondsASolve)), from,
+                                           to, request.most_points);
+  const std::size_t found = front.points.size();
+  const std::string proven = proof(p, front, whole);
+  front.points = spread_over(std::move(front.points), static_cast<std::size_t>(request.most_points));
   SweepResult result{
       .of = Sweep::Of::memory, .is_front = true, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
-  std::ranges::reverse(front.points);
-  for (FrontPoint& point : front.points) {
-    SweepRow row = row_of(p, whole_budget(p, point.asked).value, std::move(point.answer));
-    row.from = whole_budget(p, point.needs);
+  if (whole) result.search = counted(whole->log);
+  if (front.points.size() < found || front.is_cut)
+    result.remarks.push_back(
+        fmt::format("{} of {} points, spread over the range: from one to the next a step is at most {:.2g} % longer, and "
+                    "what lies between was left out; more --points, or a step (memory=A..B:STEP), show more",
+                    front.points.size(), whole ? fmt::format("{}", found) : "more", 100 * largest_gain(front.points)));
+  if (Interruption::came()) result.remarks.push_back("stopped: other budgets were not asked for");
+  else if (front.below) result.remarks.push_back(nothing_below(p, front));
+  if (found > 0) result.remarks.push_back(proven);
+  for (auto point = front.points.rbegin(); point != front.points.rend(); ++point) {
+    SweepRow row = row_of(p, whole_budget(p, point->asked).value, std::move(point->answer));
+    row.from = whole_budget(p, point->needs);
     result.rows.push_back(std::move(row));
   }
-  if (front.is_cut)
-    result.remarks.push_back(
-        fmt::format("{} of more points, spread over the range: from one to the next a step is at most {:.2g} % longer, and "
-                    "what lies between was left out; more --points, or a step (memory=A..B:STEP), show more",
-                    result.rows.size(), 100 * largest_gain(result.rows)));
-  if (Interruption::came())
-    result.remarks.push_back("stopped: other budgets were not asked for");
-  else if (front.below)
-    result.remarks.push_back(result.rows.empty()
-                                 ? std::string("no plan fits at the upper end")
-                                 : fmt::format("in {} nothing fits{}",
-                                               front.is_cut ? format(whole_budget(p, front.vain))
-                                                            : fmt::format("less than {}", *result.rows.front().from),
-                                               front.below->is_proven() ? ", proven" : ", as far as was searched"));
-  if (!result.rows.empty())
-    result.remarks.push_back(front.is_proven ? std::string("the front is exact: every answer is proven") : unproven(p));
   return result;
 }
 
@@ -199,7 +225,8 @@ void print(const SweepResult& result) {
   }
   print_table(rows);
   for (const std::string& remark : result.remarks) fmt::print("{}\n", remark);
-  fmt::print("{} solves in {:.2f} s\n", result.solved, result.seconds);
+  if (result.search.empty()) fmt::print("{} in {:.2f} s\n", number_of(result.solved, "solve"), result.seconds);
+  else fmt::print("one search over all budgets: {}; {:.2f} s\n", result.search, result.seconds);
 }
 
 nlohmann::json to_json(const Planning& p, const SweepResult& result) {

@@ -27,6 +27,7 @@ struct SweepResult {
   std::vector<std::string> remarks;  // a sentence each
   double seconds = 0;                // of all solves
   int solved = 0;
+  std::string search;  // of one search over all budgets: what it went through
   const SweepRow* best() const;  // the most tokens a second, else samples; nullptr where nothing fits
 };
 

@@ -1,5 +1,6 @@
 // Step time against memory: the front, and its slope at a plan.
 #include <algorithm>
+#include <cmath>
 
 #include "plan/whatif/plan_pool.h"
 #include "trellis/plan/whatif.h"
@@ -10,9 +11,9 @@ namespace {
 constexpr double kBytesOfGiB = 1 << 30;
 
 // Asks at both ends, and then wherever neighbors differ the most: what few points there are is spread over the range.
-class FrontSearch {
+class FrontWalk {
  public:
-  FrontSearch(Problem problem, const CostOracle& oracle, const Solver& solver, Bytes from, std::size_t most_points)
+  FrontWalk(Problem problem, const CostOracle& oracle, const Solver& solver, Bytes from, std::size_t most_points)
       : problem_(std::move(problem)),
         oracle_(oracle),
         solver_(solver),
@@ -126,7 +127,31 @@ class FrontSearch {
 
 MemoryFront memory_front(Problem problem, const CostOracle& oracle, const Solver& solver, Bytes from, Bytes to,
                          int most_points) {
-  return FrontSearch(std::move(problem), oracle, solver, from, static_cast<std::size_t>(most_points)).run(to);
+  return FrontWalk(std::move(problem), oracle, solver, from, static_cast<std::size_t>(most_points)).run(to);
+}
+
+std::vector<FrontPoint> spread_over(std::vector<FrontPoint> points, std::size_t most) {
+  if (points.size() <= most) return points;
+  const auto height = [&](std::size_t i) { return std::log(points[i].answer.score().seconds_per_sample()); };
+  std::vector<std::size_t> kept{0};
+  if (most > 1) kept.push_back(points.size() - 1);
+  while (kept.size() < most) {
+    // Between the neighbors that differ the most, the point nearest to the middle.
+    std::size_t widest = 0;
+    for (std::size_t i = 1; i < kept.size(); ++i) {
+      const auto gain = [&](std::size_t n) { return kept[n] - kept[n - 1] < 2 ? -1 : height(kept[n]) - height(kept[n - 1]); };
+      if (widest == 0 || gain(i) > gain(widest)) widest = i;
+    }
+    const std::size_t first = kept[widest - 1], last = kept[widest];
+    std::size_t best = first + 1;
+    const double middle = (height(first) + height(last)) / 2;
+    for (std::size_t i = best; i < last; ++i)
+      if (std::abs(height(i) - middle) < std::abs(height(best) - middle)) best = i;
+    kept.insert(kept.begin() + static_cast<std::ptrdiff_t>(widest), best);
+  }
+  std::vector<FrontPoint> spread;
+  for (const std::size_t i : kept) spread.push_back(std::move(points[i]));
+  return spread;
 }
 
 double MemoryPrice::slope(const FrontPoint& smaller, const FrontPoint& larger) {

@@ -20,6 +20,7 @@
 #include "trellis/plan/cost.h"
 #include "trellis/plan/error.h"
 #include "trellis/plan/plugin.h"
+#include "whole_front.h"
 
 namespace trellis {
 namespace {
@@ -325,23 +326,48 @@ class Exact {
   double least_open_ = kInfinite;  // of the choices that were not searched to their end, picoseconds a sample
 };
 
+Settings settings_of(const Options& options) {
+  Settings settings;
+  if (options.has("limit")) {
+    const Options limit = options.section("limit");
+    settings.labels = limit.get("labels", settings.labels);
+    if (settings.labels < 1) limit.reject("labels", fmt::format("expected at least 1, found {}", settings.labels));
+    settings.seconds = limit.find<double>("seconds");
+    if (settings.seconds && !(*settings.seconds > 0))
+      limit.reject("seconds", fmt::format("expected more than 0, found {}", *settings.seconds));
+    limit.finish();
+  }
+  options.finish();
+  return settings;
+}
+
+class ExactFront final : public FrontSearch {
+ public:
+  FoundFront solve_front(const Problem& problem, const CostOracle& oracle, const BudgetRange& range, const Options& options,
+                         SearchLog& log) const override {
+    const Settings settings = settings_of(options);
+    const auto start = std::chrono::steady_clock::now();
+    const auto out_of_time = [&] {
+      const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
+      return log.stopped() || (settings.seconds && passed.count() > *settings.seconds);
+    };
+    return whole_front(problem, oracle, range, {.labels = settings.labels, .out_of_time = out_of_time}, log);
+  }
+};
+
 class ExactSearch final : public SearchAlgorithm {
  public:
   std::optional<Plan> solve(const Problem& problem, const CostOracle& oracle, const Options& options,
                             SearchLog& log) const override {
-    Settings settings;
-    if (options.has("limit")) {
-      const Options limit = options.section("limit");
-      settings.labels = limit.get("labels", settings.labels);
-      if (settings.labels < 1) limit.reject("labels", fmt::format("expected at least 1, found {}", settings.labels));
-      settings.seconds = limit.find<double>("seconds");
-      if (settings.seconds && !(*settings.seconds > 0))
-        limit.reject("seconds", fmt::format("expected more than 0, found {}", *settings.seconds));
-      limit.finish();
-    }
-    options.finish();
+    const Settings settings = settings_of(options);
     return Exact(problem, oracle, settings, log).run();
   }
+  const void* extension(std::string_view id) const override {
+    return id == kFrontSearch ? static_cast<const FrontSearch*>(&front_) : nullptr;
+  }
+
+ private:
+  ExactFront front_;
 };
 
 }  // namespace

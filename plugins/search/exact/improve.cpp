@@ -1,6 +1,7 @@
 #include "improve.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace trellis::exact_search {
 namespace {
@@ -15,8 +16,8 @@ std::int64_t actions_of(const Task& task) {
 
 class Improvement {
  public:
-  Improvement(const Task& task, Choice& choice, PlanValue& value)
-      : task_(task), choice_(choice), value_(value), tries_(kWork / actions_of(task)) {}
+  Improvement(const Task& task, Choice& choice, PlanValue& value, MeetPlan met = nullptr)
+      : task_(task), choice_(choice), value_(value), met_(std::move(met)), tries_(kWork / actions_of(task)) {}
 
   void run() {
     for (Picoseconds before{0}; before != value_.step && tries_ > 0;) {
@@ -35,6 +36,7 @@ class Improvement {
   bool take(const Choice& other) {
     --tries_;
     PlanValue value = task_.value(other);
+    if (met_) return met_(other, value), false;
     if (!value.fits || value.step >= value_.step) return false;
     choice_ = other, value_ = std::move(value);
     return true;
@@ -74,6 +76,7 @@ class Improvement {
   const Task& task_;
   Choice& choice_;
   PlanValue& value_;
+  const MeetPlan met_;
   std::int64_t tries_;
 };
 
@@ -81,6 +84,11 @@ class Improvement {
 
 void improve(const Task& task, Choice& choice, PlanValue& value) {
   Improvement(task, choice, value).run();
+}
+
+void meet_neighbors(const Task& task, Choice choice, const MeetPlan& met) {
+  PlanValue value = task.value(choice);
+  Improvement(task, choice, value, met).run();
 }
 
 }  // namespace trellis::exact_search

@@ -9,4 +9,7 @@ namespace trellis::exact_search {
 // borders moved by a layer; a fixed amount of work at the most. `choice` fits, and the result does.
 void improve(const Task&, Choice& choice, PlanValue& value);
 
+// The plans that one such change leads to, whether they fit or not.
+void meet_neighbors(const Task&, Choice, const MeetPlan& met);
+
 }  // namespace trellis::exact_search

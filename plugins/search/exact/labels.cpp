@@ -352,6 +352,7 @@ class Labels {
       if (hopeless(label.bound)) continue;
       const Choice choice = history_.choice_of(label);
       const PlanValue value = task_.value(choice);
+      if (limit_.met) limit_.met(choice, value);
       if (!value.fits) continue;
       mine = value.measure();
       result_.least = std::min(result_.least, mine);

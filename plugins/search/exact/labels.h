@@ -23,6 +23,7 @@ struct LabelLimit {
   // the memory that they have left. Meets good plans soon and proves nothing.
   const MayHave* sketch = nullptr;
   bool whole = false;  // all or nothing: ends where it would have to leave something out
+  MeetPlan met = nullptr;  // each plan that is looked at in the end
   // Of the best plans that are no more than `known`, the first one by this.
   const TieOrder* order = nullptr;
 };

@@ -68,7 +68,15 @@ class Relaxation {
     auto bound = std::make_shared<const Bound>(task_, std::move(weights), how, ends);
     ++result_.solved;
     if (how != Stages::given) raise(bound->total());
+    if (how != Stages::given && result_.keeps_lines) keep_line(*bound);
     return bound;
+  }
+  void keep_line(const Bound& bound) {
+    const int stages = bound.stages();
+    double paid = 0;
+    for (int s = 0; s < stages; ++s) paid += bound.stage(s).budget();
+    const Bytes budget = task_.stage(0).budget;
+    if (bound.total() < kInfinite) result_.lines.push_back({bound.total() + paid, paid / real(budget)});
   }
   void raise(double bound) {
     result_.certain = std::max(result_.certain, bound * (1 - kRounding));
@@ -79,6 +87,7 @@ class Relaxation {
   bool meet(const Choice& choice) {
     if (choice.options.empty()) return false;
     const PlanValue value = task_.value(choice);
+    if (result_.met) result_.met(choice, value);
     if (!value.fits) return false;
     if (value.step >= known_ || (result_.best && value.step >= result_.value.step)) return true;
     result_.best = choice, result_.value = value;

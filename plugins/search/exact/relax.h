@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bound.h"
+#include "lower_curve.h"
 #include "task.h"
 
 namespace trellis::exact_search {
@@ -19,6 +20,11 @@ struct Relaxed {
   Weights weights;              // without a price of memory, the best ones
   bool free_path_fits = false;  // the cheapest plans need no price of memory
   std::int64_t solved = 0;      // shortest paths
+  // For whoever asks for other budgets, too: the bounds by the budget of all stages, and each plan that is met, whether it
+  // fits or not.
+  bool keeps_lines = false;
+  std::vector<BoundLine> lines;
+  MeetPlan met;
 };
 
 // `known`: a bound that reaches it ends the work, the task is of no interest then. First without a price of memory,

@@ -116,6 +116,10 @@ void Task::cap(Bytes most) {
   for (StageShape& shape : stages_) shape.budget = std::min(shape.budget, most);
 }
 
+void Task::give(Bytes budget) {
+  for (StageShape& shape : stages_) shape.budget = budget;
+}
+
 int Task::multiples_of(const Placement& placement) {
   const Multiples mine{placement.multiple(kBatch), placement.multiple(kSequence)};
   const auto known = std::ranges::find(multiples_, mine);

@@ -1,6 +1,7 @@
 // One global choice with the shapes that its layers share: everything that costs, asked for once, in dense tables.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -68,8 +69,12 @@ struct PlanValue {
   Bytes largest{0};  // of all stages
   Measure measure() const { return {step, largest}; }
   bool fits = false;
+  bool is_plan = false;  // its layers decide the shapes of the task: it fits where there is memory enough
   std::vector<Bytes> memory;
 };
+
+// Told of plans.
+using MeetPlan = std::function<void(const Choice&, const PlanValue&)>;
 
 // The most that a layer's states and update can be less because it shares parameters with an earlier one.
 struct Saving {
@@ -85,6 +90,8 @@ class Task {
 
   // No stage may have more than this.
   void cap(Bytes most);
+  // So much for every stage. Bounds that were made before keep what they had.
+  void give(Bytes budget);
 
   // Nothing can be derived for some layer.
   bool impossible() const { return impossible_; }

@@ -50,7 +50,8 @@ PlanValue Task::value(const Choice& choice) const {
   for (int i = 0; i < layers(); ++i)
     multiples = joined(multiples,
                        kind(i).options[static_cast<std::size_t>(choice.options[static_cast<std::size_t>(i)])].shapes);
-  if (!has_shapes(multiples)) value.fits = false;
+  value.is_plan = has_shapes(multiples);
+  value.fits = value.fits && value.is_plan;
   return value;
 }
 

@@ -2,8 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
-
+#include "support/front_by_trying_all.h"
 #include "support/small_problem.h"
 
 using namespace trellis;
@@ -11,24 +10,10 @@ using test::Small;
 
 namespace {
 
-struct Point {
-  Bytes needs{0};
-  Score score;
-};
+using Point = test::FrontByTrying;
 
-// The whole front, by trying all plans: from the largest point down.
 std::vector<Point> front_by_trying_all(const Small& small) {
-  std::vector<Point> all;
-  test::for_all_plans(small.problem, small.oracle, [&](const Plan& plan, const PlanCost& cost, const auto&) {
-    all.push_back({*std::ranges::max_element(cost.memory), score(plan, cost)});
-  });
-  std::ranges::sort(all, [](const Point& a, const Point& b) {
-    return a.score != b.score ? a.score < b.score : a.needs < b.needs;
-  });
-  std::vector<Point> front;
-  for (const Point& point : all)
-    if (front.empty() || point.needs < front.back().needs) front.push_back(point);
-  return front;
+  return test::front_by_trying_all(small.problem, small.oracle);
 }
 
 FrontSteps steps_at(Small& small, Bytes budget, const Solver& solver, const StepLimits& limits = {}) {

@@ -80,6 +80,9 @@ struct MemoryFront {
 // solve starts from the best plan known that fits: a neighbor of another answer, say.
 TRELLIS_API MemoryFront memory_front(Problem, const CostOracle&, const Solver&, Bytes from, Bytes to, int most_points);
 
+// Of the points of a front at most so many, at least 1: the ends, and between them where a step takes longest to change.
+TRELLIS_API std::vector<FrontPoint> spread_over(std::vector<FrontPoint>, std::size_t most);
+
 // What a little more or less memory is worth at a plan's budget, which is that of all devices.
 struct MemoryPrice {
   FrontPoint here;
