@@ -36,6 +36,7 @@ const FrontChoice::Relaxation* FrontChoice::near(Bytes budget, Picoseconds known
   Bytes least = budget / kNear;
   for (const auto& [at, relaxation] : relaxed_) {
     const Bytes apart{std::abs((at - budget).value)};
+    if (at != budget && relaxation.weights.empty()) continue;  // what ended its work may not hold here
     if (apart <= least && real(relaxation.known) <= kLooser * real(known)) nearest = &relaxation, least = apart;
   }
   return nearest;
