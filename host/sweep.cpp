@@ -59,7 +59,7 @@ std::string proof(const Planning& p, const MemoryFront& front, const std::option
   if (!whole)
     return fmt::format("not all answers are proven {}: there may be plans between these points",
                        within_limit(p, kSecondsASolve, " each"));
-  return fmt::format("no budget has a plan that is faster by more than {:.2g} %, proven {}", 100 * whole->widest_gap,
+  return fmt::format("no budget has a plan that is faster than here by more than {:.2g} %, proven {}", 100 * whole->widest_gap,
                      within_limit(p, kSecondsAFront, ""));
 }
 
@@ -207,6 +207,7 @@ SweepResult sweep(const Context& context, const Planning& p, const SweepRequest&
 
 void print(const SweepResult& result) {
   const bool of_memory = result.of == Sweep::Of::memory;
+  const bool has_seconds = result.search.empty();  // each row its own
   std::vector<std::vector<std::string>> rows = {{result.is_front ? "best from"
                                                  : of_memory     ? "budget"
                                                                  : word_of(result.of),
@@ -223,6 +224,8 @@ void print(const SweepResult& result) {
       rows.push_back({value, "-", "-", "-", "-", seconds, row.found.is_proven() ? row.found.log.status : "nothing found",
                       "no plan fits"});
   }
+  if (!has_seconds)
+    for (auto& row : rows) row.erase(row.begin() + 5);
   print_table(rows);
   for (const std::string& remark : result.remarks) fmt::print("{}\n", remark);
   if (result.search.empty()) fmt::print("{} in {:.2f} s\n", number_of(result.solved, "solve"), result.seconds);

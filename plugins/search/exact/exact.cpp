@@ -28,7 +28,7 @@ namespace {
 using namespace exact_search;
 
 struct Settings {
-  std::int64_t labels = 20'000'000;
+  std::optional<std::int64_t> labels;
   std::optional<double> seconds;
 };
 
@@ -50,7 +50,12 @@ struct Open {
 class Exact {
  public:
   Exact(const Problem& problem, const CostOracle& oracle, const Settings& settings, SearchLog& log)
-      : problem_(problem), oracle_(oracle), settings_(settings), log_(log), start_(std::chrono::steady_clock::now()) {}
+      : problem_(problem),
+        oracle_(oracle),
+        settings_(settings),
+        most_labels_(settings.labels.value_or(kMostLabels)),
+        log_(log),
+        start_(std::chrono::steady_clock::now()) {}
 
   std::optional<Plan> run() {
     begin_with_start();
@@ -81,6 +86,7 @@ class Exact {
   // Choices that are priced, and of those that are bounded, knowing the same plan: however many threads there are, the
   // answer is the same.
   static constexpr std::size_t kTogether = 16, kBounded = 2;
+  static constexpr std::int64_t kMostLabels = 20'000'000;
   static constexpr std::int64_t kSketched = 60'000, kNarrow = 50'000, kTied = 10'000, kShareOfTies = 2;
 
   static double per_sample(const Open& o) { return o.lower_bound / static_cast<double>(o.choice->batch); }
@@ -240,16 +246,16 @@ class Exact {
     ++log_.counts["choices searched by labels"];
     // A sketch and a narrow search first: the better the plan known, the fewer labels the whole one needs.
     const MayHave options = options_of_paths(o);
-    label(o, {.labels = std::min(kSketched, (settings_.labels - labels_) / 2), .out_of_time = {}, .sketch = &options});
+    label(o, {.labels = std::min(kSketched, (most_labels_ - labels_) / 2), .out_of_time = {}, .sketch = &options});
     if (!hopeless(o)) label(o, {.labels = kNarrow});
-    if (!hopeless(o)) label(o, {.labels = settings_.labels});
+    if (!hopeless(o)) label(o, {.labels = most_labels_});
     release(o);
   }
 
   void label(Open& o, LabelLimit limit) {
     std::vector<const Bound*> bounds;
     for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
-    limit.labels = std::min(limit.labels, settings_.labels - labels_);
+    limit.labels = std::min(limit.labels, most_labels_ - labels_);
     limit.out_of_time = [this] { return out_of_time(); };
     LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
     labels_ += found.labels;
@@ -306,7 +312,7 @@ class Exact {
     best_ = tidied(problem_, oracle_, *best_);
     if (log_.status != "optimal, proven") return;
     const std::int64_t labels = std::max(kTied, labels_ / kShareOfTies);
-    const TieLimit limit{.labels = std::min(labels, settings_.labels - labels_), .out_of_time = [this] { return out_of_time(); }};
+    const TieLimit limit{.labels = std::min(labels, most_labels_ - labels_), .out_of_time = [this] { return out_of_time(); }};
     Tied tied = first_of_ties(problem_, oracle_, *best_, std::move(may_tie_), limit);
     best_ = std::move(tied.plan);
     log_.counts["labels"] += tied.labels;
@@ -316,6 +322,7 @@ class Exact {
   const Problem& problem_;
   const CostOracle& oracle_;
   const Settings& settings_;
+  const std::int64_t most_labels_;
   SearchLog& log_;
   const std::chrono::steady_clock::time_point start_;
   std::optional<Plan> best_;
@@ -330,8 +337,9 @@ Settings settings_of(const Options& options) {
   Settings settings;
   if (options.has("limit")) {
     const Options limit = options.section("limit");
-    settings.labels = limit.get("labels", settings.labels);
-    if (settings.labels < 1) limit.reject("labels", fmt::format("expected at least 1, found {}", settings.labels));
+    settings.labels = limit.find<std::int64_t>("labels");
+    if (settings.labels && *settings.labels < 1)
+      limit.reject("labels", fmt::format("expected at least 1, found {}", *settings.labels));
     settings.seconds = limit.find<double>("seconds");
     if (settings.seconds && !(*settings.seconds > 0))
       limit.reject("seconds", fmt::format("expected more than 0, found {}", *settings.seconds));
@@ -351,7 +359,7 @@ class ExactFront final : public FrontSearch {
       const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
       return log.stopped() || (settings.seconds && passed.count() > *settings.seconds);
     };
-    return whole_front(problem, oracle, range, {.labels = settings.labels, .out_of_time = out_of_time}, log);
+    return whole_front(problem, oracle, range, {.labels = settings.labels.value_or(std::numeric_limits<std::int64_t>::max()), .out_of_time = out_of_time}, log);
   }
 };
 

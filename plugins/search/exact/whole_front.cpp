@@ -35,7 +35,7 @@ class WholeFront {
 
  private:
   static constexpr std::size_t kTogether = 2;      // pieces of work that know the same plans
-  static constexpr std::ptrdiff_t kMostLarge = 64;  // choices with what costs at hand
+  static constexpr std::ptrdiff_t kMostLarge = 24;  // choices with what costs at hand
   static constexpr double kNarrow = 0.002;
   static constexpr int kSpread = 1;
   static constexpr double kNothing = 0.05;         // that nothing fits below the smallest plan counts as a gap of so much

@@ -1,6 +1,7 @@
 // The rules of a search algorithm.
 #include "plan/plugin/conformance/conformance.h"
 #include "plan/plugin/conformance/puzzle.h"
+#include "trellis/plan/front_search.h"
 
 namespace trellis::conformance {
 namespace {
@@ -36,6 +37,35 @@ std::string false_claim(const SearchAlgorithm& plugin, const Puzzle& puzzle) {
   if (log.status == "optimal, proven" && own > best)
     return fmt::format("its status is '{}'; its plan takes {}, the best {}", log.status, own, best);
   return {};
+}
+
+// What is wrong with a front over budgets up to `to`.
+std::string fault_of_front(const FrontSearch& search, const Puzzle& ample, Bytes to) {
+  SearchLog log;
+  const FoundFront front = search.solve_front(ample.problem(), ample, {.from = Bytes(1), .to = to}, Options::empty(), log);
+  const Puzzle::Answers answers = ample.solve_by_trying_all();
+  if (front.points.empty())
+    return front.nothing_below_proven && answers.least_memory <= to ? "it says that nothing fits, and something does" : "";
+  Bytes end = to;
+  std::optional<Picoseconds> before;
+  for (const FoundPoint& point : front.points) {
+    const std::string at = fmt::format("the point at {}: ", point.asked);
+    if (point.asked != end) return at + fmt::format("it should be for budgets up to {}, where the one before ends", end);
+    const Puzzle puzzle(point.asked);
+    if (std::string problem = fault(puzzle, point.plan); !problem.empty()) return at + problem;
+    const PlanCost cost = puzzle.step(point.plan);
+    if (before && cost.step <= *before) return at + "it is not slower than the one before, which needs more memory";
+    const Picoseconds best = puzzle.step(*puzzle.solve_by_trying_all().fastest).step;
+    if (!(point.lower_bound >= 0 && point.lower_bound <= to_seconds(best) * (1 + 1e-9)))
+      return at + fmt::format("its lower bound is {} s; the best plan takes {} s", point.lower_bound, to_seconds(best));
+    if (point.status == "optimal, proven" && cost.step > best)
+      return at + fmt::format("its status is '{}'; its plan takes {}, the best {}", point.status, cost.step, best);
+    before = cost.step;
+    end = *std::ranges::max_element(cost.memory) - Bytes(1);
+  }
+  return front.nothing_below_proven && answers.least_memory <= end
+             ? fmt::format("it says that nothing fits in {}, and something does", end)
+             : "";
 }
 
 // The rules of a search that brings its own model and costs.
@@ -96,6 +126,14 @@ void examine(const SearchAlgorithm& plugin, Examination& exam) {
         return fmt::format("budget {}: {}", budget, claim);
     return std::string();
   });
+  if (const void* front = plugin.extension(kFrontSearch))
+    exam.rule("its front goes from the largest budget down, and what it proves of it is so", [&] {
+      const Puzzle::Answers answers = ample.solve_by_trying_all();
+      for (const Bytes to : {Bytes(1'000'000), answers.least_memory, answers.least_memory - Bytes(1)})
+        if (std::string problem = fault_of_front(*static_cast<const FrontSearch*>(front), ample, to); !problem.empty())
+          return fmt::format("budgets up to {}: {}", to, problem);
+      return std::string();
+    });
   exam.rule("it refuses an option that it does not know", [&] {
     SearchLog log;
     try {
