@@ -18,8 +18,9 @@ std::string in_words(const SearchState&, double seconds);
 class SearchWatch {
  public:
   using Seconds = std::chrono::duration<double>;
+  using Words = std::function<std::string(const SearchState&, double seconds)>;
   // `hint`: told once, behind the first line. `tell` is called by a thread of its own until this is destroyed.
-  SearchWatch(std::function<void(const std::string&)> tell, std::string hint, Seconds every = Seconds(10));
+  SearchWatch(std::function<void(const std::string&)> tell, std::string hint, Seconds every = Seconds(10), Words = in_words);
   void know(const SearchState&);  // any thread
 
  private:
@@ -28,6 +29,7 @@ class SearchWatch {
   const std::function<void(const std::string&)> tell_;
   const std::string hint_;
   const Seconds every_;
+  const Words words_;
   std::mutex mutex_;
   std::condition_variable_any woken_;
   SearchState state_;

@@ -37,6 +37,13 @@ std::vector<FrontPoint> checked(const Planning& p, Problem problem, const CostOr
   return points;
 }
 
+// The search tells of the budgets where its plan is furthest from what may be.
+std::string in_words_of_front(const SearchState& state, double seconds) {
+  if (!state.step || !state.gap) return in_words(state, seconds);
+  return fmt::format("{:.0f} s: no budget has a plan that is faster by more than {:.2g} %; that much from {} on", seconds,
+                     100 * *state.gap, state.memory);
+}
+
 }  // namespace
 
 std::optional<WholeFront> whole_front(const Planning& p, const Problem& problem, const CostOracle& oracle,
@@ -47,7 +54,7 @@ std::optional<WholeFront> whole_front(const Planning& p, const Problem& problem,
   WholeFront result;
   result.log.progress = [](const std::string& line) { log().info("{}", line); };
   result.log.stopped = [] { return Interruption::came(); };
-  SearchWatch watch(result.log.progress, "Ctrl-C ends the search with what it has");
+  SearchWatch watch(result.log.progress, "Ctrl-C ends the search with what it has", SearchWatch::Seconds(10), in_words_of_front);
   result.log.known = [&](const SearchState& state) { watch.know(state); };
   const auto start = std::chrono::steady_clock::now();
   FoundFront found = plugin::call(PluginType::search, name, [&] {
@@ -58,7 +65,8 @@ std::optional<WholeFront> whole_front(const Planning& p, const Problem& problem,
   front.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), front.solved = 1;
   options.finish();
   front.points = checked(p, problem, oracle, name, std::move(found.points));
-  for (const FrontPoint& point : front.points) {
+  for (FrontPoint& point : front.points) {
+    point.answer.seconds = front.seconds, point.answer.log.counts = result.log.counts;
     front.is_proven = front.is_proven && point.answer.is_proven();
     if (point.answer.log.lower_bound)
       result.widest_gap = std::max(result.widest_gap, point.answer.reached / *point.answer.log.lower_bound - 1);

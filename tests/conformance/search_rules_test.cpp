@@ -4,6 +4,7 @@
 
 #include "conformance/broken_rules.h"
 #include "plan/plugin/conformance/puzzle.h"
+#include "trellis/plan/front_search.h"
 
 namespace trellis {
 namespace {
@@ -83,6 +84,43 @@ TEST_CASE("a search that proves too much is found") {
   CHECK(broken_rules(wrong) == expected);
   wrong.bound = 0;  // true of every plan, but the puzzle's best is no uniform one
   CHECK(broken_rules(wrong) == expected);
+}
+
+TEST_CASE("a search with a front that is none is found") {
+  enum class Fault { none, too_large, overlaps, proves_too_much, nothing_fits };
+  // Of the uniform plans; proves nothing.
+  struct Front final : Uniform, FrontSearch {
+    FoundFront solve_front(const Problem& problem, const CostOracle& oracle, const BudgetRange& range, const Options&,
+                           SearchLog& log) const override {
+      FoundFront front;
+      Problem left = problem;
+      for (left.budget = range.to; left.budget >= range.from;) {
+        const std::optional<Plan> plan = Uniform::solve(left, oracle, Options::empty(), log);
+        if (!plan) break;
+        front.points.push_back({.plan = *plan, .asked = left.budget, .status = "feasible", .lower_bound = 0});
+        const Bytes needs = *std::ranges::max_element(oracle.step(*plan).memory);
+        if (fault == Fault::too_large) front.points.back().asked = needs - Bytes(1);
+        if (fault == Fault::proves_too_much) front.points.back().status = "optimal, proven";
+        left.budget = fault == Fault::overlaps ? needs : needs - Bytes(1);
+        if (fault == Fault::overlaps && front.points.size() == 3) break;
+      }
+      front.nothing_below_proven = fault == Fault::nothing_fits;
+      if (fault == Fault::nothing_fits) front.points.clear();
+      return front;
+    }
+    const void* extension(std::string_view id) const override {
+      return id == kFrontSearch ? static_cast<const FrontSearch*>(this) : nullptr;
+    }
+    Fault fault = Fault::none;
+  };
+  Front front;
+  CHECK(broken_rules(static_cast<const SearchAlgorithm&>(front)) == Rules{});
+  for (const Fault fault : {Fault::too_large, Fault::overlaps, Fault::proves_too_much, Fault::nothing_fits}) {
+    CAPTURE(static_cast<int>(fault));
+    front.fault = fault;
+    CHECK(broken_rules(static_cast<const SearchAlgorithm&>(front)) ==
+          Rules{"its front goes from the largest budget down, and what it proves of it is so"});
+  }
 }
 
 TEST_CASE("a search that finds another plan each time is found") {

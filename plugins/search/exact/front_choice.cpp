@@ -10,13 +10,14 @@
 namespace trellis::exact_search {
 namespace {
 
-// Prices of memory serve nearby budgets, too: to that part of them.
+// Prices of memory, and plans next to others, serve nearby budgets, too: to that part of them.
 constexpr std::int64_t kNear = 256;
-constexpr std::int64_t kSpread = 256;  // likewise plans next to known ones
-constexpr double kLooser = 1.01;  // the less interests, the better are the plans that bounds lead to
-// Labels of a budget's sketch, and of its searches as long as some are left out.
-constexpr std::array<std::int64_t, 5> kLabels = {60'000, 50'000, 400'000, 3'000'000, 20'000'000};
-constexpr std::int64_t kBeside = 64;  // what a search proves holds for smaller budgets, and is worth much so near below
+// But where plans have to be that much faster by now, bounds lead to better ones.
+constexpr double kLooser = 1.01;
+// Of a budget's sketch, and of its searches as long as some are left out.
+constexpr std::array<std::int64_t, 5> kMostLabels = {60'000, 50'000, 400'000, 3'000'000, 20'000'000};
+// What a search proves holds for smaller budgets, and is worth much so near below.
+constexpr std::int64_t kBeside = 64;
 
 }  // namespace
 
@@ -45,13 +46,13 @@ const FrontChoice::Relaxation* FrontChoice::near(Bytes budget, Picoseconds known
 std::optional<int> FrontChoice::next_work(Bytes budget, Picoseconds known) const {
   if (impossible_) return std::nullopt;
   const Relaxation* nearest = priced_ ? near(budget, known) : nullptr;
-  if (!nearest) return 0;
+  if (!nearest) return kBounds;
   const auto searched = searched_.find(budget);
-  const int next = 2 + (searched == searched_.end() ? 0 : searched->second);
-  if (nearest->weights.empty() || next > std::ssize(kLabels) + 1) return std::nullopt;
+  const int times = searched == searched_.end() ? 0 : searched->second;
+  if (nearest->weights.empty() || times == std::ssize(kMostLabels)) return std::nullopt;
   const auto above = searched_.upper_bound(budget);
-  const bool is_beside = above != searched_.end() && above->first - budget <= budget / kBeside && above->second + 2 > next;
-  return is_beside ? next + 1 : next;
+  const bool is_beside = above != searched_.end() && above->first - budget <= budget / kBeside && above->second > times;
+  return kLabels + times + (is_beside ? 1 : 0);
 }
 
 void FrontChoice::work(const Order& order) {
@@ -71,8 +72,8 @@ void FrontChoice::meet(const Choice& choice, const PlanValue& value) {
 }
 
 bool FrontChoice::may_spread(Bytes needs) const {
-  const auto above = spread_.lower_bound(needs - needs / kSpread);
-  return above == spread_.end() || *above > needs + needs / kSpread;
+  const auto above = spread_.lower_bound(needs - needs / kNear);
+  return above == spread_.end() || *above > needs + needs / kNear;
 }
 
 void FrontChoice::spread(Bytes needs, const Choice& choice) {
@@ -85,7 +86,7 @@ void FrontChoice::relax_at(const Order& order) {
   relaxed.keeps_lines = true;
   relaxed.met = [this](const Choice& choice, const PlanValue& value) { meet(choice, value); };
   relax_freely(task(), order.known, relaxed);
-  // What is hopeless at the lowest price stays open for other budgets.
+  // What is hopeless without a price of memory is so for smaller budgets, too: prices would tell nothing more.
   if (relaxed.lower_bound < real(order.known)) {
     relax(task(), order.known, relaxed);
     Relaxation& mine = relaxed_[order.budget] = {};
@@ -119,7 +120,7 @@ void FrontChoice::label(const Order& order, const Relaxation& relaxation) {
     add(bounds.back()->path());
   }
   if (relaxation.best) add(*relaxation.best);
-  const LabelLimit limit{.labels = std::min(kLabels[static_cast<std::size_t>(round)], order.labels),
+  const LabelLimit limit{.labels = std::min(kMostLabels[static_cast<std::size_t>(round)], order.labels),
                          .out_of_time = order.out_of_time,
                          .sketch = round == 0 ? &options : nullptr,
                          .met = [this](const Choice& choice, const PlanValue& value) { meet(choice, value); }};

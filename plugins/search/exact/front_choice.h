@@ -30,8 +30,10 @@ class FrontChoice {
     std::int64_t labels = 0;  // that are left
     std::function<bool()> out_of_time;
   };
-  // The next piece of work at a budget: what costs and bounds (0), or labels, each time more of them (1, 2, ...); a class
-  // more where the same was done for a budget just above. Nothing where none is left.
+  // How dear a piece of work is: what costs, and bounds; plans next to others; labels, more of them each time.
+  static constexpr int kBounds = 0, kSpread = 1, kLabels = 2;
+  // How dear the next one at a budget is, where only plans faster than `known` matter; more so where the same was done for
+  // a budget just above. Nothing where none is left.
   std::optional<int> next_work(Bytes budget, Picoseconds known) const;
   // Does it. Pieces of different choices may be done at once.
   void work(const Order&);

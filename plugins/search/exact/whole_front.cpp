@@ -34,13 +34,12 @@ class WholeFront {
   }
 
  private:
-  static constexpr std::size_t kTogether = 2;      // pieces of work that know the same plans
+  static constexpr std::size_t kTogether = 2;       // pieces of work that know the same plans
   static constexpr std::ptrdiff_t kMostLarge = 24;  // choices with what costs at hand
-  static constexpr double kNarrow = 0.002;
-  static constexpr int kSpread = 1;
-  static constexpr double kNothing = 0.05;         // that nothing fits below the smallest plan counts as a gap of so much
+  static constexpr double kNarrow = 0.002;          // a gap that bounds are not worth before labels were tried elsewhere
+  static constexpr double kNothing = 0.05;          // that nothing fits below the smallest plan counts as a gap of so much
 
-  // Where the staircase is furthest from what bounds allow: at the largest budget of each step.
+  // A step of the staircase at its largest budget: there it is furthest from what bounds allow.
   struct Place {
     Bytes budget{0};
     const Staircase::Step* best = nullptr;  // nullptr below the smallest plan known
@@ -49,7 +48,7 @@ class WholeFront {
     FrontChoice* open = nullptr;
     Place place;
     double gap = 0;
-    int dear = 0;
+    int dear = 0;  // FrontChoice::next_work()
     const Choice* spread = nullptr;  // instead: plans next to this one
   };
 
@@ -115,7 +114,8 @@ class WholeFront {
         const double gap = this->gap(place, per_sample(open, place.budget));
         if (gap > widest_) widest_ = gap, tell(place);
         const std::optional<int> work = open.next_work(place.budget, known(place, open.choice()));
-        if (work) all.push_back({.open = &open, .place = place, .gap = gap, .dear = gap < kNarrow ? std::max(1, *work) : *work});
+        if (!work) continue;
+        all.push_back({.open = &open, .place = place, .gap = gap, .dear = gap < kNarrow ? std::max(FrontChoice::kLabels, *work) : *work});
       }
     add_spreads(all);
     std::ranges::stable_sort(all, [](const Piece& a, const Piece& b) { return a.dear != b.dear ? a.dear < b.dear : a.gap > b.gap; });
@@ -135,8 +135,7 @@ class WholeFront {
       if (!owner.may_spread(place.best->needs)) continue;
       const double bound = bound_at(place).value_or(kInfinite), gap = this->gap(place, bound);
       if (gap < kNarrow) continue;
-      all.push_back({.open = &owner, .place = place, .gap = gap, .dear = kSpread,
-                     .spread = &place.best->choice});
+      all.push_back({.open = &owner, .place = place, .gap = gap, .dear = FrontChoice::kSpread, .spread = &place.best->choice});
     }
   }
 
