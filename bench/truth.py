@@ -36,7 +36,7 @@ import programs
 MODELS = {
     "small": ({"use": "gpt", "shape": "gpt2", "hidden": 256, "layers": 4, "heads": 4, "vocab": 1024, "sequence": 128}, 8),
     "wide": ({"use": "gpt", "shape": "gpt2", "hidden": 512, "layers": 3, "heads": 8, "vocab": 2048, "sequence": 64}, 8),
-    "bert": ({"use": "bert", "hidden": 256, "layers": 4, "heads": 4, "vocab": 1024, "sequence": 128}, 8),
+    "bert": ({"use": "bert", "hidden": 256, "layers": 4, "heads": 4, "vocab": 1024, "sequence": 64}, 8),
     "t5": ({"use": "t5", "hidden": 256, "layers": 2, "heads": 4, "head_dim": 64, "ffn": 1024, "vocab": 1024, "sequence": 64,
             "target": 32}, 8),
     "vit": ({"use": "vit", "image_size": 80, "patch_size": 8, "channels": 3, "hidden": 256, "layers": 4, "heads": 4,

@@ -129,8 +129,8 @@ void add_search_verb(CLI::App& app, Context& context) {
   verb->add_option("--sweep", args->sweep,
                    "Search under several values of memory, gpus, batch or sequence and print an answer for each: "
                    "memory=16GiB..80GiB (the whole front: every plan that is the best of some budget), "
-                   "memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256 (doubling). Default search: exact, with 2 s "
-                   "for a value unless search.limit says otherwise")
+                   "memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256 (doubling). Default search: exact, with 30 s "
+                   "for the front and 2 s for a value unless search.limit says otherwise")
       ->type_name("WHAT=VALUES");
   verb->add_option("--points", args->points, "Of a front of --sweep memory=A..B: at most so many plans, spread over the range. Default: 32")
       ->check(at_least_one())
