@@ -20,7 +20,8 @@ class SearchWatch {
   using Seconds = std::chrono::duration<double>;
   using Words = std::function<std::string(const SearchState&, double seconds)>;
   // `hint`: told once, behind the first line. `tell` is called by a thread of its own until this is destroyed.
-  SearchWatch(std::function<void(const std::string&)> tell, std::string hint, Seconds every = Seconds(10), Words = in_words);
+  SearchWatch(std::function<void(const std::string&)> tell, std::string hint, Seconds every = Seconds(10),
+              Words = [](const SearchState& state, double seconds) { return in_words(state, seconds); });
   void know(const SearchState&);  // any thread
 
  private:

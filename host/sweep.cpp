@@ -89,6 +89,7 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
   SweepResult result{
       .of = Sweep::Of::memory, .is_front = true, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
   if (whole) result.search = counted(whole->log);
+  if (found == 0 && front.below) result.nothing = *front.below;
   if (front.points.size() < found || front.is_cut)
     result.remarks.push_back(
         fmt::format("{} of {} points, spread over the range: from one to the next a step is at most {:.2g} % longer, and "

@@ -24,6 +24,7 @@ struct SweepResult {
   Sweep::Of of = Sweep::Of::memory;
   bool is_front = false;  // of memory: every row has `from`
   std::vector<SweepRow> rows;
+  Found nothing;           // of a front without points: what is proven of that
   std::vector<std::string> remarks;  // a sentence each
   double seconds = 0;                // of all solves
   int solved = 0;

@@ -43,7 +43,7 @@ ExitCode search_sweep(const Context& context, const SearchArgs& args) {
   if (!args.json.empty()) {
     nlohmann::json json = to_json(p,
                                   best                  ? best->found
-                                  : result.rows.empty() ? Found{}
+                                  : result.rows.empty() ? result.nothing
                                                         : result.rows.back().found,
                                   plan);
     json["sweep"] = to_json(p, result);

@@ -16,7 +16,7 @@ namespace {
 
 // The points as answers, each at the largest budget that it is for.
 std::vector<FrontPoint> checked(const Planning& p, Problem problem, const CostOracle& oracle, const std::string& name,
-                                std::vector<FoundPoint> found) {
+                                const BudgetRange& range, std::vector<FoundPoint> found) {
   std::vector<FrontPoint> points;
   for (FoundPoint& point : found) {
     problem.budget = point.asked;
@@ -31,6 +31,8 @@ std::vector<FrontPoint> checked(const Planning& p, Problem problem, const CostOr
     sign(p, name, answer);
     if (!points.empty() && (answer.score() <= points.back().answer.score() || answer.memory() >= points.back().needs))
       refuse_answer(name, "returned a front whose points are not slower and smaller from one to the next");
+    if (point.asked != (points.empty() ? range.to : points.back().needs - Bytes{1}))
+      refuse_answer(name, "returned a point of the front for another budget than where the one before ends");
     const Bytes needs = answer.memory();
     points.push_back({.asked = point.asked, .needs = needs, .answer = std::move(answer)});
   }
@@ -64,7 +66,7 @@ std::optional<WholeFront> whole_front(const Planning& p, const Problem& problem,
   MemoryFront& front = result.front;
   front.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), front.solved = 1;
   options.finish();
-  front.points = checked(p, problem, oracle, name, std::move(found.points));
+  front.points = checked(p, problem, oracle, name, range, std::move(found.points));
   for (FrontPoint& point : front.points) {
     point.answer.seconds = front.seconds, point.answer.log.counts = result.log.counts;
     front.is_proven = front.is_proven && point.answer.is_proven();

@@ -98,7 +98,8 @@ TEST_CASE("a search with a front that is none is found") {
         const std::optional<Plan> plan = Uniform::solve(left, oracle, Options::empty(), log);
         if (!plan) break;
         front.points.push_back({.plan = *plan, .asked = left.budget, .status = "feasible", .lower_bound = 0});
-        const Bytes needs = *std::ranges::max_element(oracle.step(*plan).memory);
+        const PlanCost cost = oracle.step(*plan);
+        const Bytes needs = *std::ranges::max_element(cost.memory);
         if (fault == Fault::too_large) front.points.back().asked = needs - Bytes(1);
         if (fault == Fault::proves_too_much) front.points.back().status = "optimal, proven";
         left.budget = fault == Fault::overlaps ? needs : needs - Bytes(1);

@@ -66,7 +66,7 @@ TEST_CASE("a sweep that is stopped prints the values that it has") {
   const Outcome outcome = stopped.search("--sweep batch=8,16");
   CHECK(outcome.code == 0);
   has(outcome, "stopped: further values were not asked for");
-  has(outcome, "1 solves in");
+  has(outcome, "1 solve in");
 }
 
 TEST_CASE("explain --what-if that is stopped tells what was answered and what is missing, with exit code 0") {

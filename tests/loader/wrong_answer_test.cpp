@@ -69,6 +69,29 @@ TEST_CASE("what a search proves of its plan must be possible") {
   refused("number", "its lower bound is nan s");
 }
 
+TEST_CASE("a front is refused where a point of it is no answer, or claims what cannot be") {
+  const auto swept = [](const std::string& breaks) {
+    const Reckless reckless;
+    Outcome outcome = reckless.search("--sweep memory=16MiB..1GiB 'search.breaks=" + breaks + "'");
+    CHECK(std::filesystem::exists(reckless.plan()) == (outcome.code == 0));
+    return outcome;
+  };
+  const auto refused = [&](const std::string& breaks, const std::string& reason) {
+    CAPTURE(breaks);
+    const Outcome outcome = swept(breaks);
+    CHECK(outcome.code == 5);
+    has(outcome, "search 'reckless' " + reason);
+  };
+  has(swept("nothing"), "in less than ");
+  CHECK(swept("nothing").code == 0);
+  refused("front budget", "returned a point of the front at 1.0 MiB that is no answer: stage 0 needs ");
+  refused("front range", "returned a point of the front for another budget than where the one before ends");
+  refused("front twice", "returned a front whose points are not slower and smaller from one to the next");
+  refused("layers", "returned a point of the front at 972.8 MiB that is no answer: it has 5 layers, the model has 6");
+  refused("bound", "claims of the front at 972.8 MiB what is not so: its lower bound is ");
+  refused("throws", "threw: vector::at");
+}
+
 TEST_CASE("what a search throws, and a crash in it, are told with its name") {
   const Outcome thrown = Reckless().search("search.breaks=throws");
   CHECK(thrown.code == 5);

@@ -37,8 +37,10 @@ const FrontChoice::Relaxation* FrontChoice::near(Bytes budget, Picoseconds known
   Bytes least = budget / kNear;
   for (const auto& [at, relaxation] : relaxed_) {
     const Bytes apart{std::abs((at - budget).value)};
-    if (at != budget && relaxation.weights.empty()) continue;  // what ended its work may not hold here
-    if (apart <= least && real(relaxation.known) <= kLooser * real(known)) nearest = &relaxation, least = apart;
+    // What ended its work may not hold elsewhere, nor where plans have to be faster.
+    const bool is_vain = relaxation.weights.empty();
+    if (is_vain && at != budget) continue;
+    if (apart <= least && real(relaxation.known) <= (is_vain ? 1 : kLooser) * real(known)) nearest = &relaxation, least = apart;
   }
   return nearest;
 }

@@ -37,7 +37,7 @@ class WholeFront {
   static constexpr std::size_t kTogether = 2;       // pieces of work that know the same plans
   static constexpr std::ptrdiff_t kMostLarge = 24;  // choices with what costs at hand
   static constexpr double kNarrow = 0.002;          // a gap that bounds are not worth before labels were tried elsewhere
-  static constexpr double kNothing = 0.05;          // that nothing fits below the smallest plan counts as a gap of so much
+  static constexpr double kNothing = 0.01;          // that nothing fits below the smallest plan counts as a gap of so much
 
   // A step of the staircase at its largest budget: there it is furthest from what bounds allow.
   struct Place {

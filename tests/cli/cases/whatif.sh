@@ -31,6 +31,7 @@ refuse 2 "this search brings its own" search configs/runs/galvatron-fixture.yaml
 refuse 2 "expected 1 or more" search $quick --sweep memory=1MiB..2MiB --points 0
 refuse 3 "no plan fits anywhere" search $quick --nproc 2 search.use=exact --sweep memory=1MiB..2MiB --json "$work/none.json"
 has "$work/none.json" '"throughput": null'
+has "$work/none.json" '"status": "infeasible, proven"'
 
 # infeasible: what is missing, and what fits
 refuse 3 "stage 0 lacks" search $quick --nproc 2 search.use=exact "$patient" search.budget=16MiB --json "$work/lacks.json"

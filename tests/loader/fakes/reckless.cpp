@@ -4,14 +4,33 @@
 #include <stdexcept>
 
 #include "trellis/plan/cost.h"
+#include "trellis/plan/front_search.h"
 #include "trellis/plan/plugin.h"
 
 using namespace trellis;
 
 namespace {
 
-class Reckless final : public SearchAlgorithm {
+class Reckless final : public SearchAlgorithm, public FrontSearch {
  public:
+  // Of one plan that needs all of its budget and not a byte less, if one believes it.
+  FoundFront solve_front(const Problem& problem, const CostOracle& oracle, const BudgetRange& range, const Options& options,
+                         SearchLog& log) const override {
+    const std::string breaks = options.get("breaks", "");
+    std::optional<Plan> plan = solve(problem, oracle, options, log);
+    FoundFront front;
+    FoundPoint point{.plan = *plan, .asked = range.to, .status = log.status, .lower_bound = log.lower_bound.value_or(0)};
+    if (breaks == "front twice") front.points.push_back(point);
+    if (breaks == "front budget") point.asked = Bytes{1 << 20};
+    if (breaks == "front range") point.asked = range.to + Bytes{1};
+    front.points.push_back(std::move(point));
+    front.nothing_below_proven = false;
+    return front;
+  }
+  const void* extension(std::string_view id) const override {
+    return id == kFrontSearch ? static_cast<const FrontSearch*>(this) : nullptr;
+  }
+
   std::optional<Plan> solve(const Problem& problem, const CostOracle&, const Options& options,
                             SearchLog& log) const override {
     const std::string breaks = options.get("breaks", "");
