@@ -62,9 +62,10 @@ class WholeFront {
     log_.counts["choices"] = std::ssize(open_);
   }
   void add(const Plan& plan) {
-    const PlanCost cost = oracle_.step(plan);
-    const Bytes needs = largest(cost.memory);
-    if (plans_.is_better(needs, score(plan, cost))) plans_.add({.needs = needs, .score = score(plan, cost), .plan = plan});
+    const std::optional<PlanCost> cost = step_if_possible(oracle_, plan);
+    if (!cost || !objection(problem_, plan, {}).empty()) return;
+    const Bytes needs = largest(cost->memory);
+    if (plans_.is_better(needs, score(plan, *cost))) plans_.add({.needs = needs, .score = score(plan, *cost), .plan = plan});
   }
 
   std::vector<Place> places() const {

@@ -135,6 +135,16 @@ TEST_CASE("under a limit of labels a front is the same each time, and its bounds
   CHECK(unproven > 0);
 }
 
+TEST_CASE("a plan to begin with is part of a front where it is the best, and of none where it is not in the space") {
+  Small small(1, 5);
+  const FoundFront front = front_of(small.problem, small.oracle, {1_B, 1_GiB});
+  REQUIRE(front.points.size() > 3);
+  small.problem.start = front.points[2].plan;
+  check(small.problem, small.oracle, {1_B, 1_GiB}, front_of(small.problem, small.oracle, {1_B, 1_GiB}));
+  small.problem.start->micro_batches = 7;
+  check(small.problem, small.oracle, {1_B, 1_GiB}, front_of(small.problem, small.oracle, {1_B, 1_GiB}));
+}
+
 TEST_CASE("a stopped search for a front tells what it has") {
   const Small small(1, 5);
   Problem problem = small.problem;
