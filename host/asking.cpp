@@ -31,7 +31,7 @@ Options limited(const Planning& p, const std::string& name, double seconds) {
 Solver solver_of(const Planning& p, const CostOracle& oracle, const std::string& name, double seconds,
                  Progress progress) {
   return [&p, &oracle, name, options = limited(p, name, seconds), progress](const Problem& problem) {
-    return solve(p, with_start(problem, oracle), oracle, name, options, progress);
+    return solve(p, name == "exact" ? with_start(problem, oracle) : problem, oracle, name, options, progress);
   };
 }
 

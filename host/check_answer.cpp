@@ -60,6 +60,8 @@ std::string refusal(const Problem& problem, const CostOracle& oracle, const Plan
 std::string false_claim(const SearchLog& log, const std::optional<double>& reached) {
   constexpr double kRounding = 1e-9;
   const bool is_proven = log.status.find("proven") != std::string::npos;
+  if (std::ranges::any_of(log.status, [](char c) { return static_cast<unsigned char>(c) < ' '; }))
+    return "its status is not one line of text";
   if (log.lower_bound && !(std::isfinite(*log.lower_bound) && *log.lower_bound >= 0))
     return fmt::format("its lower bound is {} s", *log.lower_bound);
   if (!reached) return {};
@@ -67,6 +69,10 @@ std::string false_claim(const SearchLog& log, const std::optional<double>& reach
   if (log.lower_bound && *log.lower_bound > *reached * (1 + kRounding))
     return fmt::format("its lower bound is {}, and a plan takes {}", format(from_seconds(*log.lower_bound)),
                        format(from_seconds(*reached)));
+  constexpr double kNoGap = 1e-6;
+  if (log.status == "optimal, proven" && *log.lower_bound < *reached * (1 - kNoGap))
+    return fmt::format("its status is '{}', and its lower bound is {} where its plan takes {}", log.status,
+                       format(from_seconds(*log.lower_bound)), format(from_seconds(*reached)));
   return {};
 }
 

@@ -1,5 +1,7 @@
 #include "host/search_json.h"
 
+#include <algorithm>
+
 namespace trellis::host {
 
 nlohmann::json to_json(const SearchResult& result) {
@@ -15,7 +17,7 @@ nlohmann::json to_json(const SearchResult& result) {
   if (result.lower_bound) {
     json["lower_bound"] = *result.lower_bound;
     const double reached = result.bounded.value_or(result.step);
-    if (result.feasible && *result.lower_bound > 0) json["gap"] = reached / *result.lower_bound - 1;
+    if (result.feasible && *result.lower_bound > 0) json["gap"] = std::max(0.0, reached / *result.lower_bound - 1);  // of rounding
   }
   json["explored"] = result.explored;
   json["seconds"] = result.seconds;

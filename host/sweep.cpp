@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "host/check_answer.h"
 #include "host/interruption.h"
 #include "host/table.h"
 #include "host/whole_front.h"
@@ -48,23 +50,30 @@ std::string counted(const SearchLog& log) {
   return fmt::format("{}", fmt::join(words, ", "));
 }
 
-std::string within_limit(const Planning& p, double seconds, std::string_view each) {
+std::string within_limit(const Planning& p) {
   return options_of(p, name_of_search(p)).has("limit") ? std::string("within search.limit")
-                                                       : fmt::format("in {} s{} (search.limit gives more)", seconds, each);
+                                                       : fmt::format("in {} s each (search.limit gives more)", kSecondsASolve);
 }
+
+std::string percent(double share) { return share < 1 ? fmt::format("{:.2g} %", 100 * share) : fmt::format("{:.0f} %", 100 * share); }
 
 // What is proven of a front, all in one.
 std::string proof(const Planning& p, const MemoryFront& front, const std::optional<WholeFront>& whole) {
   if (front.is_proven) return "the front is exact: every answer is proven";
+  if (std::ranges::none_of(front.points, [](const FrontPoint& point) { return point.answer.log.lower_bound.value_or(0) > 0; }))
+    return fmt::format("search '{}' proves nothing of its answers: there may be faster plans", name_of_search(p));
   if (!whole)
-    return fmt::format("not all answers are proven {}: there may be plans between these points",
-                       within_limit(p, kSecondsASolve, " each"));
-  return fmt::format("no budget has a plan that is faster than here by more than {:.2g} %, proven {}", 100 * whole->widest_gap,
-                     within_limit(p, kSecondsAFront, ""));
+    return fmt::format("not all answers are proven {}: there may be plans between these points", within_limit(p));
+  const std::string more = Interruption::came() ? "" : fmt::format(" in {:.3g} s (search.limit gives more)", front.seconds);
+  return std::isfinite(whole->widest_gap)
+             ? fmt::format("no budget from {} on has a plan that is faster than the best known by more than {}, proven{}",
+                           whole_budget(p, front.points.back().needs), percent(whole->widest_gap), more)
+             : fmt::format("of some budgets nothing is proven{}", more);
 }
 
 std::string nothing_below(const Planning& p, const MemoryFront& front) {
-  if (front.points.empty()) return "no plan fits at the upper end";
+  if (front.points.empty())
+    return fmt::format("no plan fits at the upper end{}", front.below->is_proven() ? ", proven" : ", as far as was searched");
   const std::string where = front.is_cut && front.vain + Bytes{1} < front.points.back().needs
                                 ? format(whole_budget(p, front.vain))
                                 : fmt::format("less than {}", whole_budget(p, front.points.back().needs));
@@ -84,7 +93,7 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
                             : memory_front(problem, oracle, until_stopped(solver_of(p, oracle, name, kSecondsASolve)), from,
                                            to, request.most_points);
   const std::size_t found = front.points.size();
-  const std::string proven = proof(p, front, whole);
+  const std::string proven = found > 0 ? proof(p, front, whole) : "", below = front.below ? nothing_below(p, front) : "";
   front.points = spread_over(std::move(front.points), static_cast<std::size_t>(request.most_points));
   SweepResult result{
       .of = Sweep::Of::memory, .is_front = true, .rows = {}, .remarks = {}, .seconds = front.seconds, .solved = front.solved};
@@ -92,12 +101,15 @@ SweepResult front(const Planning& p, const SweepRequest& request) {
   if (found == 0 && front.below) result.nothing = *front.below;
   if (front.points.size() < found || front.is_cut)
     result.remarks.push_back(
-        fmt::format("{} of {} points, spread over the range: from one to the next a step is at most {:.2g} % longer, and "
-                    "what lies between was left out; more --points, or a step (memory=A..B:STEP), show more",
-                    front.points.size(), whole ? fmt::format("{}", found) : "more", 100 * largest_gain(front.points)));
-  if (Interruption::came()) result.remarks.push_back("stopped: other budgets were not asked for");
-  else if (front.below) result.remarks.push_back(nothing_below(p, front));
-  if (found > 0) result.remarks.push_back(proven);
+        fmt::format("{}, spread over the range: from one to the next a {} takes at most {} longer, and what lies between is "
+                    "not shown; more --points, or a step (memory=A..B:STEP), show more",
+                    whole ? fmt::format("{} of {} points", front.points.size(), found)
+                          : fmt::format("{}, of maybe more", number_of(front.points.size(), "point")),
+                    is_by_sample(problem) ? "sample" : "step", percent(largest_gain(front.points))));
+  if (Interruption::came())
+    result.remarks.push_back(whole ? "stopped before its end: what is known so far" : "stopped: other budgets were not asked for");
+  for (const std::string& remark : {below, proven})
+    if (!remark.empty()) result.remarks.push_back(remark);
   for (auto point = front.points.rbegin(); point != front.points.rend(); ++point) {
     SweepRow row = row_of(p, whole_budget(p, point->asked).value, std::move(point->answer));
     row.from = whole_budget(p, point->needs);

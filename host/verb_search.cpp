@@ -19,7 +19,7 @@ struct SearchArgs {
   std::vector<std::string> compare;
   std::optional<int> devices;
   std::string sweep;
-  int points = 32;
+  std::optional<int> points;
 };
 
 Planning load(const Context& context, const SearchArgs& args) {
@@ -32,7 +32,7 @@ ExitCode search_sweep(const Context& context, const SearchArgs& args) {
   const Planning p = load(context, args);
   const SweepResult result = sweep(context, p,
                                    {.sweep = parse_sweep(args.sweep),
-                                    .most_points = args.points,
+                                    .most_points = args.points.value_or(32),
                                     .run_file = args.run_file,
                                     .overrides = args.overrides,
                                     .devices = args.devices});
@@ -46,13 +46,21 @@ ExitCode search_sweep(const Context& context, const SearchArgs& args) {
                                   : result.rows.empty() ? result.nothing
                                                         : result.rows.back().found,
                                   plan);
+    // Of what is swept, not of the run file.
+    if (result.of == Sweep::Of::memory) {
+      const std::int64_t whole = best ? best->value : parse_sweep(args.sweep).values.back();
+      json["budget_bytes"] = scaled(Bytes{whole}, 1 - p.margin()).value;
+    }
     json["sweep"] = to_json(p, result);
     json["remarks"] = result.remarks;
     write_file_atomically(args.json, json.dump(2) + "\n");
   }
-  if (!best)
+  if (!best) {
+    const std::string budget =
+        result.of == Sweep::Of::memory ? fmt::format(" and with search.budget={}", parse_sweep(args.sweep).values.back()) : "";
     throw Error(ExitCode::infeasible, fmt::format("--sweep {}: no plan fits anywhere", args.sweep),
-                "trellis search without --sweep tells what is missing");
+                fmt::format("trellis search without --sweep{} tells what is missing", budget));
+  }
   return ExitCode::success;
 }
 
@@ -91,6 +99,8 @@ ExitCode search(const Context& context, const SearchArgs& args) {
     parse_sweep(args.sweep);
     if (!args.compare.empty()) throw Error(ExitCode::usage, "--sweep and --compare exclude each other");
   }
+  if (args.points && (args.sweep.empty() || !parse_sweep(args.sweep).is_front))
+    throw Error(ExitCode::usage, "--points is for a front", "as in --sweep memory=16GiB..80GiB --points 12");
   const Options document = Options::load_run_file(args.run_file, args.overrides);
   if (!is_standalone(context, document))
     return args.sweep.empty() ? search_ordinarily(context, args) : search_sweep(context, args);
@@ -129,7 +139,7 @@ void add_search_verb(CLI::App& app, Context& context) {
   verb->add_option("--sweep", args->sweep,
                    "Search under several values of memory, gpus, batch or sequence and print an answer for each: "
                    "memory=16GiB..80GiB (the whole front: every plan that is the best of some budget), "
-                   "memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256 (doubling). Default search: exact, with 30 s "
+                   "memory=16GiB..80GiB:8GiB, gpus=8,16,32, batch=32..256 (doubling). --out has the fastest. Default search: exact, with 30 s "
                    "for the front and 2 s for a value unless search.limit says otherwise")
       ->type_name("WHAT=VALUES");
   verb->add_option("--points", args->points, "Of a front of --sweep memory=A..B: at most so many plans, spread over the range. Default: 32")

@@ -69,13 +69,15 @@ std::optional<WholeFront> whole_front(const Planning& p, const Problem& problem,
   front.points = checked(p, problem, oracle, name, range, std::move(found.points));
   for (FrontPoint& point : front.points) {
     point.answer.seconds = front.seconds, point.answer.log.counts = result.log.counts;
+    if (Interruption::came() && !point.answer.is_proven()) point.answer.log.notes["stopped"] = "before its end: the best plan so far";
     front.is_proven = front.is_proven && point.answer.is_proven();
-    if (point.answer.log.lower_bound)
+    if (point.answer.log.lower_bound)  // 0: nothing is known
       result.widest_gap = std::max(result.widest_gap, point.answer.reached / *point.answer.log.lower_bound - 1);
   }
   const Bytes lowest = front.points.empty() ? range.to + Bytes{1} : front.points.back().needs;
   if (lowest > range.from) {
     front.below.emplace();
+    front.below->seconds = front.seconds, front.below->log.counts = result.log.counts;
     front.below->log.status = found.nothing_below_proven ? "infeasible, proven" : "nothing found";
     front.vain = lowest - Bytes{1};
     front.is_proven = front.is_proven && found.nothing_below_proven;

@@ -87,7 +87,7 @@ TEST_CASE("a search that proves too much is found") {
 }
 
 TEST_CASE("a search with a front that is none is found") {
-  enum class Fault { none, too_large, overlaps, proves_too_much, nothing_fits };
+  enum class Fault { none, too_large, overlaps, proves_too_much, bound_of_nothing, nothing_fits };
   // Of the uniform plans; proves nothing.
   struct Front final : Uniform, FrontSearch {
     FoundFront solve_front(const Problem& problem, const CostOracle& oracle, const BudgetRange& range, const Options&,
@@ -101,7 +101,9 @@ TEST_CASE("a search with a front that is none is found") {
         const PlanCost cost = oracle.step(*plan);
         const Bytes needs = *std::ranges::max_element(cost.memory);
         if (fault == Fault::too_large) front.points.back().asked = needs - Bytes(1);
-        if (fault == Fault::proves_too_much) front.points.back().status = "optimal, proven";
+        if (fault == Fault::proves_too_much)
+          front.points.back().status = "optimal, proven", front.points.back().lower_bound = to_seconds(oracle.step(*plan).step);
+        if (fault == Fault::bound_of_nothing) front.points.back().status = "optimal, proven";
         left.budget = fault == Fault::overlaps ? needs : needs - Bytes(1);
         if (fault == Fault::overlaps && front.points.size() == 3) break;
       }
@@ -116,7 +118,7 @@ TEST_CASE("a search with a front that is none is found") {
   };
   Front front;
   CHECK(broken_rules(static_cast<const SearchAlgorithm&>(front)) == Rules{});
-  for (const Fault fault : {Fault::too_large, Fault::overlaps, Fault::proves_too_much, Fault::nothing_fits}) {
+  for (const Fault fault : {Fault::too_large, Fault::overlaps, Fault::proves_too_much, Fault::bound_of_nothing, Fault::nothing_fits}) {
     CAPTURE(static_cast<int>(fault));
     front.fault = fault;
     CHECK(broken_rules(static_cast<const SearchAlgorithm&>(front)) ==

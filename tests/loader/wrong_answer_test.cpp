@@ -67,6 +67,8 @@ TEST_CASE("what a search proves of its plan must be possible") {
   refused("proof", "its status is 'optimal, proven', and it gives no lower bound");
   refused("bound", "its lower bound is 9223372.04 s, and a plan takes ");
   refused("number", "its lower bound is nan s");
+  refused("gap", "its status is 'optimal, proven', and its lower bound is 1.00 us where its plan takes ");
+  refused("status", "its status is not one line of text");
 }
 
 TEST_CASE("a front is refused where a point of it is no answer, or claims what cannot be") {
@@ -83,12 +85,14 @@ TEST_CASE("a front is refused where a point of it is no answer, or claims what c
     has(outcome, "search 'reckless' " + reason);
   };
   has(swept("nothing"), "in less than ");
+  has(swept("nothing"), "search 'reckless' proves nothing of its answers");
   CHECK(swept("nothing").code == 0);
   refused("front budget", "returned a point of the front at 1.0 MiB that is no answer: stage 0 needs ");
   refused("front range", "returned a point of the front for another budget than where the one before ends");
   refused("front twice", "returned a front whose points are not slower and smaller from one to the next");
   refused("layers", "returned a point of the front at 972.8 MiB that is no answer: it has 5 layers, the model has 6");
   refused("bound", "claims of the front at 972.8 MiB what is not so: its lower bound is ");
+  refused("gap", "claims of the front at 972.8 MiB what is not so: its status is 'optimal, proven', and its lower bound is ");
   refused("throws", "threw: vector::at");
 }
 

@@ -51,7 +51,6 @@ class FrontWalk {
     }
     FrontPoint found = point_of_front(budget, std::move(answer));
     pool_.add(*found.answer.plan, found.answer.cost);
-    pool_.add_neighbors(*found.answer.plan, found.needs - Bytes{1});
     insert(std::move(found));
     return true;
   }

@@ -302,7 +302,7 @@ class Exact {
         problem_.choices, [&](const GlobalChoice& c) { return c.batch != problem_.choices.front().batch; });
     log_.lower_bound = bound * 1e-12 * (several ? 1.0 : static_cast<double>(score_.batch));
     const double gap = (reached - bound) / bound;
-    log_.status = gap <= 0 ? "optimal, proven" : fmt::format("within {:.2g} %, proven", gap * 100);
+    log_.status = gap <= 0 ? "optimal, proven" : within(gap);
   }
 
   // Of the plans that take as long as the best one the first, as far as that adds little to the work.

@@ -1,7 +1,5 @@
 #include "whole_front.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -196,7 +194,7 @@ class WholeFront {
       const double bound = std::min(reached, open.value_or(reached));
       front.points.push_back({.plan = place.best->plan,
                               .asked = place.budget,
-                              .status = open ? fmt::format("within {:.2g} %, proven", 100 * gap(place, bound)) : "optimal, proven",
+                              .status = open ? within(gap(place, bound)) : "optimal, proven",
                               .lower_bound = bound * 1e-12 * (several ? 1.0 : static_cast<double>(score.batch))});
     }
     std::ranges::reverse(front.points);

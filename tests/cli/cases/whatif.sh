@@ -12,6 +12,19 @@ has "$work/out" "one search over all budgets: "
 has "$work/front.json" '"best_from_bytes"'
 has "$work/front.json" '"sweep": ['
 has "$work/best.yaml" "search: exact"
+# However few points are shown, nothing fits below the smallest that was found.
+search --sweep memory=20MiB..100MiB --points 1 >"$work/out" || failed=1
+has "$work/out" "in less than 20.3 MiB nothing fits, proven"
+# Another search's front has its own plans: none is better than what it finds for that budget.
+timeout 200 "$trellis" --log error search $quick --nproc 2 search.use=uniform --sweep memory=20MiB..100MiB --points 4 --json "$work/uniform.json" >"$work/out" || failed=1
+has "$work/out" "search 'uniform' proves nothing of its answers"
+budget=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["sweep"][1]["best_from_bytes"])' "$work/uniform.json")
+timeout 200 "$trellis" --log error search $quick --nproc 2 search.use=uniform search.budget="${budget}B" --json "$work/one.json" >/dev/null || failed=1
+python3 - "$work/uniform.json" "$work/one.json" <<'PYTHON' || failed=1
+import json, sys
+point, one = json.load(open(sys.argv[1]))["sweep"][1], json.load(open(sys.argv[2]))
+assert point["step_s"] == one["step_s"], (point["step_s"], one["step_s"])
+PYTHON
 search --sweep memory=46MiB..47MiB >"$work/out" || failed=1
 grep -q "spread over the range" "$work/out" && { echo "a short front was cut"; failed=1; }
 search --sweep memory=4MiB..44MiB:20MiB --json "$work/steps.json" >"$work/out" || failed=1
@@ -28,6 +41,8 @@ refuse 2 "found 'memroy'" search $quick --sweep memroy=1GiB
 refuse 2 "ends before it begins" search $quick --sweep gpus=8..4
 refuse 2 "exclude each other" search $quick --sweep gpus=1,2 --compare uniform,exact
 refuse 2 "this search brings its own" search configs/runs/galvatron-fixture.yaml --sweep gpus=1,2
+refuse 2 "--points is for a front" search $quick --points 4
+refuse 2 "--points is for a front" search $quick --sweep gpus=1,2 --points 4
 refuse 2 "expected 1 or more" search $quick --sweep memory=1MiB..2MiB --points 0
 refuse 3 "no plan fits anywhere" search $quick --nproc 2 search.use=exact --sweep memory=1MiB..2MiB --json "$work/none.json"
 has "$work/none.json" '"throughput": null'

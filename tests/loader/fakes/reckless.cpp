@@ -40,6 +40,8 @@ class Reckless final : public SearchAlgorithm, public FrontSearch {
     if (breaks == "proof") log.status = "optimal, proven";
     if (breaks == "bound") log.status = "optimal, proven", log.lower_bound = 1e9;
     if (breaks == "number") log.lower_bound = std::nan("");
+    if (breaks == "gap") log.status = "optimal, proven", log.lower_bound = 1e-6;
+    if (breaks == "status") log.status = "great,\ntrust me";
     const GlobalChoice& choice = problem.choices.front();
     Plan plan{.batch = choice.batch,
               .micro_batches = choice.micro_batches,

@@ -20,9 +20,9 @@ struct BudgetRange {
 // The best plan known of the budgets from what it needs to `asked`.
 struct FoundPoint {
   Plan plan;
-  Bytes asked{0};
-  std::string status;      // of the budgets that it is the answer to: "optimal, proven"
-  double lower_bound = 0;  // no plan in the budget `asked`, nor in a smaller one, is better; as SearchLog::lower_bound
+  Bytes asked{0};          // of the first point BudgetRange::to, of each further one a byte less than the one before needs
+  std::string status;      // as SearchLog::status, of all these budgets: "optimal, proven", "within 0.8 %, proven", "feasible"
+  double lower_bound = 0;  // no plan in the budget `asked`, nor in a smaller one, is better; as SearchLog::lower_bound; 0: unknown
 };
 
 struct FoundFront {
@@ -33,7 +33,8 @@ struct FoundFront {
 class TRELLIS_API FrontSearch {
  public:
   virtual ~FrontSearch();
-  // Of a problem whose devices have one budget; its own does not matter. Unknown options are rejected. Thread-safe.
+  // Of a problem whose devices have one budget; its own does not matter. Unknown options are rejected (options.finish()).
+  // Thread-safe. The host checks every point as it does an answer.
   virtual FoundFront solve_front(const Problem&, const CostOracle&, const BudgetRange&, const Options&, SearchLog&) const = 0;
 };
 

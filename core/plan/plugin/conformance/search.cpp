@@ -34,6 +34,9 @@ std::string false_claim(const SearchAlgorithm& plugin, const Puzzle& puzzle) {
   if (log.lower_bound && !(*log.lower_bound >= 0 && *log.lower_bound <= to_seconds(best) * (1 + kRounding)))
     return fmt::format("its lower bound is {} s; the best plan takes {} s", *log.lower_bound, to_seconds(best));
   if (is_proven && !log.lower_bound) return fmt::format("its status is '{}', and it gives no lower bound", log.status);
+  if (log.status == "optimal, proven" && *log.lower_bound < to_seconds(own) * (1 - 1e-6))
+    return fmt::format("its status is '{}', and its lower bound is {} s; its plan takes {} s", log.status, *log.lower_bound,
+                       to_seconds(own));
   if (log.status == "optimal, proven" && own > best)
     return fmt::format("its status is '{}'; its plan takes {}, the best {}", log.status, own, best);
   return {};
@@ -58,6 +61,8 @@ std::string fault_of_front(const FrontSearch& search, const Puzzle& ample, Bytes
     const Picoseconds best = puzzle.step(*puzzle.solve_by_trying_all().fastest).step;
     if (!(point.lower_bound >= 0 && point.lower_bound <= to_seconds(best) * (1 + 1e-9)))
       return at + fmt::format("its lower bound is {} s; the best plan takes {} s", point.lower_bound, to_seconds(best));
+    if (point.status == "optimal, proven" && point.lower_bound < to_seconds(cost.step) * (1 - 1e-6))
+      return at + fmt::format("its status is '{}', and its lower bound is {} s", point.status, point.lower_bound);
     if (point.status == "optimal, proven" && cost.step > best)
       return at + fmt::format("its status is '{}'; its plan takes {}, the best {}", point.status, cost.step, best);
     before = cost.step;
