@@ -63,6 +63,12 @@ Bound::Bound(const Task& task, const Weights& weights, Stages how, const std::ve
   total_ = stage(0).begin(0, depth(0, 0), values(0, 0)) + real(task.overhead()) - (task.slowdown().beyond_one() > 0 ? 1 : 0);
 }
 
+Weights Bound::weights() const {
+  Weights all;
+  for (const StageWalk& walk : stages_) all.push_back(walk.weights());
+  return all;
+}
+
 bool Bound::possible(int layer, int stage) const {
   if (layer < stage || task_.layers() - layer < static_cast<int>(stages_.size()) - stage) return false;
   if (how_ != Stages::given) return true;

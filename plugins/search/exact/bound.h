@@ -37,6 +37,7 @@ class Bound {
   Bound(const Task&, const Weights&, Stages = Stages::all, const std::vector<int>* ends = nullptr);
 
   int stages() const { return static_cast<int>(stages_.size()); }  // 1 of Stages::one
+  Weights weights() const;
   // That a stage's times and memory have.
   const StageWalk& stage(int s) const { return stages_[static_cast<std::size_t>(s)]; }
   // How many layers of the stage follow, where that is known; prices of memory are at last layers where it is not.

@@ -94,9 +94,8 @@ class Exact {
   // What a plan of this choice has to be less than.
   Measure known(const GlobalChoice& choice) const {
     if (!best_) return {Picoseconds{std::numeric_limits<std::int64_t>::max() / 4}, Bytes{0}};
-    const Picoseconds step = score_.step_of_batch(choice.batch);  // rounded down: as long may still be better
-    if (Score{step, choice.batch} < score_) return {step + Picoseconds{1}, Bytes{0}};
-    return {step, largest_};
+    const Picoseconds step = step_to_beat(score_, choice.batch);
+    return {step, Score{step, choice.batch} == score_ ? largest_ : Bytes{0}};  // as long is better with less
   }
   bool hopeless(const Open& o) const { return o.lower_bound >= real(known(*o.choice).step); }
 
@@ -116,10 +115,7 @@ class Exact {
 
   // What is large.
   static void release(Open& o) {
-    for (const auto& bound : std::exchange(o.relaxed.bounds, {})) {
-      Weights& weights = o.weights.emplace_back();
-      for (int s = 0; s < o.choice->stages; ++s) weights.push_back(bound->stage(s).weights());
-    }
+    for (const auto& bound : std::exchange(o.relaxed.bounds, {})) o.weights.push_back(bound->weights());
     o.task.reset();
   }
 
@@ -245,19 +241,23 @@ class Exact {
     if (hopeless(o) || !o.task || o.relaxed.bounds.empty()) return;
     ++log_.counts["choices searched by labels"];
     // A sketch and a narrow search first: the better the plan known, the fewer labels the whole one needs.
-    const MayHave options = options_of_paths(o);
+    const MayHave options = options_of_paths(*o.task, bounds_of(o), o.relaxed.best);
     label(o, {.labels = std::min(kSketched, (most_labels_ - labels_) / 2), .out_of_time = {}, .sketch = &options});
     if (!hopeless(o)) label(o, {.labels = kNarrow});
     if (!hopeless(o)) label(o, {.labels = most_labels_});
     release(o);
   }
 
-  void label(Open& o, LabelLimit limit) {
+  static std::vector<const Bound*> bounds_of(const Open& o) {
     std::vector<const Bound*> bounds;
     for (const auto& b : o.relaxed.bounds) bounds.push_back(b.get());
+    return bounds;
+  }
+
+  void label(Open& o, LabelLimit limit) {
     limit.labels = std::min(limit.labels, most_labels_ - labels_);
     limit.out_of_time = [this] { return out_of_time(); };
-    LabelResult found = search_labels(*o.task, bounds, known(*o.choice), limit);
+    LabelResult found = search_labels(*o.task, bounds_of(o), known(*o.choice), limit);
     labels_ += found.labels;
     log_.counts["labels"] += found.labels;
     log_.counts["labels dominated"] += found.dominated;
@@ -266,20 +266,6 @@ class Exact {
     o.lower_bound = std::max(o.lower_bound, found.lower_bound);
     if (found.lower_bound < kInfinite) return;
     o.least = std::max(o.least, found.least), o.trail = std::move(found.trail);
-  }
-
-  // What the paths of the best bounds and the best plan are made of.
-  static MayHave options_of_paths(const Open& o) {
-    MayHave options;
-    for (const Kind& kind : o.task->kinds()) options.emplace_back(kind.options.size(), false);
-    const auto add = [&](const Choice& choice) {
-      for (std::size_t i = 0; i < choice.options.size(); ++i)
-        options[static_cast<std::size_t>(o.task->kind_number(static_cast<int>(i)))]
-               [static_cast<std::size_t>(choice.options[i])] = true;
-    };
-    for (const auto& bound : o.relaxed.bounds) add(bound->path());
-    if (o.relaxed.best) add(*o.relaxed.best);
-    return options;
   }
 
   // The gap by the bounds of all that is open.
@@ -298,9 +284,7 @@ class Exact {
     }
     const double reached = static_cast<double>(score_.step.value) / static_cast<double>(score_.batch);
     const double bound = std::min(reached, least_open_);
-    const bool several = std::ranges::any_of(
-        problem_.choices, [&](const GlobalChoice& c) { return c.batch != problem_.choices.front().batch; });
-    log_.lower_bound = bound * 1e-12 * (several ? 1.0 : static_cast<double>(score_.batch));
+    log_.lower_bound = told_bound(problem_, bound, score_.batch);
     const double gap = (reached - bound) / bound;
     log_.status = gap <= 0 ? "optimal, proven" : within(gap);
   }

@@ -92,10 +92,7 @@ void FrontChoice::relax_at(const Order& order) {
   if (relaxed.lower_bound < real(order.known)) {
     relax(task(), order.known, relaxed);
     Relaxation& mine = relaxed_[order.budget] = {};
-    for (const auto& bound : relaxed.bounds) {
-      Weights& weights = mine.weights.emplace_back();
-      for (int s = 0; s < bound->stages(); ++s) weights.push_back(bound->stage(s).weights());
-    }
+    for (const auto& bound : relaxed.bounds) mine.weights.push_back(bound->weights());
     mine.best = relaxed.best, mine.known = order.known;
   }
   counts_.paths += relaxed.solved;
@@ -110,18 +107,11 @@ void FrontChoice::label(const Order& order, const Relaxation& relaxation) {
   counts_.searched += round == 0;
   std::vector<std::unique_ptr<const Bound>> bounds;
   std::vector<const Bound*> all;
-  MayHave options;
-  for (const Kind& kind : task().kinds()) options.emplace_back(kind.options.size(), false);
-  const auto add = [&](const Choice& choice) {
-    for (std::size_t i = 0; i < choice.options.size(); ++i)
-      options[static_cast<std::size_t>(task().kind_number(static_cast<int>(i)))][static_cast<std::size_t>(choice.options[i])] = true;
-  };
   for (const Weights& weights : relaxation.weights) {
     bounds.push_back(std::make_unique<const Bound>(task(), weights));
     all.push_back(bounds.back().get());
-    add(bounds.back()->path());
   }
-  if (relaxation.best) add(*relaxation.best);
+  const MayHave options = options_of_paths(task(), all, relaxation.best);
   const LabelLimit limit{.labels = std::min(kMostLabels[static_cast<std::size_t>(round)], order.labels),
                          .out_of_time = order.out_of_time,
                          .sketch = round == 0 ? &options : nullptr,

@@ -7,14 +7,12 @@
 #include <vector>
 
 #include "bound.h"
+#include "may_have.h"
 #include "task.h"
 #include "tie_order.h"
 #include "trail.h"
 
 namespace trellis::exact_search {
-
-// Options that plans may have: [kind][option].
-using MayHave = std::vector<std::vector<bool>>;
 
 struct LabelLimit {
   std::int64_t labels = 0;  // to make at the most; further ones are dropped by their bounds

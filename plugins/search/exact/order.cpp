@@ -6,6 +6,17 @@
 
 namespace trellis::exact_search {
 
+Picoseconds step_to_beat(const Score& score, std::int64_t batch) {
+  const Picoseconds step = score.step_of_batch(batch);  // rounded down: as long may still be better
+  return Score{step, batch} < score ? step + Picoseconds{1} : step;
+}
+
+double told_bound(const Problem& problem, double per_sample, std::int64_t batch) {
+  const bool several = std::ranges::any_of(
+      problem.choices, [&](const GlobalChoice& c) { return c.batch != problem.choices.front().batch; });
+  return per_sample * 1e-12 * (several ? 1.0 : static_cast<double>(batch));
+}
+
 Bytes largest(const std::vector<Bytes>& memory) { return *std::ranges::max_element(memory); }
 
 int number_of(const Problem& problem, const GlobalChoice& choice) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "task.h"
+#include "trellis/plan/cost.h"
 #include "trellis/plan/search.h"
 
 namespace trellis::exact_search {
@@ -20,6 +21,11 @@ struct Rank {
   std::vector<int> ends;        // by stage: its last layer
   auto operator<=>(const Rank&) const = default;
 };
+
+// The step that a plan of this batch has to be below to be better.
+Picoseconds step_to_beat(const Score&, std::int64_t batch);
+// Picoseconds a sample as bounds are told: seconds a step of the batch; a sample where the problem has several.
+double told_bound(const Problem&, double per_sample, std::int64_t batch);
 
 Bytes largest(const std::vector<Bytes>& memory);
 // Its place in Problem::choices; -1 where it has none.

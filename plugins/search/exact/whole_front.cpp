@@ -80,8 +80,7 @@ class WholeFront {
   // The step that a plan of the choice has to be below.
   static Picoseconds known(const Place& place, const GlobalChoice& choice) {
     if (!place.best) return Picoseconds{std::numeric_limits<std::int64_t>::max() / 4};
-    const Picoseconds step = place.best->score.step_of_batch(choice.batch);  // rounded down: as long may still be better
-    return Score{step, choice.batch} < place.best->score ? step + Picoseconds{1} : step;
+    return step_to_beat(place.best->score, choice.batch);
   }
   static bool is_open(const FrontChoice& open, const Place& place) {
     return open.lower(place.budget) < real(known(place, open.choice()));
@@ -179,8 +178,6 @@ class WholeFront {
   }
 
   FoundFront result() {
-    const bool several = std::ranges::any_of(
-        problem_.choices, [&](const GlobalChoice& c) { return c.batch != problem_.choices.front().batch; });
     FoundFront front;
     front.nothing_below_proven = true;
     for (const Place& place : places()) {
@@ -195,7 +192,7 @@ class WholeFront {
       front.points.push_back({.plan = place.best->plan,
                               .asked = place.budget,
                               .status = open ? within(gap(place, bound)) : "optimal, proven",
-                              .lower_bound = bound * 1e-12 * (several ? 1.0 : static_cast<double>(score.batch))});
+                              .lower_bound = told_bound(problem_, bound, score.batch)});
     }
     std::ranges::reverse(front.points);
     return front;

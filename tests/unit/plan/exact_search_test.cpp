@@ -8,18 +8,14 @@
 
 #include "support/made_up.h"
 #include "support/plain_costs.h"
+#include "support/share_of_problems.h"
 #include "support/trying_all.h"
 
 using namespace trellis;
 using test::by_trying_all;
 using test::MadeUp;
 
-// Sanitizers see a fifth of the problems, nine times slower; that the answers are right the other builds say.
-#ifdef __SANITIZE_ADDRESS__
-constexpr int kShare = 5;
-#else
-constexpr int kShare = 1;
-#endif
+constexpr int kShare = test::kShare;
 
 TEST_CASE("exact equals trying all on 5000 problems with made-up costs") {
   int with_answer = 0, pipelines = 0, differing = 0;

@@ -5,20 +5,16 @@
 
 #include "support/made_up.h"
 #include "support/plain_costs.h"
+#include "support/share_of_problems.h"
 #include "support/trying_all.h"
 
 using namespace trellis;
+using test::kShare;
 using test::MadeUp;
 using test::PlainCosts;
 using test::Precedence;
 
 namespace {
-
-#ifdef __SANITIZE_ADDRESS__
-constexpr unsigned kShare = 5;
-#else
-constexpr unsigned kShare = 1;
-#endif
 
 struct Ties {
   int answers = 0, with_ties = 0, proven = 0, of_several_choices = 0, pipelines = 0, of_several_stages = 0;

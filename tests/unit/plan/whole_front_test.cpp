@@ -3,21 +3,17 @@
 
 #include "support/front_by_trying_all.h"
 #include "support/made_up.h"
+#include "support/share_of_problems.h"
 #include "support/small_problem.h"
 #include "trellis/plan/front_search.h"
 
 using namespace trellis;
 using test::FrontByTrying;
+using test::kShare;
 using test::MadeUp;
 using test::Small;
 
 namespace {
-
-#ifdef __SANITIZE_ADDRESS__
-constexpr unsigned kShare = 5;
-#else
-constexpr unsigned kShare = 1;
-#endif
 
 constexpr Bytes kAll{std::int64_t{1} << 50};
 
